@@ -1,0 +1,1 @@
+"""Machine-learning inference for EdgeX Foundry: a reading becomes a result."""

@@ -1,0 +1,1 @@
+"""The profiles and the default configuration that the wheel carries; no code."""

@@ -1,0 +1,1 @@
+"""Inference blocks of device profiles: reading, checking, overriding, matching."""

@@ -1,0 +1,1 @@
+"""The words and the ports that all rooms share."""

@@ -1,0 +1,136 @@
+"""The port to accelerators: values that can be listed without importing a vendor's library.
+
+Two steps, as in ONNX's backend interface: `load` gives a Session, `Session.infer` runs it. Blocking calls and a
+declared parallelism cover pipelined chips and remote servers too, so nothing here is async.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, NewType, Protocol
+
+from edgex_inference.contracts.tensors import Tensors, TensorSpec
+
+CONTRACT = 1
+"""The version of this port; a plug-in built for another one is refused with a sentence."""
+
+Format = NewType("Format", str)
+"""A model file format; a plug-in of a third party may bring its own."""
+
+ONNX = Format("onnx")
+TFLITE = Format("tflite")
+TFLITE_EDGETPU = Format("tflite-edgetpu")
+OPENVINO_IR = Format("openvino-ir")
+TENSORFLOW = Format("tensorflow")
+PADDLE = Format("paddle")
+XMODEL = Format("xmodel")
+KNOWN_FORMATS: frozenset[Format] = frozenset(
+    {ONNX, TFLITE, TFLITE_EDGETPU, OPENVINO_IR, TENSORFLOW, PADDLE, XMODEL}
+)
+
+
+class Level(StrEnum):
+    """How far an accelerator's claims were shown: each level includes the ones before it."""
+
+    DECLARED = "declared"
+    SIMULATED = "simulated"
+    PROVEN = "proven"
+    TUNED = "tuned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceDevice:
+    """Something a model can run on; `id` is what a profile writes behind the colon (`CPU`, `GPU`, `GPU.1`)."""
+
+    id: str
+    kind: Literal["cpu", "gpu", "npu", "tpu", "fpga", "remote", "other"]
+    name: str = ""
+    vendor: str = ""
+    connection: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What lengths axis 0 may have in one call: exactly 1, exactly `most`, 1 to `most`, or any."""
+
+    kind: Literal["none", "fixed", "range", "any"] = "none"
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What a loaded model turned out to be; `placement` counts graph nodes for each inference device."""
+
+    batch: Batch = Batch()
+    affinity: Literal["any", "thread"] = "any"
+    precision: str = "f32"
+    placement: Mapping[str, int] = field(default_factory=dict)
+
+
+class Session(Protocol):
+    """A model loaded on an inference device.
+
+    `infer` blocks; up to `parallel` calls may be in flight at once, each caller gets its own answer, inputs are
+    never changed, and results outlive the next call. With `affinity: thread` every call, `close` included, comes
+    from the thread that loaded the session. `close` is idempotent and legal while `infer` runs: that run ends or
+    fails with an InferenceError. No vendor exception escapes.
+    """
+
+    inputs: Sequence[TensorSpec]
+    outputs: Sequence[TensorSpec]
+    parallel: int
+    traits: Traits
+    metadata: Mapping[str, str]
+
+    def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        """Runs every output for exactly the declared inputs; raises SignatureMismatch or an InferenceError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadRequest:
+    """Everything a plug-in may need to load a model, in one value so that it can grow.
+
+    `path` is the graph file (its external-data files lie beside it), `device` an InferenceDevice id or None for
+    the plug-in's first, `options` an instance of the plug-in's `options` type, `precision` one of f32, f16, bf16,
+    int8, native; `shapes` fixes extents that the file leaves open; `cache` a folder for compiled artefacts.
+    """
+
+    path: Path
+    format: Format
+    device: str | None = None
+    options: object | None = None
+    threads: int | None = None
+    precision: str = "f32"
+    shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoOptions:
+    """For plug-ins without options of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accelerator:
+    """A plug-in: a value, found through the entry points `edgex_inference.accelerators`.
+
+    `devices` is cheap, imports the vendor only when called, and raises AcceleratorUnavailable with the sentence that
+    says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install,
+    `version` gives the runtime's version or None where it is not installed. `load` None: declared only, and
+    `declared` says what is missing.
+    """
+
+    name: str
+    formats: frozenset[Format]
+    level: Level
+    extra: str
+    devices: Callable[[], Sequence[InferenceDevice]]
+    load: Callable[[LoadRequest], Session] | None
+    version: Callable[[], str | None]
+    options: type = NoOptions
+    declared: str = ""
+    contract: int = CONTRACT

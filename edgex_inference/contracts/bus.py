@@ -1,0 +1,39 @@
+"""The port to a message bus."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from edgex_inference.contracts.messages import Message
+
+
+class Bus(Protocol):
+    """A connection to one message bus, in EdgeX topics (`/`, `+`, `#`) whatever the bus itself uses.
+
+    Guarantees: everything published after a subscription is entered arrives, in order for each topic, while
+    the connection holds; payloads are bytes and stay intact; a slow subscriber stalls nobody: its backlog is
+    bounded, and what does not fit is dropped, counted and said once. After a lost connection the bus
+    reconnects by itself with jittered back-off and subscribes again, with one log line each way. `open` and
+    `close` are idempotent; `close` is legal before `open`.
+    """
+
+    async def open(self) -> None:
+        """Starts connecting and returns at once; an absent server is no error here."""
+
+    async def close(self) -> None:
+        """Disconnects; subscriptions end as if their iterators were exhausted."""
+
+    async def publish(self, message: Message) -> None:
+        """At QoS ≥ 1 returns on the acknowledgement, at QoS 0 when handed over; raises BusUnavailable."""
+
+    def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Message]]]:
+        """Yields bursts: one hand-off for all that has arrived; leaving the context unsubscribes."""
+        ...
+
+    async def done(self, messages: Sequence[Message]) -> None:
+        """Acknowledges messages whose results are out; nothing to do at QoS 0."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is reachable right now."""
+        ...

@@ -1,0 +1,156 @@
+"""The error tree, sorted by the reaction that each branch calls for.
+
+EdgexInferenceError
+├── SetupError       a person must change something: refuse to start, or leave that binding inactive
+│   ├── ConfigurationError · ProfileError · AcceleratorUnavailable · ModelNotFound · ModelRejected
+├── MessageError     the same input fails again: drop it and count it under `reason`
+│   ├── EnvelopeError · DecodeError · SignatureMismatch
+├── InferenceError   this run failed: fail the item, others go on
+│   ├── Overloaded · DeadlineExceeded · DeviceLost · InferenceFailed
+└── TransportError   the outside is away: retry with back-off
+    ├── BusUnavailable · MetadataUnavailable · RegistryUnavailable
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+
+class EdgexInferenceError(Exception):
+    """Everything this service raises on purpose; the text is fit for a user's eyes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in something a person wrote; `line` and `column` count from 1, 0 is unknown."""
+
+    file: str
+    path: str
+    message: str
+    line: int = 0
+    column: int = 0
+    source: str = ""
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: "
+        return place + (f"{self.path}: " if self.path else "") + self.message
+
+
+class SetupError(EdgexInferenceError):
+    """A person must change something before this can work."""
+
+
+class _Problems(SetupError):
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigurationError(_Problems):
+    """The configuration has mistakes; all of them are in `problems`."""
+
+
+class ProfileError(_Problems):
+    """Profiles, side-cars, devices files or model cards have mistakes; all are in `problems`."""
+
+
+class AcceleratorUnavailable(SetupError):
+    """The named accelerator or inference device cannot be used on this machine."""
+
+    def __init__(self, accelerator: str, reason: str) -> None:
+        self.accelerator, self.reason = accelerator, reason
+        super().__init__(f"accelerator {accelerator!r}: {reason}")
+
+
+class ModelNotFound(SetupError):
+    """No folder of the model store holds this model or version."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        self.model, self.reason = model, reason
+        super().__init__(f"model {model!r}: {reason}")
+
+
+class ModelRejected(SetupError):
+    """The model is there but cannot be used as asked: broken, foreign, unfit, or it answers wrongly."""
+
+    def __init__(self, model: str | Path, reason: str) -> None:
+        self.model, self.reason = str(model), reason
+        super().__init__(f"model {self.model!r}: {reason}")
+
+
+class MessageError(EdgexInferenceError):
+    """This input can never be processed; `reason` is a short word that drops are counted under."""
+
+    reason: str = "message"
+
+
+class EnvelopeError(MessageError):
+    """The bytes are no EdgeX envelope, or its payload is no event."""
+
+    def __init__(self, topic: str, detail: str, *, reason: str = "envelope") -> None:
+        self.topic, self.detail, self.reason = topic, detail, reason
+        super().__init__(f"{topic or 'message'}: {detail}")
+
+
+class DecodeError(MessageError):
+    """A reading cannot become a tensor; names the device, the resource and why."""
+
+    def __init__(self, device: str, resource: str, detail: str, *, reason: str = "decode") -> None:
+        self.device, self.resource, self.detail, self.reason = device, resource, detail, reason
+        super().__init__(f"{device}: resource {resource}: {detail}")
+
+
+class SignatureMismatch(MessageError):
+    """Tensors that do not fit the session's specs."""
+
+    def __init__(self, model: str, detail: str) -> None:
+        self.model, self.detail, self.reason = model, detail, "signature"
+        super().__init__(f"model {model!r}: {detail}")
+
+
+class InferenceError(EdgexInferenceError):
+    """One run failed; other items go on. `kind` is what failures are counted under."""
+
+    kind: ClassVar[str] = "inference"
+
+
+class Overloaded(InferenceError):
+    """The queue is full, or the item was overtaken by a newer one."""
+
+    kind = "overloaded"
+
+
+class DeadlineExceeded(InferenceError):
+    """The run did not come back in time; its session is abandoned."""
+
+    kind = "deadline"
+
+
+class DeviceLost(InferenceError):
+    """The inference device is gone or in a state from which only reopening helps."""
+
+    kind = "deviceLost"
+
+
+class InferenceFailed(InferenceError):
+    """The backend refused or failed this run; the session is still good."""
+
+    kind = "failed"
+
+
+class TransportError(EdgexInferenceError):
+    """Something outside is away; the same call may work later."""
+
+
+class BusUnavailable(TransportError):
+    """The message bus cannot be reached."""
+
+
+class MetadataUnavailable(TransportError):
+    """core-metadata cannot be reached."""
+
+
+class RegistryUnavailable(TransportError):
+    """The registry or configuration provider cannot be reached."""

@@ -1,0 +1,82 @@
+"""Named arrays and their declarations, in the words of the Open Inference Protocol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Tensors = Mapping[str, Array]
+"""Tensor name → array. Where a model has a batch axis it is axis 0, and one sample has length 1 there."""
+
+
+class Datatype(StrEnum):
+    """Element types, spelled as the Open Inference Protocol spells them."""
+
+    BOOL = "BOOL"
+    UINT8 = "UINT8"
+    UINT16 = "UINT16"
+    UINT32 = "UINT32"
+    UINT64 = "UINT64"
+    INT8 = "INT8"
+    INT16 = "INT16"
+    INT32 = "INT32"
+    INT64 = "INT64"
+    FP16 = "FP16"
+    FP32 = "FP32"
+    FP64 = "FP64"
+    BYTES = "BYTES"
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The numpy element type; BYTES is an array of Python objects."""
+        return _NUMPY[self]
+
+    @classmethod
+    def of(cls, dtype: npt.DTypeLike) -> "Datatype":
+        """Raises ValueError for an element type that the protocol lacks."""
+        found = np.dtype(dtype)
+        if found.kind in "OSU":
+            return cls.BYTES
+        for datatype, candidate in _NUMPY.items():
+            if candidate == found:
+                return datatype
+        raise ValueError(f"element type {found} has no Open Inference Protocol datatype")
+
+
+_NUMPY: dict[Datatype, np.dtype[Any]] = {
+    Datatype.BOOL: np.dtype(np.bool_),
+    Datatype.UINT8: np.dtype(np.uint8),
+    Datatype.UINT16: np.dtype(np.uint16),
+    Datatype.UINT32: np.dtype(np.uint32),
+    Datatype.UINT64: np.dtype(np.uint64),
+    Datatype.INT8: np.dtype(np.int8),
+    Datatype.INT16: np.dtype(np.int16),
+    Datatype.INT32: np.dtype(np.int32),
+    Datatype.INT64: np.dtype(np.int64),
+    Datatype.FP16: np.dtype(np.float16),
+    Datatype.FP32: np.dtype(np.float32),
+    Datatype.FP64: np.dtype(np.float64),
+    Datatype.BYTES: np.dtype(object),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """A declared tensor; None in `shape` is an extent that each call may choose."""
+
+    name: str
+    datatype: Datatype
+    shape: tuple[int | None, ...]
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape fits, extent by extent."""
+        return len(shape) == len(self.shape) and all(
+            want is None or want == have for want, have in zip(self.shape, shape, strict=True)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.datatype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"

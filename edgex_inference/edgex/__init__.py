@@ -1,0 +1,1 @@
+"""Speaking EdgeX: envelopes, events, topics."""

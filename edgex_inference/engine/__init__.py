@@ -1,0 +1,1 @@
+"""Accelerators, models and the lanes that run them."""

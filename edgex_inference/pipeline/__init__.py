@@ -1,0 +1,1 @@
+"""The journey: event in, sample, tensors, results, event out."""

@@ -1,0 +1,1 @@
+"""Tensors become results, results become values; pure functions."""

@@ -1,0 +1,1 @@
+"""Logs in EdgeX's form, counters and histograms; knows no bus and no HTTP."""

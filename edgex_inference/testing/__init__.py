@@ -1,0 +1,1 @@
+"""Contract suites and fakes, shipped so that every implementation can run them."""

@@ -1,0 +1,1 @@
+"""HTTP: EdgeX's common endpoints and our own."""
