@@ -1,0 +1,1 @@
+"""Training of the demo's two models, from fixed seeds (needs the extra `training`)."""

@@ -1,0 +1,119 @@
+"""The part detector's network: the same function as JAX (for training) and as an ONNX graph."""
+
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+from jax import lax
+from numpy.typing import NDArray
+
+from edgex_inference.demo.conveyor import HEIGHT, LABELS, WIDTH
+from edgex_inference.demo.training.graph import Graph
+
+STRIDE = 8
+ROWS, COLUMNS = HEIGHT // STRIDE, WIDTH // STRIDE
+MEAN, STD = 0.4, 0.25  # of pixels in 0..1
+
+Weights: TypeAlias = dict[str, jax.Array]
+Heads: TypeAlias = dict[
+    str, jax.Array
+]  # present [n, 30, 40, 1] logits, label [.., 4] logits, extent [.., 2], shift [.., 2]
+
+_KERNELS = {
+    "stem": (6, 6, 3, 24),
+    "narrow": (3, 3, 24, 40),
+    "near": (3, 3, 40, 40),
+    "shrink": (3, 3, 40, 48),
+    "wide1": (3, 3, 48, 48),
+    "wide2": (3, 3, 48, 48),
+    "lift": (1, 1, 48, 40),
+    "merge": (3, 3, 40, 40),
+    "present": (1, 1, 40, 1),
+    "label": (1, 1, 40, len(LABELS)),
+    "extent": (1, 1, 40, 2),
+    "shift": (1, 1, 40, 2),
+}
+_RESIDUAL = {"near", "wide1", "wide2", "merge"}
+_TYPICAL = {"present": [-3.0], "extent": [38 / WIDTH, 38 / HEIGHT], "shift": [0.5, 0.5]}  # first biases
+
+
+def initial(key: jax.Array) -> Weights:
+    """Random weights: He's scale, smaller where a branch is added to its input."""
+    weights: Weights = {}
+    for name, shape in _KERNELS.items():
+        key, use = jax.random.split(key)
+        scale = (2.0 / (shape[0] * shape[1] * shape[2])) ** 0.5 * (0.5 if name in _RESIDUAL else 1.0)
+        head = name in ("present", "label", "extent", "shift")
+        weights[f"{name}.kernel"] = (0.1 if head else 1.0) * scale * jax.random.normal(use, shape)
+        weights[f"{name}.bias"] = jnp.asarray(_TYPICAL.get(name, [0.0] * shape[3]), dtype=jnp.float32)
+    return weights
+
+
+def forward(weights: Weights, pictures: jax.Array) -> Heads:
+    """Heads for prepared pictures [n, 240, 320, 3]."""
+
+    def conv(x: jax.Array, name: str, stride: int = 1, pad: int = 1) -> jax.Array:
+        kernel = weights[f"{name}.kernel"]
+        y = lax.conv_general_dilated(
+            x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return y + weights[f"{name}.bias"]
+
+    fine = jax.nn.relu(conv(pictures, "stem", 4))
+    fine = jax.nn.relu(conv(fine, "narrow", 2))
+    fine = jax.nn.relu(fine + conv(fine, "near"))
+    coarse = jax.nn.relu(conv(fine, "shrink", 2))
+    coarse = jax.nn.relu(coarse + conv(coarse, "wide1"))
+    coarse = jax.nn.relu(coarse + conv(coarse, "wide2"))
+    lifted = jnp.repeat(jnp.repeat(conv(coarse, "lift", pad=0), 2, axis=1), 2, axis=2)
+    both = jax.nn.relu(fine + lifted)
+    both = jax.nn.relu(both + conv(both, "merge"))
+    return {name: conv(both, name, pad=0) for name in ("present", "label", "extent", "shift")}
+
+
+def answers(weights: Weights, pictures: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What the graph answers for pictures [n, 3, 240, 320]: heatmap, extent and shift, channels first."""
+    heads = forward(weights, pictures.transpose(0, 2, 3, 1))
+    heatmap = jax.nn.sigmoid(heads["present"]) * jax.nn.softmax(heads["label"])
+    extent, shift = heads["extent"], heads["shift"]
+    return heatmap.transpose(0, 3, 1, 2), extent.transpose(0, 3, 1, 2), shift.transpose(0, 3, 1, 2)
+
+
+def prepared(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the card says of the input's numbers: (p / 255 - mean) / std."""
+    return ((pictures.astype(np.float32) / 255.0 - MEAN) / STD).astype(np.float32)
+
+
+def export(weights: Weights) -> onnx.ModelProto:
+    """The graph: `image` [batch, 3, 240, 320] → `heatmap` (scores), `extent` (of the input), `shift` (in cells)."""
+    graph = Graph("part-detect")
+
+    def conv(source: str, name: str, stride: int = 1, pad: int = 1, output: str | None = None) -> str:
+        kernel = np.asarray(weights[f"{name}.kernel"]).transpose(3, 2, 0, 1)
+        return graph.conv(
+            source, output or f"{name}.conv", kernel, np.asarray(weights[f"{name}.bias"]), stride, pad
+        )
+
+    def residual(source: str, name: str) -> str:
+        total = graph.add("Add", [source, conv(source, name)], f"{name}.sum")
+        return graph.add("Relu", [total], name)
+
+    fine = graph.add("Relu", [conv("image", "stem", 4)], "stem")
+    fine = residual(graph.add("Relu", [conv(fine, "narrow", 2)], "narrow"), "near")
+    coarse = graph.add("Relu", [conv(fine, "shrink", 2)], "shrink")
+    coarse = residual(residual(coarse, "wide1"), "wide2")
+    scales = graph.constant("lift.scales", [1.0, 1.0, 2.0, 2.0])
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    lifted = graph.add("Resize", [conv(coarse, "lift", pad=0), "", scales], "lift", **nearest)
+    both = graph.add("Relu", [graph.add("Add", [fine, lifted], "both.sum")], "both")
+    both = residual(both, "merge")
+    present = graph.add("Sigmoid", [conv(both, "present", pad=0)], "present")
+    label = graph.add("Softmax", [conv(both, "label", pad=0)], "label", axis=1)
+    graph.add("Mul", [present, label], "heatmap")
+    for name in ("extent", "shift"):
+        conv(both, name, pad=0, output=name)
+    cells = (ROWS, COLUMNS)
+    outputs = {"heatmap": (len(LABELS), *cells), "extent": (2, *cells), "shift": (2, *cells)}
+    return graph.model({"image": (3, HEIGHT, WIDTH)}, outputs)
