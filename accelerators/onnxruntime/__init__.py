@@ -1,0 +1,16 @@
+"""ONNX Runtime: ONNX models on the CPU and on every execution provider that the installed build brings."""
+
+from accelerators.onnxruntime.options import Options
+from accelerators.onnxruntime.session import devices, load, version
+from edgex_inference.contracts.accelerator import ONNX, Accelerator, Level
+
+PLUGIN = Accelerator(
+    name="onnxruntime",
+    formats=frozenset({ONNX}),
+    options=Options,
+    level=Level.PROVEN,
+    extra="onnxruntime",
+    devices=devices,
+    load=load,
+    version=version,
+)
