@@ -20,7 +20,7 @@ _INT = re.compile(r"[+-]?[0-9]{1,40}")
 _FLOAT = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
 _INT_CHARACTERS = re.compile(r'[-+0-9,"\s\[\]]*', re.ASCII)
 _FLOAT_CHARACTERS = re.compile(r'[-+.0-9einfaty,"\s\[\]]*', re.ASCII | re.IGNORECASE)
-_FLOAT32_LIMIT = 3.4028235677973366e38
+FLOAT32_LIMIT = 3.4028235677973366e38
 """the smallest number that rounds to infinity in 32 bits"""
 
 _DTYPES: dict[ValueType, np.dtype[Any]] = {
@@ -219,7 +219,7 @@ def _float(text: str, kind: ValueType) -> float:
 
 
 def _fits(number: float, text: str, kind: ValueType) -> float:
-    limit = _FLOAT32_LIMIT if kind is ValueType.FLOAT32 else float("inf")
+    limit = FLOAT32_LIMIT if kind is ValueType.FLOAT32 else float("inf")
     if abs(number) >= limit and "inf" not in text.lower():
         raise ValueError(f"{_short(text or number)} is out of range for {kind}")
     return number

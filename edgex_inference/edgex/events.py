@@ -1,0 +1,161 @@
+"""Events out of envelopes: values stay text until a binding wants them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from edgex_inference.contracts.errors import EnvelopeError
+from edgex_inference.contracts.events import Event, Reading
+from edgex_inference.edgex import cbor
+from edgex_inference.edgex.envelope import Envelope
+
+_MALFORMED = (ValueError, RecursionError, MemoryError)
+_LATEST = 2**63 - 1
+_DEPTH = 200
+
+
+class _Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """An AddEventRequest, or the one field by which a bare event is known."""
+
+    event: Event | msgspec.UnsetType = msgspec.UNSET
+    readings: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_payload = msgspec.json.Decoder(_Payload)
+_bare = msgspec.json.Decoder(Event)
+_anything = msgspec.json.Decoder()
+_EVENT_KEYS = {name.lower(): name for name in Event.__struct_encode_fields__}
+_READING_KEYS = {name.lower(): name for name in Reading.__struct_encode_fields__}
+
+
+def read(envelope: Envelope) -> Event | None:
+    """The event of an AddEventRequest or of a bare event, optimised readings filled up again.
+
+    None for what rightly carries none: an error reply, a null payload (Redis's dummy envelope), text, or an
+    object of another kind such as a metric. Of duplicate keys the last one counts. Raises EnvelopeError with
+    reason `payload` for a payload that is neither JSON nor CBOR, `event` for an event that lacks what EdgeX
+    requires or has it in the wrong type.
+    """
+    payload = envelope.payload
+    if payload is None or envelope.error_code:
+        return None
+    if isinstance(payload, dict):
+        return _from_values(envelope.topic, payload)
+    form = _form(envelope.content_type, payload)
+    if form == "json":
+        return _from_json(envelope.topic, payload)
+    return _from_cbor(envelope.topic, payload) if form == "cbor" else None
+
+
+def _form(content_type: str, payload: bytes) -> str:
+    if content_type == "application/json":
+        return "json"
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind:
+        return {"application/json": "json", "application/cbor": "cbor"}.get(kind, "")
+    return "json" if payload[:1] == b"{" else "cbor"
+
+
+def _from_json(topic: str, data: bytes) -> Event | None:
+    try:
+        found = _payload.decode(data)
+        if found.event is not msgspec.UNSET:
+            return _complete(topic, found.event)
+        if found.readings is not msgspec.UNSET:
+            return _complete(topic, _bare.decode(data))
+    except _MALFORMED:  # perhaps only unusual: a float as origin, nulls, keys in another case
+        pass
+    try:
+        values = _anything.decode(data)
+    except _MALFORMED as error:
+        raise EnvelopeError(topic, f"payload is no JSON: {error}", reason="payload") from error
+    return _from_values(topic, values)
+
+
+def _from_cbor(topic: str, data: bytes) -> Event | None:
+    try:
+        values = cbor.loads(data)
+    except ValueError as error:
+        raise EnvelopeError(topic, f"payload is {error}", reason="payload") from error
+    return _from_values(topic, values)
+
+
+def _from_values(topic: str, values: Any) -> Event | None:
+    """The event in decoded JSON or CBOR, with Go's tolerance."""
+    if not isinstance(values, dict):
+        raise _wrong(topic, f"payload is {type(values).__name__}, not an object")
+    by_name = {str(key).lower(): value for key, value in values.items()}
+    if "event" not in by_name and "readings" not in by_name:
+        return None
+    try:
+        event = _plain(by_name["event"], _EVENT_KEYS) if "event" in by_name else _plain(values, _EVENT_KEYS)
+        readings = event.get("readings")
+        if not isinstance(readings, (list, tuple)):
+            raise ValueError("readings is not an array")
+        event["readings"] = [_plain(reading, _READING_KEYS) for reading in readings]
+        return _complete(topic, msgspec.convert(event, Event))
+    except _MALFORMED as error:
+        raise _wrong(topic, str(error)) from error
+
+
+def _plain(values: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    """An object's known fields in our spelling: nulls left out, a float origin made whole."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{type(values).__name__} where an object belongs")
+    found = {names.get(str(key).lower(), ""): value for key, value in values.items() if value is not None}
+    found.pop("", None)
+    origin = found.get("origin")
+    if isinstance(origin, float) and origin.is_integer():
+        found["origin"] = int(origin)
+    for free in ("tags", "objectValue"):
+        if free in found:
+            _check(found[free], _DEPTH)
+    return found
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuses what JSON could not have said, for CBOR says more."""
+    if depth == 0:
+        raise ValueError("nested too deep")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"{type(key).__name__} as a key")
+            _check(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth - 1)
+    elif not isinstance(value, (str, int, float, bytes, type(None))):
+        raise ValueError(f"{type(value).__name__} is not part of EdgeX messages")
+
+
+def _complete(topic: str, event: Event) -> Event:
+    """Refuses an event that EdgeX's validator refuses too, and fills in what its optimisation left out."""
+    if not (event.device_name and event.profile_name and event.readings and event.id):
+        raise _wrong(topic, "id, deviceName, profileName or readings is empty")
+    if not 0 < event.origin <= _LATEST:
+        raise _wrong(topic, f"origin {event.origin} is not a time")
+    for reading in event.readings:
+        if not (reading.resource_name and reading.origin and reading.device_name and reading.profile_name):
+            return msgspec.structs.replace(
+                event, readings=tuple(_filled(topic, event, reading) for reading in event.readings)
+            )
+    return event
+
+
+def _filled(topic: str, event: Event, reading: Reading) -> Reading:
+    name = reading.resource_name or (event.source_name if len(event.readings) == 1 else "")
+    if not name:
+        raise _wrong(topic, "a reading has no resourceName")
+    return msgspec.structs.replace(
+        reading,
+        resource_name=name,
+        device_name=reading.device_name or event.device_name,
+        profile_name=reading.profile_name or event.profile_name,
+        origin=reading.origin or event.origin,
+    )
+
+
+def _wrong(topic: str, detail: str) -> EnvelopeError:
+    return EnvelopeError(topic, f"no EdgeX event: {detail}", reason="event")
