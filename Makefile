@@ -1,0 +1,36 @@
+# make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
+# make check  ruff, mypy, import rules                       make clean  removes everything that was built
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+DEMO ?=
+
+.PHONY: run test check setup setup-test peers clean
+
+run: $(VENV)/.installed-run
+	@$(VENV)/bin/edgex-inference demo $(DEMO)
+
+test: setup-test
+	$(PYTHON) -m pytest -q
+
+check: $(VENV)/.installed-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+setup: $(VENV)/.installed-run
+
+setup-test: $(VENV)/.installed-test
+	@.ci/setup servers
+
+peers: setup-test
+	$(PYTHON) tests/judge.py build
+
+# Entry points of an editable install are frozen when it is made, hence again whenever setup.cfg changes.
+$(VENV)/.installed-%: setup.cfg pyproject.toml .ci/setup
+	@.ci/setup $*
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

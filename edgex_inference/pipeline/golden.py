@@ -1,0 +1,157 @@
+"""Golden samples: known inputs whose answers every session must give before it may answer anybody."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgex_inference.contracts.bindings import Binding, InputReading
+from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected
+from edgex_inference.contracts.events import Event, Reading, ValueType
+from edgex_inference.contracts.models import Build, Golden, ImageInput, InputCard, ModelCard, Task
+from edgex_inference.contracts.results import Result
+from edgex_inference.engine.lane import Lane
+from edgex_inference.postprocess import labels, table, values
+from edgex_inference.preprocess import build as preprocess
+
+_ORIGIN = 1
+_TIMEOUT = 30.0
+"""Seconds for a golden sample; the first runs on an accelerator may compile kernels."""
+
+_TOLERANCE = {"score": 0.01, "box": 0.01}
+"""Where the card states none: absolute for boxes and shares, relative for numbers above 1."""
+
+
+async def check(lane: Lane, card: ModelCard, build: Build, *, max_pixels: int) -> None:
+    """Runs every golden sample of the card; raises ModelRejected with the first difference."""
+    for sample in card.golden:
+        result = await answer(lane, card, build, sample.input, max_pixels=max_pixels)
+        difference = compare(result, _expected(card, sample), {**_TOLERANCE, **sample.tolerance})
+        if difference:
+            raise ModelRejected(card.name, f"golden sample {sample.input.name}: {difference}")
+
+
+async def answer(lane: Lane, card: ModelCard, build: Build, file: Path, *, max_pixels: int) -> Result:
+    """What the model says of a file: a picture, or a JSON object of input name → numbers."""
+    event, inputs = _event(card, build.inputs, file)
+    binding = Binding(
+        profile=card.name, resource=inputs[0], name=card.name, model=None, outputs=(),
+        inputs=tuple(InputReading(resource=name) for name in inputs),
+    )  # fmt: skip
+    try:
+        prepare = preprocess.build(
+            binding, build.inputs, lane.inputs, {}, batched=lane.batched,
+            max_pixels=max_pixels, keep_numbers=card.task is Task.ANOMALY,
+        )  # fmt: skip
+        sample = prepare(event)
+        (tensors,) = await lane.infer_many([sample.tensors], timeout=_TIMEOUT)
+        if isinstance(tensors, EdgexInferenceError):
+            raise tensors
+        named = labels.resolve(card.labels, card.folder)
+        interpret = table.build(card, build, lane.outputs, settings=card.postprocess, labels=named)
+        return interpret(tensors, sample)
+    except ModelRejected:
+        raise
+    except EdgexInferenceError as error:
+        raise ModelRejected(card.name, f"golden sample {file.name}: {error}") from error
+
+
+def compare(result: Result, expected: Mapping[str, Any], tolerance: Mapping[str, float]) -> str:
+    """The first difference between a result and the expected values as a sentence; empty when there is none."""
+    for value, want in expected.items():
+        have = values.evaluate(result, value)
+        if isinstance(want, Mapping) and "items" in want and isinstance(have, Mapping):
+            difference = _boxes(have["items"], want["items"], tolerance)
+        else:
+            difference = _differs(value, have, want, tolerance.get(value, tolerance["score"]))
+        if difference:
+            return difference
+    return ""
+
+
+def _expected(card: ModelCard, sample: Golden) -> Mapping[str, Any]:
+    try:
+        expected = json.loads(sample.expect.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelRejected(card.name, f"golden sample {sample.expect.name}: {error}") from error
+    if not isinstance(expected, dict):
+        raise ModelRejected(card.name, f"golden sample {sample.expect.name}: an object of values is expected")
+    return expected
+
+
+def _boxes(have: Sequence[Mapping[str, Any]], want: Sequence[Mapping[str, Any]], tolerance: Mapping[str, float]) -> str:
+    if len(have) != len(want):
+        return f"{len(have)} detections instead of {len(want)}"
+    left = list(have)
+    for expected in want:
+        near = min(left, key=lambda item: (item["label"] != expected["label"], _distance(item, expected)))
+        left.remove(near)
+        if near["label"] != expected["label"]:
+            return f"no {expected['label']} at {expected['box']}"
+        if _distance(near, expected) > tolerance["box"]:
+            return f"{expected['label']} at {near['box']} instead of {expected['box']}"
+        if abs(near["score"] - expected["score"]) > tolerance["score"]:
+            return f"{expected['label']} with score {near['score']} instead of {expected['score']}"
+    return ""
+
+
+def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    return max(abs(a - b) for a, b in zip(one["box"], other["box"], strict=True))
+
+
+def _differs(value: str, have: Any, want: Any, tolerance: float) -> str:
+    pairs = list(zip(have, want, strict=False)) if isinstance(want, list) else [(have, want)]
+    if isinstance(want, list) and len(have) != len(want):
+        return f"{value} has {len(have)} entries instead of {len(want)}"
+    for got, expected in pairs:
+        if isinstance(expected, float) and isinstance(got, int | float):
+            near = math.isclose(got, expected, abs_tol=tolerance * max(1.0, abs(expected)))
+        else:
+            near = got == expected
+        if not near:
+            return f"{value} is {got} instead of {expected} (tolerance {tolerance})"
+    return ""
+
+
+def _event(card: ModelCard, inputs: Sequence[InputCard], file: Path) -> tuple[Event, tuple[str, ...]]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ModelRejected(card.name, f"golden sample {file.name}: {error}") from error
+    if any(isinstance(entry, ImageInput) for entry in inputs):
+        readings = [Reading(resource_name="picture", value_type=ValueType.BINARY, binary_value=content)]
+    else:
+        readings = _numbers(card, inputs, file, content)
+    event = Event(
+        api_version="v3", id="", device_name="golden", profile_name=card.name, source_name=file.name,
+        origin=_ORIGIN, readings=tuple(readings),
+    )  # fmt: skip
+    return event, tuple(reading.resource_name for reading in readings)
+
+
+def _numbers(card: ModelCard, inputs: Sequence[InputCard], file: Path, content: bytes) -> list[Reading]:
+    try:
+        given = json.loads(content)
+        readings: list[Reading] = []
+        for entry in inputs:
+            numbers = given[entry.name]
+            names = getattr(entry, "names", ()) or (entry.name,)
+            rows = numbers if len(names) > 1 else [numbers]
+            readings += [_reading(name, row) for name, row in zip(names, rows, strict=True)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelRejected(card.name, f"golden sample {file.name}: {error!r} in the numbers") from error
+    return readings
+
+
+def _reading(name: str, row: Any) -> Reading:
+    if not isinstance(row, list):
+        return Reading(resource_name=name, value_type=ValueType.FLOAT64, value=repr(float(row)))
+    text = "[" + ", ".join(repr(float(x)) for x in _flat(row)) + "]"
+    return Reading(resource_name=name, value_type=ValueType.FLOAT64_ARRAY, value=text)
+
+
+def _flat(row: Any) -> list[Any]:
+    if isinstance(row, list):
+        return [x for part in row for x in _flat(part)]
+    return [row]

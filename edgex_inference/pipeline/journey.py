@@ -1,0 +1,173 @@
+"""The journey of one binding: events in, samples, tensors, results, events out; in order for each device."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from edgex_inference.contracts.errors import InferenceError, MessageError
+from edgex_inference.contracts.events import Event
+from edgex_inference.contracts.messages import Message
+from edgex_inference.contracts.results import Sample
+from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.pipeline.emission import Emission, Outlet
+from edgex_inference.pipeline.intake import Intake, Item, Queueing
+from edgex_inference.pipeline.measure import Measures
+from edgex_inference.pipeline.plan import Plan
+
+log = logging.getLogger(__name__)
+
+_BURST = 256
+"""Items taken at once: far above what makes a hand-off cheap, low enough to stay fair."""
+
+_AHEAD = 2
+"""Bursts in flight: one is prepared while another runs on the lane."""
+
+_MOST_WARNINGS = 1000
+"""Sources whose first drop is said at WARN; a flood of new device names must not fill the log."""
+
+
+@dataclass(slots=True)
+class _Passage:
+    """An item with what has become of it so far."""
+
+    item: Item
+    sample: Sample | None = None
+    answer: Tensors | InferenceError | None = None
+
+
+class Journey:
+    """Carries a binding's events through one plan: `offer` never waits, `run` does the work."""
+
+    def __init__(self, plan: Plan, outlet: Outlet, pixels: Executor, measures: Measures) -> None:
+        self.plan = plan
+        self._clock = outlet.clock
+        self._pixels = pixels
+        self._measures = measures
+        self._emission = Emission(plan, outlet, measures)
+        self._intake = Intake(Queueing.of(plan.binding.limits, pixels=plan.preprocess.pixels))
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._warned: set[tuple[str, str]] = set()
+        self._bursts: set[asyncio.Task[None]] = set()
+
+    @property
+    def queued(self) -> int:
+        return len(self._intake)
+
+    def offer(self, item: Item) -> None:
+        """Takes an event in; by the overload policy one may have to go, which is counted."""
+        gone = self._intake.offer(item)
+        if gone is not None:
+            self._measures.dropped.add("queueFull" if gone is item else "overtaken")
+            gone.receipt.release()
+        self._idle.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Works until cancelled; bursts under way are abandoned then."""
+        gate = asyncio.Semaphore(_AHEAD)
+        before: asyncio.Task[None] | None = None
+        delay = self.plan.binding.limits.max_delay
+        try:
+            while True:
+                await self._wake.wait()
+                if delay:
+                    await asyncio.sleep(delay)
+                await gate.acquire()
+                burst = asyncio.create_task(self._burst(before), name=f"{self.plan.binding.name} burst")
+                self._bursts.add(burst)
+                burst.add_done_callback(lambda done: self._landed(done, gate))
+                before = burst
+                await asyncio.sleep(0)
+        finally:
+            for burst in self._bursts:
+                burst.cancel()
+            self._emission.close()
+
+    async def drain(self) -> None:
+        """Returns when everything offered so far has left or was dropped."""
+        await self._idle.wait()
+
+    def _landed(self, burst: asyncio.Task[None], gate: asyncio.Semaphore) -> None:
+        self._bursts.discard(burst)
+        gate.release()
+        if not burst.cancelled() and (error := burst.exception()) is not None:
+            self._measures.failed.add("unexpected")
+            log.error("binding %s: a defect of ours: %r", self.plan.binding.name, error)
+        if not self._bursts and not len(self._intake):
+            self._idle.set()
+
+    async def _burst(self, before: asyncio.Task[None] | None) -> None:
+        passages = [_Passage(item) for item in self._intake.take(_BURST)]
+        if not len(self._intake):
+            self._wake.clear()
+        await self._prepare(passages)
+        await self._infer([passage for passage in passages if passage.sample is not None])
+        if before is not None and not before.done():
+            await asyncio.wait({before})
+        messages = [message for passage in passages for message in self._emit(passage)]
+        if await self._emission.publish(messages):
+            for passage in passages:
+                passage.item.receipt.release()
+
+    async def _prepare(self, passages: Sequence[_Passage]) -> None:
+        now = self._clock()
+        for passage in passages:
+            self._measures.stages["queue"].add(now - passage.item.arrived)
+        if not self.plan.preprocess.pixels:
+            for passage in passages:
+                self._prepare_one(passage)
+            return
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(loop.run_in_executor(self._pixels, self._prepare_one, passage) for passage in passages)
+        )
+
+    def _prepare_one(self, passage: _Passage) -> None:
+        event = passage.item.event
+        if self._intake.is_stale(passage.item):
+            self._measures.dropped.add("maxAge")
+            return
+        started = self._clock()
+        try:
+            passage.sample = self.plan.preprocess(event)
+        except MessageError as error:
+            self._drop(event, error)
+        else:
+            self._measures.stages["preprocess"].add(self._clock() - started)
+
+    def _drop(self, event: Event, error: MessageError) -> None:
+        """Counts a drop; the first of its kind for a device is said at WARN, the rest at DEBUG."""
+        self._measures.dropped.add(error.reason)
+        kind = (event.device_name, error.reason)
+        first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
+        if first:
+            self._warned.add(kind)
+        level = logging.WARNING if first else logging.DEBUG
+        log.log(level, "binding %s: %s; dropped as %s", self.plan.binding.name, error, error.reason)
+
+    async def _infer(self, passages: Sequence[_Passage]) -> None:
+        if not passages:
+            return
+        started = self._clock()
+        answers = await self.plan.lane.infer_many(
+            [passage.sample.tensors for passage in passages if passage.sample is not None],
+            timeout=self.plan.binding.limits.timeout,
+        )
+        taken = self._clock() - started
+        for passage, answer in zip(passages, answers, strict=True):
+            passage.answer = answer
+            self._measures.stages["infer"].add(taken)
+
+    def _emit(self, passage: _Passage) -> Sequence[Message]:
+        item, sample, answer = passage.item, passage.sample, passage.answer
+        if sample is None or answer is None:
+            return ()
+        if isinstance(answer, InferenceError):
+            return self._emission.failed(item, answer)
+        messages = self._emission.result(item, sample, answer)
+        self._measures.stages["total"].add(self._clock() - item.arrived)
+        return messages

@@ -1,0 +1,151 @@
+"""One effective binding from start to stop: starting, then running, or inactive with a reason."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from edgex_inference.contracts.bindings import Binding, Resource
+from edgex_inference.contracts.errors import SetupError, TransportError
+from edgex_inference.contracts.events import Event
+from edgex_inference.pipeline.emission import INACTIVE, RUNNING, Outlet
+from edgex_inference.pipeline.intake import Intake, Item, Queueing
+from edgex_inference.pipeline.journey import Journey
+from edgex_inference.pipeline.measure import Measures
+from edgex_inference.pipeline.plan import Engine, draw, release
+
+log = logging.getLogger(__name__)
+
+STARTING = "starting"
+
+_MOST_DEVICES = 10_000
+"""Devices whose inactive status is remembered as announced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """What every run needs: where plans come from, the way out, the threads for pictures."""
+
+    engine: Engine
+    outlet: Outlet
+    pixels: Executor
+
+
+class Run:
+    """Takes a binding's events from the first moment on; they wait while the model loads."""
+
+    def __init__(self, binding: Binding, resources: Mapping[str, Resource], place: Workplace) -> None:
+        self.binding = binding
+        self.measures = Measures()
+        self.status = STARTING
+        self.reason = "the model is being loaded"
+        self.journey: Journey | None = None
+        self.settled = asyncio.Event()
+        self._resources = resources
+        self._place = place
+        self._wanted = frozenset(reading.resource for reading in binding.readings)
+        self._announced: dict[str, str] = {}
+        self._outgoing: set[asyncio.Task[None]] = set()
+        pictures = any(
+            resources[name].value_type.lower() == "binary" for name in self._wanted if name in resources
+        )
+        self._waiting = Intake(Queueing.of(binding.limits, pixels=pictures))
+
+    def wants(self, event: Event) -> bool:
+        """Whether the event has at least one of the readings that this binding takes."""
+        return any(reading.resource_name in self._wanted for reading in event.readings)
+
+    def offer(self, item: Item) -> None:
+        """Takes an event in; never waits."""
+        self.measures.events.add("received")
+        if self.journey is not None:
+            self.journey.offer(item)
+            return
+        if self.status == INACTIVE:
+            self._refuse(item)
+            return
+        gone = self._waiting.offer(item)
+        if gone is not None:
+            self.measures.dropped.add("queueFull" if gone is item else "overtaken")
+            gone.receipt.release()
+
+    async def work(self, inactive: str = "") -> None:
+        """Draws the plan and runs the journey until cancelled; `inactive` says that it cannot run at all."""
+        if inactive:
+            await self._rest(inactive)
+        try:
+            plan = await draw(self.binding, self._place.engine, self._resources)
+        except SetupError as error:
+            await self._rest(str(error))
+        else:
+            journey = Journey(plan, self._place.outlet, self._place.pixels, self.measures)
+            self.status, self.reason = RUNNING, plan.standing
+            log.info("binding %s of profile %s: %s", self.binding.name, self.binding.profile, self.reason)
+            self.journey = journey
+            for item in list(self._waiting.take(len(self._waiting))):
+                journey.offer(item)
+            self.settled.set()
+            try:
+                await journey.run()
+            finally:
+                self.journey = None
+                await release(plan, self._place.engine)
+
+    async def drain(self) -> None:
+        """Returns when everything offered has left or was dropped."""
+        await self.settled.wait()
+        if self.journey is not None:
+            await self.journey.drain()
+        if self._outgoing:
+            await asyncio.wait(self._outgoing)
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting) + (self.journey.queued if self.journey is not None else 0)
+
+    async def _rest(self, reason: str) -> None:
+        """Inactive until cancelled: says why, once in the log and to each device that asks."""
+        self.status, self.reason = INACTIVE, reason
+        log.error("profile %s: binding %s is inactive: %s", self.binding.profile, self.binding.name, reason)
+        for item in list(self._waiting.take(len(self._waiting))):
+            self._refuse(item)
+        self.settled.set()
+        keep_alive = self.binding.publish.keep_alive
+        while True:
+            if keep_alive is None:
+                await asyncio.Event().wait()
+            await asyncio.sleep(keep_alive or 0.0)
+            for device in tuple(self._announced):
+                self._say(device)
+
+    def _refuse(self, item: Item) -> None:
+        self.measures.dropped.add("inactive")
+        item.receipt.release()
+        device = item.event.device_name
+        if device not in self._announced and len(self._announced) < _MOST_DEVICES:
+            self._announced[device] = self.reason
+            self._say(device, item.event.origin)
+
+    def _say(self, device: str, origin: int | None = None) -> None:
+        task = asyncio.create_task(self._publish_status(device, origin), name=f"{self.binding.name} status")
+        self._outgoing.add(task)
+        task.add_done_callback(self._outgoing.discard)
+
+    async def _publish_status(self, device: str, origin: int | None) -> None:
+        outlet = self._place.outlet
+        when = outlet.wall_clock() if origin is None else origin
+        messages = outlet.sender.status(self.binding, device, self.status, self.reason, origin=when)
+        try:
+            await outlet.publish(messages)
+        except TransportError:
+            self.measures.failed.add("bus", len(messages))
+
+
+def describe(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each run that does not run, for readiness."""
+    return [
+        f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}"
+        for run in runs
+        if run.status != RUNNING
+    ]

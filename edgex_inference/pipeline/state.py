@@ -1,0 +1,47 @@
+"""What a binding remembers for one device: hysteresis, what was published last, its announced status."""
+
+from asyncio import TimerHandle
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from edgex_inference.pipeline.policy import PublishState
+from edgex_inference.postprocess.decide import DecideState
+
+
+@dataclass(slots=True)
+class DeviceState:
+    """One device's memory; lost at restart."""
+
+    decide: DecideState = field(default_factory=DecideState)
+    publish: PublishState = field(default_factory=PublishState)
+    status: str | None = None
+    timer: TimerHandle | None = None
+
+
+class Memory:
+    """The states of a binding's devices, bounded: the device that was silent longest is forgotten first."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._states: OrderedDict[str, DeviceState] = OrderedDict()
+        self._most = most
+
+    def of(self, device: str) -> DeviceState:
+        state = self._states.get(device)
+        if state is None:
+            state = self._states[device] = DeviceState()
+            if len(self._states) > self._most:
+                self.forget(next(iter(self._states)))
+        self._states.move_to_end(device)
+        return state
+
+    def forget(self, device: str) -> None:
+        state = self._states.pop(device, None)
+        if state is not None and state.timer is not None:
+            state.timer.cancel()
+
+    def clear(self) -> None:
+        for device in tuple(self._states):
+            self.forget(device)
+
+    def devices(self) -> tuple[str, ...]:
+        return tuple(self._states)
