@@ -1,0 +1,221 @@
+"""The whole configuration on one page; a key on the wire is the field's name in PascalCase.
+
+`configuration.toml` at the top of the project says the same, with a comment for every key.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, NewType
+
+Seconds = NewType("Seconds", float)
+"""A duration: a text such as `5s` on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Whole numbers that a key may have."""
+
+    low: int
+    high: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Words that a key may have, in any case; `later` are refused with a sentence."""
+
+    words: tuple[str, ...]
+    later: Mapping[str, str] = field(default_factory=dict)
+
+
+_NO_BUS = "this message bus is not built yet; use mqtt or memory"
+_NO_TRIGGER = "this trigger is not built yet; use edgex-messagebus"
+
+LogLevel = Annotated[str, Choice(("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))]
+AuthMode = Annotated[str, Choice(("none", "usernamepassword", "clientcert", "cacert"))]
+BusType = Annotated[
+    str,
+    Choice(
+        ("mqtt", "memory"), dict.fromkeys(("redis", "nats-core", "nats-jetstream", "nats", "zero"), _NO_BUS)
+    ),
+]
+TriggerType = Annotated[
+    str,
+    Choice(("edgex-messagebus",), dict.fromkeys(("http", "external-mqtt", "custom"), _NO_TRIGGER)),
+]
+Metadata = Annotated[
+    str,
+    Choice(
+        ("auto", "none"),
+        {
+            "required": "core-metadata is not read yet, so it cannot be required; use auto or none, "
+            "and put the profiles into Inference.ProfilesDir"
+        },
+    ),
+]
+EdgexVersion = Annotated[
+    str, Choice(("auto", "3", "4"), {"2": "EdgeX 2 is not supported yet; use 3, 4 or auto"})
+]
+Port = Annotated[int, Range(0, 65535)]
+Amount = Annotated[int, Range(0)]
+Some = Annotated[int, Range(1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """An entry of InsecureSecrets: what SecretName elsewhere refers to, and its values."""
+
+    secret_name: str = ""
+    secret_data: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def _bus_secret() -> Mapping[str, Secret]:
+    return {"mqtt": Secret(secret_name="mqtt-bus", secret_data={"username": "", "password": ""})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """EdgeX's metrics section."""
+
+    interval: Seconds = Seconds(30.0)
+    metrics: Mapping[str, bool] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writable:
+    """What may change while the service runs; replaced as a whole."""
+
+    log_level: LogLevel = "INFO"
+    insecure_secrets: Mapping[str, Secret] = field(default_factory=_bus_secret)
+    telemetry: Telemetry = Telemetry()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The HTTP server; `max_request_size` in KB, 0 is no limit."""
+
+    host: str = "localhost"
+    port: Port = 59760
+    server_bind_addr: str = ""
+    startup_msg: str = "edgex-inference has started"
+    health_check_interval: Seconds = Seconds(10.0)
+    request_timeout: Seconds = Seconds(5.0)
+    max_request_size: Amount = 0
+    max_result_count: Some = 1024
+    enable_name_field_escape: bool = False
+
+    @property
+    def bind_address(self) -> str:
+        """The address to listen on: ServerBindAddr, else Host."""
+        return self.server_bind_addr or self.host
+
+
+def _bus_options() -> Mapping[str, str]:
+    return {
+        "Qos": "0",
+        "KeepAlive": "10",
+        "Retained": "false",
+        "AutoReconnect": "true",
+        "ConnectTimeout": "5",
+        "SkipCertVerify": "false",
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageBus:
+    """The bus that carries events; `optional` holds EdgeX's connection options, all texts (BUS_OPTIONS)."""
+
+    disabled: bool = False
+    type: BusType = "mqtt"
+    protocol: str = "mqtt"
+    host: str = "localhost"
+    port: Annotated[int, Range(1, 65535)] = 1883
+    auth_mode: AuthMode = "none"
+    secret_name: str = "mqtt-bus"
+    base_topic_prefix: str = "edgex"
+    optional: Mapping[str, str] = field(default_factory=_bus_options, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Which topics are read: a comma list, BaseTopicPrefix goes in front of each."""
+
+    type: TriggerType = "edgex-messagebus"
+    subscribe_topics: str = "events/#"
+    publish_topic: str = ""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of the comma list, without the base prefix."""
+        return tuple(topic.strip() for topic in self.subscribe_topics.split(",") if topic.strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """This service's own section; `max_message_size` in KB, `max_pixels` of one picture, `threads` 0: unset."""
+
+    profiles_dir: str = "profiles"
+    models_dir: str = "models"
+    cache_dir: str = ""
+    metadata: Metadata = "auto"
+    edgex_version: EdgexVersion = "auto"
+    max_message_size: Some = 32768
+    max_pixels: Some = 64_000_000
+    threads: Annotated[int, Range(0, 1024)] = 0
+    drain_timeout: Seconds = Seconds(5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything that can be configured."""
+
+    writable: Writable = Writable()
+    service: Service = Service()
+    message_bus: MessageBus = MessageBus()
+    trigger: Trigger = Trigger()
+    inference: Inference = Inference()
+
+
+BUS_OPTIONS: Mapping[str, type] = {
+    **dict.fromkeys(("Username", "Password", "ClientId", "Format", "QueueGroup", "Durable", "Subject"), str),
+    **dict.fromkeys(("Deliver", "NKeySeedFile", "CredentialsFile"), str),
+    **dict.fromkeys(("CertFile", "KeyFile", "CaFile", "CertPEMBlock", "KeyPEMBlock", "CaPEMBlock"), str),
+    **dict.fromkeys(("Qos", "KeepAlive", "ConnectTimeout", "DefaultPubRetryAttempts"), int),
+    **dict.fromkeys(("Retained", "AutoReconnect", "CleanSession", "SkipCertVerify"), bool),
+    **dict.fromkeys(("RetryOnFailedConnect", "AutoProvision", "ExactlyOnce"), bool),
+}
+"""EdgeX's keys of MessageBus.Optional with what their texts must hold."""
+
+UNUSED = frozenset(
+    {
+        ("Registry",),
+        ("Clients",),
+        ("Database",),
+        ("Databases",),
+        ("SecretStore",),
+        ("HttpServer",),
+        ("ApplicationSettings",),
+        ("AppCustom",),
+        ("Device",),
+        ("Driver",),
+        ("MaxEventSize",),
+        ("Writable", "Pipeline"),
+        ("Writable", "StoreAndForward"),
+        ("Writable", "Reading"),
+        ("Writable", "Telemetry", "PublishTopicPrefix"),
+        ("Writable", "InsecureSecrets", "*", "Path"),
+        ("Writable", "InsecureSecrets", "*", "path"),
+        ("Writable", "InsecureSecrets", "*", "Secrets"),
+        ("Service", "CORSConfiguration"),
+        ("Service", "SecurityOptions"),
+        ("Trigger", "ExternalMqtt"),
+    }
+)
+"""EdgeX's own keys that this service accepts, so that a file of another service passes, and does not read."""
+
+MOVED: Mapping[tuple[str, ...], str] = {
+    ("Trigger", "EdgexMessageBus"): "EdgeX 2 has the bus here; write it as MessageBus (EdgeX 3 and later)",
+    ("MessageQueue",): "EdgeX 2 has the bus here; write it as MessageBus (EdgeX 3 and later)",
+}
+"""Keys of EdgeX 2 that would be dangerous to ignore, with what to write instead."""
