@@ -1,0 +1,1 @@
+"""Detection: one file for each family of networks, and what they share."""

@@ -1,0 +1,77 @@
+"""Boxes as arrays [n, 4] of x0, y0, x1, y1: overlap, suppression, and the way back to the source picture."""
+
+import numpy as np
+import numpy.typing as npt
+
+from edgex_inference.contracts.results import Geometry
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
+
+_BLOCK = 256  # boxes judged at once: bounds the matrices
+
+
+def overlapping(left: Floats, right: Floats, iou: float) -> Marks:
+    """[n, m]: whether intersection over union is above `iou`; boxes without area overlap nothing."""
+    x0 = np.maximum(left[:, None, 0], right[None, :, 0])
+    y0 = np.maximum(left[:, None, 1], right[None, :, 1])
+    x1 = np.minimum(left[:, None, 2], right[None, :, 2])
+    y1 = np.minimum(left[:, None, 3], right[None, :, 3])
+    both = np.maximum(x1 - x0, 0) * np.maximum(y1 - y0, 0)
+    union = areas(left)[:, None] + areas(right)[None, :] - both
+    above: Marks = (both > np.float32(iou) * union) & (both > 0)
+    return above
+
+
+def areas(boxes: Floats) -> Floats:
+    """[n]; 0 for boxes whose corners are the wrong way round."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    product: Floats = sides[:, 0] * sides[:, 1]
+    return product
+
+
+def suppress(boxes: Floats, classes: Indices, iou: float) -> Indices:
+    """Indices, ascending, of the boxes that stay; given best first, each box loses to a better one of its class
+    that overlaps it by more than `iou` and stays itself."""
+    kept = np.empty(0, dtype=np.int64)
+    for start in range(0, len(boxes), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(boxes)))
+        if len(kept):
+            beaten = _rivals(boxes, classes, kept, block, iou).any(axis=0)
+            block = block[~beaten]
+        rivals = _rivals(boxes, classes, block, block, iou)
+        kept = np.concatenate((kept, block[_survivors(rivals)]))
+    return kept
+
+
+def _rivals(boxes: Floats, classes: Indices, left: Indices, right: Indices, iou: float) -> Marks:
+    same: Marks = classes[left][:, None] == classes[right][None, :]
+    return same & overlapping(boxes[left], boxes[right], iou)
+
+
+def _survivors(rivals: npt.NDArray[np.bool_]) -> Marks:
+    beaten = np.zeros(len(rivals), dtype=np.bool_)
+    worse = np.triu(rivals, 1)
+    for index in np.flatnonzero(worse.any(axis=1)):
+        if not beaten[index]:
+            beaten |= worse[index]
+    return ~beaten
+
+
+def to_source(boxes: Floats, geometry: Geometry) -> Floats:
+    """Boxes in 0..1 of the model's picture as boxes in 0..1 of the source.
+
+    Clipped to the model's picture first: what a model says of places outside the region that it saw is a guess.
+    """
+    scale = np.array(geometry.scale * 2, dtype=np.float32)
+    shift = np.array(geometry.shift * 2, dtype=np.float32)
+    mapped: Floats = np.clip(np.clip(boxes, 0, 1) * scale + shift, 0, 1)
+    return mapped
+
+
+def corners(x: Floats, y: Floats, width: Floats, height: Floats) -> Floats:
+    """Boxes from centers and extents, each [n]."""
+    half_width, half_height = width / 2, height / 2
+    boxes = np.stack((x - half_width, y - half_height, x + half_width, y + half_height), axis=1)
+    return boxes.astype(np.float32, copy=False)
