@@ -111,6 +111,21 @@ class Node:
             return [item.plain() for item in self.value]
         return self.value
 
+    def labelled(self, origin: str) -> "Node":
+        """The same values under another origin, such as `device pump-3`."""
+        return self._moved(replace(self.place.source, origin=origin))
+
+    def _moved(self, source: Source) -> "Node":
+        value = self.value
+        if isinstance(value, Mapping):
+            value = {
+                key: Entry(key=replace(entry.key, source=source), node=entry.node._moved(source))
+                for key, entry in value.items()
+            }
+        elif isinstance(value, tuple):
+            value = tuple(item._moved(source) for item in value)
+        return replace(self, place=replace(self.place, source=source), value=value)
+
     def merged(self, over: "Node") -> "Node":
         """This node with `over` laid on it: maps merge key by key, everything else is replaced."""
         if not (isinstance(self.value, Mapping) and isinstance(over.value, Mapping)):

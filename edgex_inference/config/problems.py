@@ -46,11 +46,11 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
     @classmethod
-    def read(cls, path: Path, *, origin: str = "") -> "Document":
+    def read(cls, path: Path) -> "Document":
         """Reads and parses a file; raises OSError when it cannot be read, all else is in `problems`."""
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
-        source = Source(file=str(path), origin=origin)
+        source = Source(file=str(path))
         if len(raw) > MOST_BYTES:
             return _refused(Place(source=source), f"the file is larger than {MOST_BYTES >> 20} MiB")
         try:
@@ -60,12 +60,12 @@ class Document:
             column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
             where = Place(source=source, line=line, column=column)
             return _refused(where, f"byte 0x{raw[error.start]:02x} is no UTF-8 text")
-        return cls.parse(text, str(path), origin=origin)
+        return cls.parse(text, str(path))
 
     @classmethod
-    def parse(cls, text: str, file: str, *, origin: str = "") -> "Document":
+    def parse(cls, text: str, file: str) -> "Document":
         """Parses YAML or JSON; never raises."""
-        source = Source(file=file, lines=tuple(_LINE_END.split(text)), origin=origin)
+        source = Source(file=file, lines=tuple(_LINE_END.split(text)))
         builder = _Builder(source)
         try:
             for event in yaml.parse(text, Loader=_Loader):
@@ -80,9 +80,9 @@ class Document:
         return cls(source=source, root=root, problems=tuple(builder.problems))
 
     @classmethod
-    def of(cls, data: object, file: str, *, origin: str = "") -> "Document":
+    def of(cls, data: object, file: str) -> "Document":
         """A document from plain data without a text: its problems name file and path only."""
-        place = Place(source=Source(file=file, origin=origin))
+        place = Place(source=Source(file=file))
         try:
             return cls(source=place.source, root=_node_of(data, place))
         except _Refused as refused:
@@ -104,7 +104,7 @@ class Document:
         node = self.root.find(*steps)
         if node is None or not isinstance(node.value, str):
             return _refused(self.root.nearest(steps), "must be a text that holds JSON")
-        inner = Document.parse(node.value, self.source.file, origin=self.source.origin)
+        inner = Document.parse(node.value, self.source.file)
         if inner.root.value is None and inner.problems:
             return _refused(node.place, f"the text holds no JSON: {inner.problems[0].message}")
         problems = tuple(node.place.problem(p.path, p.message, severity=p.severity) for p in inner.problems)

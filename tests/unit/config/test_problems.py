@@ -174,8 +174,8 @@ def test_json_inside_a_text() -> None:
 
 
 def test_layers_merge_by_key_and_keep_their_places() -> None:
-    under = Document.parse("a: {x: 1, y: [1, 2]}\nb: 1", "under", origin="profile under").root
-    over = Document.parse("a: {y: [3]}\nc: 2", "over", origin="device pump").root
+    under = Document.parse("a: {x: 1, y: [1, 2]}\nb: 1", "under").root.labelled("profile under")
+    over = Document.parse("a: {y: [3]}\nc: 2", "over").root.labelled("device pump")
     merged = under.merged(over)
     assert merged.plain() == {"a": {"x": 1, "y": [3]}, "b": 1, "c": 2}
     origins = {spell(steps): node.place.source.origin for steps, node in merged.leaves()}

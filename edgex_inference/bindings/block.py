@@ -1,0 +1,205 @@
+"""One inference block to one Binding: the whole vocabulary, every mistake at once."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgex_inference.bindings import later as not_built
+from edgex_inference.bindings import parts
+from edgex_inference.bindings.later import Later
+from edgex_inference.bindings.outputs import Asked, check_decide, read_outputs
+from edgex_inference.config.places import Node, spell, suggest
+from edgex_inference.config.reader import Cursor, Reader
+from edgex_inference.contracts.bindings import Binding, InputReading, Resource
+from edgex_inference.contracts.errors import Problem
+from edgex_inference.contracts.events import ValueType
+from edgex_inference.contracts.models import Task
+
+SCHEMA = 1
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+class _Say(Protocol):
+    def __call__(self, message: str, *, severity: str = "error") -> None: ...
+
+
+_NO_TENSOR = (ValueType.STRING, ValueType.STRING_ARRAY, ValueType.OBJECT_ARRAY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where a block sits; `resources` None: the profile's file is not here, so names cannot be checked."""
+
+    profile: str
+    resource: str
+    resources: Mapping[str, Resource] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What came out of a block: the binding, or None when one of the problems is an error."""
+
+    name: str
+    scope: Scope
+    node: Node
+    binding: Binding | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def reason(self) -> str:
+        """Why there is no binding, in one line."""
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return f"{errors[0]}{more}" if errors else ""
+
+
+def read_block(name: str, node: Node, scope: Scope, flaws: tuple[Problem, ...] = ()) -> Draft:
+    """Reads one block; `flaws` are problems of its text that make it unusable. Never raises."""
+    problems = list(flaws)
+    cursor = Cursor(node=node, place=node.place, steps=(name,), problems=problems)
+    _check_name(cursor, name)
+    reader = cursor.reader()
+    binding = _binding(name, reader, scope) if reader is not None else None
+    if any(problem.severity == "error" for problem in problems):
+        binding = None
+    return Draft(name=name, scope=scope, node=node, binding=binding, problems=tuple(problems))
+
+
+def _check_name(cursor: Cursor, name: str) -> None:
+    if not name.strip():
+        cursor.say("a binding needs a name: it becomes the sourceName of its events")
+    elif not _NAME.fullmatch(name):
+        cursor.say(
+            f"{name!r} is a binding name that EdgeX before 3.1 refuses: stay within A-Z a-z 0-9 _ -",
+            severity="warning",
+        )
+
+
+def _binding(name: str, reader: Reader, scope: Scope) -> Binding:
+    later = Later()
+    schema = reader.at("schema").integer()
+    if schema not in (None, SCHEMA):
+        reader.at("schema").say(f"schema {schema} is not known to this release: it reads schema {SCHEMA}")
+    enabled = reader.at("enabled").boolean()
+    not_built.check(reader, later)
+    asked = _models(reader, later)
+    readings = parts.inputs(reader.at("inputs"), later)
+    _check_inputs(reader, readings, scope)
+    decide = parts.decide(reader.at("decide"))
+    binding = Binding(
+        profile=scope.profile,
+        resource=scope.resource,
+        name=name,
+        model=asked.model,
+        outputs=read_outputs(reader.need("outputs"), reader, asked, later),
+        enabled=enabled is not False,
+        inputs=readings,
+        roi=parts.roi(reader.at("roi")),
+        normalize=parts.normalize(reader.at("normalize")),
+        accelerator=parts.accelerators(reader.at("accelerator"), later),
+        fallback=parts.fallback(reader.at("fallback")),
+        postprocess=parts.postprocess(reader.at("postprocess"), later),
+        decide=decide,
+        publish=parts.publish(reader.at("publish")),
+        limits=parts.limits(reader.at("limits")),
+        origins={spell(steps): leaf.place.source.origin for steps, leaf in reader.node.leaves()},
+        unsupported=tuple(later.keys),
+    )
+    check_decide(reader.at("decide").reader() if decide is not None else None, decide, asked)
+    _check_classes(reader, binding)
+    reader.close()
+    return binding
+
+
+def _models(reader: Reader, later: Later) -> Asked:
+    has_model, has_steps = "model" in reader.keys, "steps" in reader.keys
+    if has_model and has_steps:
+        reader.say_key("steps", "model and steps exclude each other: remove one")
+    elif not has_model and not has_steps:
+        reader.say("needs a model, such as model: {name: person-detect}, or steps")
+    chosen = parts.model(reader.at("model"), later)
+    steps = reader.at("steps")
+    if not steps.given:
+        return Asked(model=chosen)
+    reader.say_key("steps", not_built.MESSAGE, severity="warning")
+    later.keys.append("steps")
+    return Asked(model=None, steps=_steps(steps, later))
+
+
+def _steps(cursor: Cursor, later: Later) -> dict[str, Task | None]:
+    """The task of each step by its id; None where the step does not say it."""
+    tasks: dict[str, Task | None] = {}
+    items = cursor.items()
+    if items == []:
+        cursor.say("must not be empty")
+    for item in items or ():
+        if reader := item.reader():
+            _step(reader, tasks, later)
+    return tasks
+
+
+def _step(reader: Reader, tasks: dict[str, Task | None], later: Later) -> None:
+    name = reader.need("id").text()
+    if name is not None and not _STEP_ID.fullmatch(name):
+        reader.at("id").say(f"{name!r} must be a letter, then letters, digits, _ or -")
+    elif name in tasks:
+        reader.at("id").say(f"two steps have the id {name!r}")
+    source = reader.at("from").text()
+    if source is not None and source.partition(".")[0] not in tasks:
+        known = ", ".join(f"{one}.crops" for one in tasks) or "no step is before this one"
+        reader.at("from").say(f"{source!r} names no earlier step{suggest(source, tasks)}; known: {known}")
+    parts.roi(reader.at("roi"))
+    chosen = parts.model(reader.need("model"), later)
+    parts.postprocess(reader.at("postprocess"), later)
+    reader.close()
+    if name is not None:
+        tasks[name] = chosen.task if chosen is not None else None
+
+
+def _check_inputs(reader: Reader, readings: tuple[InputReading, ...], scope: Scope) -> None:
+    """Resources exist in the profile and are of types that can become numbers or pictures."""
+    if scope.resources is None:
+        if not scope.resource and not readings:
+            reader.say("names no resource to read: say it in match.resource or in inputs")
+        return
+    if not readings:
+        own = scope.resources.get(scope.resource)
+        pulls = any(key in reader.keys for key in ("stream", "poll", "trigger"))
+        if own is not None and not pulls:
+            _check_type(reader.say, own, pointer=False)
+        return
+    for item in reader.at("inputs").items() or ():
+        node = item.node.child("resource") if item.node is not None else None
+        if node is None or not isinstance(node.value, str) or item.node is None:
+            continue
+        at = Cursor(node=node, place=node.place, steps=(*item.steps, "resource"), problems=item.problems)
+        resource = scope.resources.get(node.value)
+        if resource is None:
+            hint = suggest(node.value, scope.resources) or f"; it has {', '.join(scope.resources) or 'none'}"
+            at.say(f"{node.value!r} is no resource of profile {scope.profile}{hint}")
+        else:
+            _check_type(at.say, resource, pointer=item.node.child("field") is not None)
+
+
+def _check_type(say: _Say, resource: Resource, *, pointer: bool) -> None:
+    if resource.value_type in _NO_TENSOR:
+        say(f"resource {resource.name} is {resource.value_type}, which cannot become numbers or a picture")
+    elif resource.value_type == ValueType.OBJECT and not pointer:
+        message = f"resource {resource.name} is an Object: name the number in it by inputs[].field"
+        say(message, severity="warning")
+    elif pointer and resource.value_type and resource.value_type != ValueType.OBJECT:
+        say(f"field reads into an Object, and resource {resource.name} is {resource.value_type}")
+
+
+def _check_classes(reader: Reader, binding: Binding) -> None:
+    """Classes to keep are labels of the model, where the block lists those."""
+    known = binding.model.labels if binding.model is not None else None
+    if not isinstance(known, tuple):
+        return
+    kept = reader.at("postprocess").reader()
+    for item in (kept.at("classes").items() if kept is not None else None) or ():
+        value = item.plain()
+        if isinstance(value, str) and value not in known:
+            item.say(f"{value!r} is not one of the labels{suggest(value, known)}")
