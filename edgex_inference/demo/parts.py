@@ -217,12 +217,12 @@ def _chip(part: Part, rng: np.random.Generator) -> Points:
     """A piece that is missing at the rim, as an irregular polygon around a point of the outline."""
     radius = part.size / 2
     if part.kind is Kind.BOLT:
-        center = np.array([-0.82 * radius, rng.choice([-1.0, 1.0]) * 0.40 * radius])
-        reach = 0.26 * radius
+        center = np.array([-0.80 * radius, rng.choice([-1.0, 1.0]) * 0.45 * radius])
+        reach = 0.36 * radius
     else:
         angle = rng.uniform(0, 2 * math.pi)
         center = 0.90 * radius * np.array([math.cos(angle), math.sin(angle)])
-        reach = 0.42 * radius
+        reach = 0.50 * radius
     corners = _ring(1.0, 9, rng.uniform(0, 1)) * (reach * rng.uniform(0.75, 1.15, (9, 1)))
     points: Points = corners + center
     return points

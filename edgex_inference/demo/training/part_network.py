@@ -1,5 +1,6 @@
 """The part detector's network: the same function as JAX (for training) and as an ONNX graph."""
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import jax
@@ -20,10 +21,12 @@ Weights: TypeAlias = dict[str, jax.Array]
 Heads: TypeAlias = dict[
     str, jax.Array
 ]  # present [n, 30, 40, 1] logits, label [.., 4] logits, extent [.., 2], shift [.., 2]
+Moments: TypeAlias = dict[str, jax.Array]  # for each normalized layer: mean and mean square [2, channels]
 
+_HEADS = ("present", "label", "extent", "shift")
 _KERNELS = {
-    "stem": (6, 6, 3, 24),
-    "narrow": (3, 3, 24, 40),
+    "stem": (6, 6, 3, 32),
+    "narrow": (3, 3, 32, 40),
     "near": (3, 3, 40, 40),
     "shrink": (3, 3, 40, 48),
     "wide1": (3, 3, 48, 48),
@@ -35,42 +38,75 @@ _KERNELS = {
     "extent": (1, 1, 40, 2),
     "shift": (1, 1, 40, 2),
 }
-_RESIDUAL = {"near", "wide1", "wide2", "merge"}
 _TYPICAL = {"present": [-3.0], "extent": [38 / WIDTH, 38 / HEIGHT], "shift": [0.5, 0.5]}  # first biases
+_TINY = 1e-4  # added to variances
 
 
 def initial(key: jax.Array) -> Weights:
-    """Random weights: He's scale, smaller where a branch is added to its input."""
+    """Random weights as training needs them: kernels, biases, and gains of the normalized layers."""
     weights: Weights = {}
     for name, shape in _KERNELS.items():
         key, use = jax.random.split(key)
-        scale = (2.0 / (shape[0] * shape[1] * shape[2])) ** 0.5 * (0.5 if name in _RESIDUAL else 1.0)
-        head = name in ("present", "label", "extent", "shift")
-        weights[f"{name}.kernel"] = (0.1 if head else 1.0) * scale * jax.random.normal(use, shape)
+        scale = (0.2 if name in _HEADS else 2.0) / (shape[0] * shape[1] * shape[2])
+        weights[f"{name}.kernel"] = scale**0.5 * jax.random.normal(use, shape)
         weights[f"{name}.bias"] = jnp.asarray(_TYPICAL.get(name, [0.0] * shape[3]), dtype=jnp.float32)
+        if name not in _HEADS:
+            weights[f"{name}.gain"] = jnp.ones(shape[3])
     return weights
 
 
 def forward(weights: Weights, pictures: jax.Array) -> Heads:
-    """Heads for prepared pictures [n, 240, 320, 3]."""
+    """Heads for prepared pictures [n, 240, 320, 3], without normalization: with folded weights."""
+    return _network(
+        lambda x, name, stride, pad: _conv(weights, x, name, stride, pad) + weights[f"{name}.bias"], pictures
+    )
 
-    def conv(x: jax.Array, name: str, stride: int = 1, pad: int = 1) -> jax.Array:
-        kernel = weights[f"{name}.kernel"]
-        y = lax.conv_general_dilated(
-            x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-        return y + weights[f"{name}.bias"]
 
-    fine = jax.nn.relu(conv(pictures, "stem", 4))
-    fine = jax.nn.relu(conv(fine, "narrow", 2))
-    fine = jax.nn.relu(fine + conv(fine, "near"))
-    coarse = jax.nn.relu(conv(fine, "shrink", 2))
-    coarse = jax.nn.relu(coarse + conv(coarse, "wide1"))
-    coarse = jax.nn.relu(coarse + conv(coarse, "wide2"))
-    lifted = jnp.repeat(jnp.repeat(conv(coarse, "lift", pad=0), 2, axis=1), 2, axis=2)
+def normalized_forward(weights: Weights, pictures: jax.Array) -> tuple[Heads, Moments]:
+    """Heads when each layer is normalized over the batch, and the moments that it was normalized by."""
+    moments: Moments = {}
+
+    def normalized(x: jax.Array, name: str, stride: int, pad: int) -> jax.Array:
+        y = _conv(weights, x, name, stride, pad)
+        if name in _HEADS:
+            return y + weights[f"{name}.bias"]
+        mean, square = y.mean((0, 1, 2)), (y * y).mean((0, 1, 2))
+        moments[name] = jnp.stack([mean, square])
+        scale = weights[f"{name}.gain"] / jnp.sqrt(square - mean**2 + _TINY)
+        return (y - mean) * scale + weights[f"{name}.bias"]
+
+    return _network(normalized, pictures), moments
+
+
+def folded(weights: Weights, moments: Moments) -> Weights:
+    """Kernels and biases that need no normalization any more."""
+    plain = {name: value for name, value in weights.items() if not name.endswith(".gain")}
+    for name, (mean, square) in moments.items():
+        scale = weights[f"{name}.gain"] / jnp.sqrt(square - mean**2 + _TINY)
+        plain[f"{name}.kernel"] = weights[f"{name}.kernel"] * scale
+        plain[f"{name}.bias"] = weights[f"{name}.bias"] - mean * scale
+    return plain
+
+
+def _conv(weights: Weights, x: jax.Array, name: str, stride: int, pad: int) -> jax.Array:
+    order = ("NHWC", "HWIO", "NHWC")
+    pads = [(pad, pad), (pad, pad)]
+    return lax.conv_general_dilated(
+        x, weights[f"{name}.kernel"], (stride, stride), pads, dimension_numbers=order
+    )
+
+
+def _network(conv: Callable[[jax.Array, str, int, int], jax.Array], pictures: jax.Array) -> Heads:
+    fine = jax.nn.relu(conv(pictures, "stem", 4, 1))
+    fine = jax.nn.relu(conv(fine, "narrow", 2, 1))
+    fine = jax.nn.relu(fine + conv(fine, "near", 1, 1))
+    coarse = jax.nn.relu(conv(fine, "shrink", 2, 1))
+    coarse = jax.nn.relu(coarse + conv(coarse, "wide1", 1, 1))
+    coarse = jax.nn.relu(coarse + conv(coarse, "wide2", 1, 1))
+    lifted = jnp.repeat(jnp.repeat(conv(coarse, "lift", 1, 0), 2, axis=1), 2, axis=2)
     both = jax.nn.relu(fine + lifted)
-    both = jax.nn.relu(both + conv(both, "merge"))
-    return {name: conv(both, name, pad=0) for name in ("present", "label", "extent", "shift")}
+    both = jax.nn.relu(both + conv(both, "merge", 1, 1))
+    return {name: conv(both, name, 1, 0) for name in _HEADS}
 
 
 def answers(weights: Weights, pictures: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
