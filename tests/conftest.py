@@ -1,7 +1,10 @@
 """Fixtures that every test may use."""
 
+import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,3 +27,20 @@ def testdata() -> Path:
     path = Path(folder)
     assert path.is_dir(), f"EDGEX_INFERENCE_TESTDATA={folder} is no folder"
     return path
+
+
+@pytest.fixture(scope="session")
+def judge() -> Callable[..., list[Any]]:
+    """`judge(generation, messages, bare=…, environment=…)` of tests/judge.py: EdgeX's own verdict on each message."""
+    spec = importlib.util.spec_from_file_location("judge", Path(__file__).with_name("judge.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    try:
+        for generation in module.GENERATIONS:
+            module.program(generation, "judge")
+    except module.PeersUnavailable as error:
+        skip_or_fail(str(error))
+    found: Callable[..., list[Any]] = module.judge
+    return found
