@@ -1,0 +1,185 @@
+"""Grouping what waits: which items may share a run, and whose rows are whose afterwards."""
+
+import asyncio
+import queue
+import time
+from collections import deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgex_inference.contracts.accelerator import Batch
+from edgex_inference.contracts.tensors import Array, Tensors
+
+MOST_ROWS = 256
+MOST_BYTES = 64 << 20
+"""The most rows and bytes of input in one run of a session that takes any number of rows."""
+
+
+class RowsLost(Exception):
+    """A batched run whose outputs are not one row for each row of the inputs."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One caller's tensors on their way through a lane; items with equal keys may share a run.
+
+    `since` and `linger` are seconds (perf_counter): the run waits for company until since + linger.
+    """
+
+    tensors: Tensors
+    rows: int
+    key: Hashable
+    ready: "asyncio.Future[Tensors]"
+    timeout: float
+    since: float
+    linger: float = 0.0
+    tries: int = 0
+
+
+def signature(tensors: Tensors) -> tuple[int, Hashable]:
+    """The number of rows and what must be equal for tensors to be stacked; the key is None where they cannot be."""
+    rows = -1
+    parts = []
+    for name, array in tensors.items():
+        shape = array.shape
+        if not shape or (rows >= 0 and shape[0] != rows):
+            return 1, None
+        rows = shape[0]
+        parts.append((name, array.dtype, shape[1:]))
+    return (rows, tuple(parts)) if rows > 0 else (1, None)
+
+
+def most_rows(batch: Batch, tensors: Tensors, rows: int) -> int:
+    """How many rows a run may have whose first item is this one."""
+    if batch.kind == "none":
+        return 1
+    if batch.most is not None:
+        return batch.most
+    size = sum(array.nbytes for array in tensors.values()) // rows
+    return max(1, min(MOST_ROWS, MOST_BYTES // max(1, size)))
+
+
+def join(items: Sequence[Item], batch: Batch) -> Tensors:
+    """The items' tensors stacked on axis 0; a fixed batch is filled up with copies of the last row."""
+    missing = (batch.most or 0) - sum(item.rows for item in items) if batch.kind == "fixed" else 0
+    if len(items) == 1 and missing <= 0:
+        return items[0].tensors
+    stacked: dict[str, Array] = {}
+    for name, first in items[0].tensors.items():
+        parts = [item.tensors[name] for item in items]
+        if missing > 0:
+            parts.append(np.repeat(parts[-1][-1:], missing, axis=0))
+        stacked[name] = np.concatenate(parts, dtype=first.dtype)
+    return stacked
+
+
+def split(outputs: Tensors, items: Sequence[Item], batch: Batch) -> list[Tensors]:
+    """Each item's rows of every output; raises RowsLost when axis 0 is not the rows that went in."""
+    rows = sum(item.rows for item in items)
+    given = max(rows, batch.most or 0) if batch.kind == "fixed" else rows
+    for array in outputs.values():
+        if array.ndim == 0 or array.shape[0] != given:
+            raise RowsLost
+    answers: list[Tensors] = []
+    start = 0
+    for item in items:
+        end = start + item.rows
+        answers.append({name: array[start:end] for name, array in outputs.items()})
+        start = end
+    return answers
+
+
+class Hopper:
+    """Items that wait for a run, in order of arrival; anyone may put, one thread at a time may take."""
+
+    def __init__(self) -> None:
+        self._arrived: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._held: deque[Item] = deque()
+
+    def __len__(self) -> int:
+        return self._arrived.qsize() + len(self._held)
+
+    def put(self, item: Item) -> None:
+        self._arrived.put(item)
+
+    def wake(self) -> None:
+        """Makes a taker that waits come back with nothing."""
+        self._arrived.put(None)
+
+    def take(self, batch: Batch) -> list[Item]:
+        """Blocks until something waits; gives it with everything that may share its run, or [] when woken."""
+        first = self._held.popleft() if self._held else self._arrived.get()
+        if first is None or first.ready.done():
+            return []
+        taken = [first]
+        most = most_rows(batch, first.tensors, first.rows)
+        if first.key is None or most <= first.rows:
+            return taken
+        rows = self._from_held(taken, first.rows, most)
+        self._from_arrived(taken, rows, most)
+        return taken
+
+    def drain(self) -> list[Item]:
+        """Everything that waits, for another hopper."""
+        found = []
+        while self._held:
+            try:
+                found.append(self._held.popleft())
+            except IndexError:
+                break
+        while True:
+            try:
+                item = self._arrived.get_nowait()
+            except queue.Empty:
+                return found
+            if item is not None:
+                found.append(item)
+
+    def _from_held(self, taken: list[Item], rows: int, most: int) -> int:
+        key, full = taken[0].key, False
+        for _ in range(len(self._held)):
+            item = self._held.popleft()
+            if item.key != key or full or rows + item.rows > most:
+                full = full or item.key == key
+                self._held.append(item)
+            elif not item.ready.done():
+                taken.append(item)
+                rows += item.rows
+        return most if full else rows
+
+    def _from_arrived(self, taken: list[Item], rows: int, most: int) -> None:
+        key = taken[0].key
+        until = taken[0].since + taken[0].linger
+        while rows < most:
+            item = self._next(until)
+            if item is None:
+                return
+            if item.ready.done():
+                continue
+            if item.key != key or rows + item.rows > most:
+                self._held.append(item)
+                if item.key == key:
+                    return
+                continue
+            taken.append(item)
+            rows += item.rows
+            until = min(until, item.since + item.linger)
+
+    def _next(self, until: float) -> Item | None:
+        try:
+            return self._seen(self._arrived.get_nowait())
+        except queue.Empty:
+            remaining = until - time.perf_counter()
+        if remaining <= 0:
+            return None
+        try:
+            return self._seen(self._arrived.get(timeout=remaining))
+        except queue.Empty:
+            return None
+
+    def _seen(self, item: Item | None) -> Item | None:
+        if item is None:
+            self.wake()
+        return item

@@ -1,0 +1,238 @@
+"""The threads around one loaded session: load, warm-up, runs and close all happen here, never on the loop.
+
+Daemon threads of our own: those of an executor are joined at exit, so one run that hangs would hang the process.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edgex_inference.contracts.accelerator import Batch, Session
+from edgex_inference.contracts.errors import (
+    DeadlineExceeded,
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceFailed,
+)
+from edgex_inference.contracts.probing import sample
+from edgex_inference.contracts.tensors import Datatype, Tensors
+from edgex_inference.engine.batching import Hopper, Item, RowsLost, join, split
+
+logger = logging.getLogger(__name__)
+
+Answer = Tensors | EdgexInferenceError
+_WORTH_A_THREAD = 0.001
+"""Seconds a run must take before another thread for the same session pays; shorter ones only fight for the GIL."""
+
+
+class Reports(Protocol):
+    """What a crew tells its lane; called from the crew's threads."""
+
+    def opened(self, crew: "Crew", session: Session) -> None: ...
+    def refused(self, crew: "Crew", error: EdgexInferenceError) -> None: ...
+    def answered(
+        self, crew: "Crew", items: Sequence[Item], answers: Sequence[Answer], seconds: float
+    ) -> None: ...
+    def left(self, crew: "Crew") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run in flight: its items, those that come after it one by one, and since when (perf_counter)."""
+
+    thread: threading.Thread
+    items: Sequence[Item]
+    rest: Sequence[Item]
+    started: float
+    timeout: float
+
+
+class Crew:
+    """One session and its threads; a retired crew takes nothing new, and its last thread closes the session."""
+
+    def __init__(self, name: str, load: Callable[[], Session], reports: Reports) -> None:
+        self.hopper = Hopper()
+        self._retired = threading.Event()
+        self.session: Session | None = None
+        self._name, self._load, self._reports = name, load, reports
+        self._batch = Batch()
+        self._lead = threading.Lock()
+        self._books = threading.Lock()
+        self._runs: dict[threading.Thread, Run | None] = {}
+
+    def start(self) -> None:
+        """Loads the session in the crew's first thread."""
+        self._hire(self._open_and_work)
+
+    @property
+    def retired(self) -> bool:
+        """Whether this crew takes nothing new."""
+        return self._retired.is_set()
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """The runs in flight."""
+        with self._books:
+            return [run for run in self._runs.values() if run is not None]
+
+    @property
+    def threads(self) -> Sequence[threading.Thread]:
+        """The threads that have not left."""
+        with self._books:
+            return list(self._runs)
+
+    def grow(self, now: float) -> None:
+        """Starts another thread when something waits, every thread is busy with a long run, and more are allowed."""
+        session = self.session
+        if session is None or self.retired or not len(self.hopper):
+            return
+        with self._books:
+            busy = [
+                run for run in self._runs.values() if run is not None and now - run.started > _WORTH_A_THREAD
+            ]
+            if len(busy) < len(self._runs) or len(busy) >= _parallel(session):
+                return
+        self._hire(self._work)
+
+    def retire(self) -> None:
+        """Takes nothing new from now on; threads leave as their runs end."""
+        self._retired.set()
+        self.hopper.wake()
+
+    def close_now(self) -> None:
+        """Closes the session in a thread of its own, so that runs in flight may end early."""
+        session = self.session
+        if session is not None and session.traits.affinity == "any":
+            threading.Thread(target=_close, args=(session,), name=f"{self._name} close", daemon=True).start()
+
+    def _hire(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=self._name, daemon=True)
+        with self._books:
+            self._runs[thread] = None
+        thread.start()
+
+    def _open_and_work(self) -> None:
+        try:
+            session = self._load()
+        except EdgexInferenceError as error:
+            self._leave()
+            self._reports.refused(self, error)
+            return
+        except Exception as error:
+            logger.debug("loading failed", exc_info=True)
+            self._leave()
+            self._reports.refused(self, _bug(self._name, error))
+            return
+        self.session, self._batch = session, session.traits.batch
+        if not self.retired:
+            _warm_up(session)
+        self._reports.opened(self, session)
+        self._work()
+
+    def _work(self) -> None:
+        while not self._retired.is_set():
+            with self._lead:
+                items = [] if self._retired.is_set() else self.hopper.take(self._batch)
+            if items:
+                self._run(items)
+        self.hopper.wake()
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._books:
+            self._runs.pop(threading.current_thread(), None)
+            last = not self._runs
+        if last:
+            if self.session is not None:
+                _close(self.session)
+            self._reports.left(self)
+
+    def _run(self, items: list[Item]) -> None:
+        if self.retired:  # taken while the lane handed the waiting items on: they go the same way
+            self._reports.answered(self, items, [_RETIRED] * len(items), 0.0)
+            return
+        assert self.session is not None
+        try:
+            self._answer(self.session, items, ())
+        except RowsLost:
+            self._batch = Batch()
+            logger.warning("%s: its outputs are not one row for each input row: batching is off", self._name)
+            self._one_by_one(self.session, items)
+        except _Apart:
+            self._one_by_one(self.session, items)
+        finally:
+            self._runs[threading.current_thread()] = None
+
+    def _one_by_one(self, session: Session, items: list[Item]) -> None:
+        """After a failed batch, so that one bad item fails alone."""
+        for index, item in enumerate(items):
+            if self.retired:  # the lane has taken the rest over
+                return
+            if item.ready.done():
+                continue
+            self._answer(session, [item], items[index + 1 :])
+
+    def _answer(self, session: Session, items: list[Item], rest: Sequence[Item]) -> None:
+        timeout = min(item.timeout for item in items)
+        started = time.perf_counter()
+        thread = threading.current_thread()
+        self._runs[thread] = Run(thread, items, rest, started, timeout)
+        answers: Sequence[Answer]
+        try:
+            if len(items) == 1 and self._batch.kind != "fixed":
+                answers = [session.infer(items[0].tensors, timeout=timeout)]
+            else:
+                outputs = session.infer(join(items, self._batch), timeout=timeout)
+                answers = split(outputs, items, self._batch)
+        except RowsLost:
+            if len(items) == 1:
+                answers = [InferenceFailed(f"{self._name}: the outputs have other rows than the inputs")]
+            else:
+                raise
+        except (DeviceLost, DeadlineExceeded) as error:
+            answers = [error] * len(items)
+        except Exception as error:
+            if len(items) > 1:
+                raise _Apart from error
+            if not isinstance(error, EdgexInferenceError):
+                logger.debug("a run failed in a way that the port forbids", exc_info=True)
+                error = _bug(self._name, error)
+            answers = [error]
+        self._reports.answered(self, items, answers, time.perf_counter() - started)
+
+
+class _Apart(Exception):
+    """A batched run failed: its items are tried one by one."""
+
+
+_RETIRED = DeviceLost("the session was abandoned before this run")
+
+
+def _parallel(session: Session) -> int:
+    return 1 if session.traits.affinity == "thread" else max(1, session.parallel)
+
+
+def _warm_up(session: Session) -> None:
+    """One run on made-up numbers where the shapes are known; a model may refuse them."""
+    if any(spec.datatype is Datatype.BYTES or None in spec.shape[1:] for spec in session.inputs):
+        return
+    try:
+        session.infer(sample(session.inputs, np.random.default_rng(0)))
+    except Exception:
+        logger.debug("the warm-up run failed", exc_info=True)
+
+
+def _close(session: Session) -> None:
+    try:
+        session.close()
+    except Exception:
+        logger.debug("closing a session failed", exc_info=True)
+
+
+def _bug(name: str, error: Exception) -> InferenceFailed:
+    return InferenceFailed(f"{name}: the plug-in failed with {type(error).__name__}: {error}")

@@ -1,0 +1,386 @@
+"""A lane: the way onto one loaded session. It owns deadlines, replaces what hangs, and reopens what is lost."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgex_inference.contracts.accelerator import Session
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    DeadlineExceeded,
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceError,
+    InferenceFailed,
+    Overloaded,
+)
+from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.engine.batching import Item, signature
+from edgex_inference.engine.crew import Answer, Crew
+from edgex_inference.telemetry.metrics import Counts, Histogram
+
+logger = logging.getLogger(__name__)
+
+State = Literal["opening", "ready", "lost", "hung", "closed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneSettings:
+    """Bounds of a lane; times in seconds. `leaks` is how many threads may hang before the lane gives up for a while."""
+
+    queue: int = 4096
+    timeout: float = 5.0
+    load_timeout: float = 120.0
+    leaks: int = 4
+    backoff: float = 0.5
+    backoff_most: float = 30.0
+
+
+@dataclass(slots=True)
+class LaneMetrics:
+    """What a lane counts: `events` by word (rows, runs, deadline, lost, reopened), `runs` in seconds."""
+
+    events: Counts = field(default_factory=Counts)
+    runs: Histogram = field(default_factory=Histogram)
+
+
+class Lane:
+    """One loaded session, replaced when it hangs or is lost. All methods belong to the loop that opened it."""
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Session],
+        *,
+        settings: LaneSettings | None = None,
+        on_change: "Callable[[Lane], None] | None" = None,
+    ) -> None:
+        self.name = name
+        self.state: State = "opening"
+        self.reason = ""
+        self.metrics = LaneMetrics()
+        self.settings = settings or LaneSettings()
+        self._load, self._on_change = load, on_change
+        self._session: Session | None = None
+        self._crew: Crew | None = None
+        self._items: set[Item] = set()
+        self._leaked: list[threading.Thread] = []
+        self._retries = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._pending: asyncio.TimerHandle | None = None
+        self._opened: asyncio.Future[Session] | None = None
+        self._idle = asyncio.Event()
+        self._left = asyncio.Event()
+
+    @property
+    def session(self) -> Session:
+        """The newest session that opened: its specs, traits and metadata; not for running."""
+        if self._session is None:
+            raise DeviceLost(f"{self.name}: not open")
+        return self._session
+
+    @property
+    def leaked(self) -> int:
+        """Threads that hang in the vendor's code."""
+        self._leaked = [thread for thread in self._leaked if thread.is_alive()]
+        return len(self._leaked)
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait or run."""
+        return len(self._items)
+
+    async def open(self) -> Session:
+        """Loads the session; raises ModelRejected or AcceleratorUnavailable, which ends the lane."""
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._loop.create_future()
+        self._enlist()
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._opened), self.settings.load_timeout)
+        except TimeoutError:
+            self._abandon()
+            self._change("closed", "it did not load in time")
+            reason = f"loading did not end within {self.settings.load_timeout:g} s"
+            raise AcceleratorUnavailable(self.name, reason) from None
+        except asyncio.CancelledError:
+            self._abandon()
+            self._change("closed", "loading was given up")
+            raise
+
+    async def infer(self, tensors: Tensors, *, timeout: float | None = None, linger: float = 0.0) -> Tensors:
+        """Runs the session on these tensors, together with whatever else fits into the same run.
+
+        `timeout` bounds the wait for the run and then the run itself; `linger` is how long the run may wait for
+        company (seconds). Raises SignatureMismatch or an InferenceError.
+        """
+        crew = self._crew
+        if crew is None or self.state not in ("opening", "ready"):
+            raise self._refusal()
+        if len(self._items) >= self.settings.queue or len(crew.hopper) >= self.settings.queue:
+            raise Overloaded(f"{self.name}: {self.settings.queue} items wait already")
+        rows, key = signature(tensors)
+        limit = self.settings.timeout if timeout is None else timeout
+        now = time.perf_counter()
+        item = Item(tensors, rows, key, self._loop.create_future(), limit, now, linger)
+        self._items.add(item)
+        crew.hopper.put(item)
+        if self._timer is None or now + limit < self._timer_at:
+            self._watch_at(now + limit)
+        if len(self._items) > 1:
+            crew.grow(now)
+        try:
+            return await item.ready
+        finally:
+            self._items.discard(item)
+            item.tensors = {}
+            if not self._items:
+                self._idle.set()
+
+    async def close(self, *, drain: float = 0.0) -> None:
+        """Takes nothing new, gives what waits `drain` seconds, fails the rest and lets the session go; never hangs."""
+        crew, opening = self._crew, self.state == "opening"
+        if self.state != "closed":
+            self._change("closed", "closed")
+        self._stop_timers(reopen_only=True)
+        if self._items and drain > 0 and crew is not None and not opening:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), drain)
+        self._stop_timers()
+        for item in self._items:
+            _settle(item, InferenceFailed(f"{self.name}: closed before this run ended"))
+        if crew is None:
+            return
+        self._crew = None
+        crew.retire()
+        if crew.runs:
+            crew.close_now()
+        if crew.threads:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._left.wait(), 1.0)
+
+    def _enlist(self) -> None:
+        self._crew = Crew(self.name, self._load, _Post(self, self._loop))
+        self._crew.start()
+        if self._opened is not None and self._opened.done():
+            self._loop.call_later(self.settings.load_timeout, self._reopened, self._crew)
+
+    def _refusal(self) -> InferenceError:
+        if self.state == "closed":
+            return InferenceFailed(f"{self.name}: closed")
+        return DeviceLost(f"{self.name}: {self.reason or 'not open'}")
+
+    def _change(self, state: State, reason: str = "") -> None:
+        before, self.state, self.reason = self.state, state, reason
+        if state == before:
+            return
+        if state in ("lost", "hung"):
+            logger.warning("%s: %s", self.name, reason)
+        elif state == "ready" and before in ("lost", "hung"):
+            logger.warning("%s: works again", self.name)
+        if self._on_change is not None:
+            self._on_change(self)
+
+    # Reports of the crew, on the loop
+
+    def crew_opened(self, crew: Crew, session: Session) -> None:
+        """A crew's session is loaded."""
+        if crew is not self._crew:
+            return
+        self._session = session
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_result(session)
+        else:
+            self.metrics.events.add("reopened")
+        if self.state != "closed":
+            self._change("ready")
+
+    def crew_refused(self, crew: Crew, error: EdgexInferenceError) -> None:
+        """A crew could not load its session."""
+        if crew is not self._crew:
+            return
+        self._crew = None
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_exception(error)
+            self._change("closed", str(error))
+        else:
+            self._lose(str(error))
+
+    def crew_answered(
+        self, crew: Crew, items: Sequence[Item], answers: Sequence[Answer], seconds: float
+    ) -> None:
+        """A run came back."""
+        self.metrics.events.add("runs")
+        self.metrics.events.add("rows", sum(item.rows for item in items))
+        self.metrics.runs.add(seconds)
+        lost = None
+        for item, answer in zip(items, answers, strict=True):
+            if isinstance(answer, InferenceError):
+                lost = answer if isinstance(answer, DeviceLost) else lost
+                if crew.retired and item.tries == 0 and self._crew is not None and not item.ready.done():
+                    item.tries += 1
+                    self._crew.hopper.put(item)
+                    continue
+            _settle(item, answer)
+        if lost is None:
+            self._retries = 0 if crew is self._crew else self._retries
+        elif crew is self._crew and self.state != "closed":
+            self._crew = None
+            crew.retire()
+            for item in crew.hopper.drain():
+                _settle(item, lost)
+            self._lose(str(lost))
+
+    def crew_left(self, crew: Crew) -> None:
+        """The last thread of a crew ended."""
+        if self._crew is None:
+            self._left.set()
+
+    # Deadlines
+
+    def _watch_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._loop.call_later(max(0.001, when - time.perf_counter()), self._watch)
+
+    def _watch(self) -> None:
+        """Fails what waited too long, and replaces a crew with a run that is past its deadline."""
+        self._timer = None
+        crew = self._crew
+        if crew is None or not self._items:
+            return
+        now = time.perf_counter()
+        runs = crew.runs
+        if any(now >= run.started + run.timeout for run in runs):
+            self._replace(crew, now)
+        running = {item for run in runs for item in run.items}
+        next_ = min((run.started + run.timeout for run in crew.runs), default=now + self.settings.timeout)
+        for item in list(self._items):
+            if item in running or item.ready.done():
+                continue
+            due = item.since + item.timeout
+            if now >= due:
+                self.metrics.events.add("deadline")
+                _settle(item, DeadlineExceeded(f"{self.name}: waited {item.timeout:g} s for its run"))
+            else:
+                next_ = min(next_, due)
+        if self._timer is None:
+            self._watch_at(max(next_, now + 0.001))
+
+    def _replace(self, crew: Crew, now: float) -> None:
+        crew.retire()
+        rest: list[Item] = []
+        for run in crew.runs:
+            if now < run.started + run.timeout:
+                continue
+            self.metrics.events.add("deadline")
+            error = DeadlineExceeded(f"{self.name}: the run did not end within {run.timeout:g} s")
+            for item in run.items:
+                _settle(item, error)
+            rest.extend(run.rest)
+            self._leaked.append(run.thread)
+        crew.close_now()
+        rest.extend(crew.hopper.drain())
+        if self.state == "closed":
+            return
+        if self.leaked > self.settings.leaks:
+            self._crew = None
+            error = DeadlineExceeded(f"{self.name}: {self.leaked} runs hang")
+            for item in rest:
+                _settle(item, error)
+            self._change("hung", f"{self.leaked} threads hang in runs past their deadline")
+            self._reopen_later()
+            return
+        logger.warning("%s: a run is past its deadline: its session is replaced", self.name)
+        self._enlist()
+        for item in rest:
+            self._crew_put(item)
+
+    def _crew_put(self, item: Item) -> None:
+        if self._crew is not None and not item.ready.done():
+            self._crew.hopper.put(item)
+
+    def _abandon(self) -> None:
+        if self._crew is not None:
+            self._crew.retire()
+            self._leaked.extend(self._crew.threads)
+            self._crew = None
+
+    # Reopening
+
+    def _lose(self, reason: str) -> None:
+        self.metrics.events.add("lost")
+        for item in list(self._items):
+            _settle(item, DeviceLost(reason))
+        self._change("lost", reason)
+        self._reopen_later()
+
+    def _reopen_later(self) -> None:
+        if self.state == "closed" or self._pending is not None:
+            return
+        wait = min(self.settings.backoff_most, self.settings.backoff * 2 ** min(self._retries, 10))
+        self._retries += 1
+        self._pending = self._loop.call_later(wait * random.uniform(0.5, 1.0), self._reopen)
+
+    def _reopen(self) -> None:
+        self._pending = None
+        if self.state == "closed":
+            return
+        if self.leaked > self.settings.leaks:
+            self._reopen_later()
+            return
+        self._enlist()
+
+    def _reopened(self, crew: Crew) -> None:
+        if crew is self._crew and crew.session is None and self.state != "closed":
+            self._abandon()
+            self._lose(f"loading did not end within {self.settings.load_timeout:g} s")
+
+    def _stop_timers(self, *, reopen_only: bool = False) -> None:
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+        if self._timer is not None and not reopen_only:
+            self._timer.cancel()
+            self._timer = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """Carries a crew's reports from its threads onto the loop, one hand-off for a whole run."""
+
+    lane: Lane
+    loop: asyncio.AbstractEventLoop
+
+    def opened(self, crew: Crew, session: Session) -> None:
+        self._post(self.lane.crew_opened, crew, session)
+
+    def refused(self, crew: Crew, error: EdgexInferenceError) -> None:
+        self._post(self.lane.crew_refused, crew, error)
+
+    def answered(self, crew: Crew, items: Sequence[Item], answers: Sequence[Answer], seconds: float) -> None:
+        self._post(self.lane.crew_answered, crew, items, answers, seconds)
+
+    def left(self, crew: Crew) -> None:
+        self._post(self.lane.crew_left, crew)
+
+    def _post(self, report: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(report, *arguments)
+
+
+def _settle(item: Item, answer: Answer) -> None:
+    if item.ready.done():
+        return
+    if isinstance(answer, EdgexInferenceError):
+        item.ready.set_exception(answer)
+    else:
+        item.ready.set_result(answer)
