@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 REDACTED = "<redacted>"
-_NAMED = re.compile(r"pass?w|pwd|passphrase|token|secret|key|credential|pemblock|authorization", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?i:pass?w|pwd|passphrase|token|secret|credential|pemblock|authorization)"
+    r"|(?i:(?:api|access|private|client|shared)[-_]?key)|(?:^|[^a-zA-Z])(?i:key)(?![a-z])|[a-zA-Z]Key(?![a-z])"
+)
+"""A key in the sense of a lock, and no keyboard and no monkey."""
 _HARMLESS = frozenset({"secretname", "insecuresecrets"})
 _USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
 

@@ -1,0 +1,33 @@
+"""What the pages need to know of the service."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+
+class View(Protocol):
+    """The service as the web sees it; every call is cheap, comes from the loop, and gives JSON-able values."""
+
+    @property
+    def service_key(self) -> str: ...
+
+    @property
+    def version(self) -> str:
+        """This service's own version."""
+        ...
+
+    @property
+    def sdk_version(self) -> str:
+        """The EdgeX version that is spoken."""
+        ...
+
+    def config(self) -> Mapping[str, Any]:
+        """The configuration under EdgeX's keys; secrets are taken out by the page."""
+        ...
+
+    def bindings(self, device: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """All bindings, or those effective for one device; empty when nothing is known of the device."""
+        ...
+
+    def ready(self) -> tuple[bool, Sequence[str]]:
+        """Whether events are served, and what is in the way or not as it should be."""
+        ...
