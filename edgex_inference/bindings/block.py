@@ -123,8 +123,7 @@ def _models(reader: Reader, later: Later) -> Asked:
     steps = reader.at("steps")
     if not steps.given:
         return Asked(model=chosen)
-    reader.say_key("steps", not_built.MESSAGE, severity="warning")
-    later.keys.append("steps")
+    later.note_key(reader, "steps")
     return Asked(model=None, steps=_steps(steps, later))
 
 

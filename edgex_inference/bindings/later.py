@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from edgex_inference.config.places import spell
 from edgex_inference.config.reader import Cursor, Reader
 
-MESSAGE = "not yet supported: the binding stays inactive"
-
 
 @dataclass(frozen=True, slots=True)
 class Later:
@@ -21,9 +19,26 @@ class Later:
     def note(self, cursor: Cursor) -> Cursor:
         """Warns when the key is there, and hands it on."""
         if cursor.given:
-            self.keys.append(spell(cursor.steps[1:]))
-            cursor.say(MESSAGE, severity="warning")
+            self._warn(cursor, str(cursor.steps[-1]))
         return cursor
+
+    def note_value(self, cursor: Cursor) -> None:
+        """Warns of a value that no release gives yet; the key itself is built."""
+        self._warn(cursor, str(cursor.plain()))
+
+    def _warn(self, cursor: Cursor, what: str) -> None:
+        self.keys.append(spell(cursor.steps[1:]))
+        cursor.say(message(what), severity="warning")
+
+    def note_key(self, reader: Reader, key: str) -> None:
+        """The same for a whole part of the block, placed at its key."""
+        self.keys.append(spell((*reader.steps[1:], key)))
+        reader.say_key(key, message(key), severity="warning")
+
+
+def message(key: str) -> str:
+    """What a person reads about such a key."""
+    return f"{key} is not yet supported: the binding stays inactive"
 
 
 def check(reader: Reader, later: Later) -> None:
@@ -31,8 +46,7 @@ def check(reader: Reader, later: Later) -> None:
     for key, checker in _CHECKERS.items():
         cursor = reader.at(key)
         if cursor.given:
-            reader.say_key(key, MESSAGE, severity="warning")
-            later.keys.append(key)
+            later.note_key(reader, key)
             checker(cursor)
 
 

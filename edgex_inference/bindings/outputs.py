@@ -60,7 +60,7 @@ def _output(name: str, cursor: Cursor, block: Reader, asked: Asked, later: Later
     if known is not None:
         _check_needs(reader.at("value"), value, known, block, asked)
         if not known.built:
-            later.note(reader.at("value"))
+            later.note_value(reader.at("value"))
         if kind is not None and kind not in known.types:
             carriers = listed(known.types)
             reader.at("type").say(f"{kind} cannot carry {value}: it takes {carriers}")

@@ -36,7 +36,7 @@ def model(cursor: Cursor, later: Later) -> ModelChoice | None:
     version = _folder_name(reader.at("version"))
     task = reader.at("task").choice([*Task])
     if task is not None and Task(task) not in BUILT_TASKS:
-        later.note(reader.at("task"))
+        later.note_value(reader.at("task"))
     chosen = _labels(reader.at("labels"))
     reader.close()
     if name is None:

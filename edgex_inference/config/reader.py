@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from edgex_inference.config import durations
 from edgex_inference.config.places import Node, Place, Steps, listed, spell, suggest
 from edgex_inference.contracts.errors import Problem
 
@@ -21,8 +22,7 @@ YAML_1_1_BOOLEANS = frozenset(
 """Words that YAML 1.1 readers take for booleans; here they are texts."""
 
 _T = TypeVar("_T")
-_DURATION = re.compile(r"([0-9]{1,18})(ns|us|ms|s|m|h)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"[0-9]{1,18}(ns|us|ms|s|m|h)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +115,8 @@ class Cursor:
         if node is None:
             return None
         text = node.value if isinstance(node.value, str) else node.written or node.kind
-        found = _DURATION.fullmatch(text)
-        if found is not None:
-            return int(found[1]) * _SECONDS[found[2]]
+        if _DURATION.fullmatch(text):
+            return durations.seconds(text)
         bare = ": the unit is missing" if not isinstance(node.value, str) and node.written else ""
         self.say(f"{text!r} is no duration such as 800ms, 5s or 1h (units ns us ms s m h){bare}")
         return None

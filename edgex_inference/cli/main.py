@@ -1,0 +1,102 @@
+"""The command line: finds the command, imports only its module, and turns every ending into an exit code.
+
+A command is a module `edgex_inference.cli.<name>` with `add_arguments(parser)` and `run(args) -> int`. Flags alone
+mean `run`, as EdgeX starts its services.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from edgex_inference.config.places import suggest
+from edgex_inference.contracts.errors import EdgexInferenceError
+
+PROGRAM = "edgex-inference"
+COMMANDS = {
+    "validate": "check profiles, side-cars, devices files and model cards",
+}
+"""Command → what it does; `run` is what flags alone mean."""
+
+INTERRUPTED, BROKEN_PIPE, USAGE = 130, 141, 2
+
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code and lets no traceback reach a user's mistake."""
+    try:
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return BROKEN_PIPE
+    except EdgexInferenceError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _main(argv: list[str]) -> int:
+    first = argv[0] if argv else ""
+    if first in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if first == "--version":
+        print(f"{PROGRAM} {_version()}")
+        return 0
+    name, rest = ("run", argv) if first.startswith("-") or not first else (first, argv[1:])
+    if name not in COMMANDS:
+        print(f"{PROGRAM}: no command {name!r}{suggest(name, COMMANDS)}\n\n{_help()}", file=sys.stderr)
+        return USAGE
+    command: Command = importlib.import_module(f"edgex_inference.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {name}", description=COMMANDS[name].capitalize() + ".", allow_abbrev=False
+    )
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(rest))
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {PROGRAM} COMMAND …",
+            "",
+            "Machine-learning inference for EdgeX Foundry.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            f"{PROGRAM} COMMAND --help says more; {PROGRAM} --version says which release this is.",
+        ]
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(PROGRAM)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _let_go_of_stdout() -> None:
+    """The reader of our output is gone: nothing more is written, and the interpreter's last flush finds no pipe."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,58 @@
+"""`edgex-inference validate`: every mistake in profiles, side-cars, devices files and model cards at once.
+
+Exit codes: 0 no errors (warnings are allowed), 1 errors, 2 a file cannot be read or the command line is wrong.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from edgex_inference.bindings.book import Book
+from edgex_inference.bindings.files import read
+from edgex_inference.cli.rendering import FORMATS
+from edgex_inference.contracts.errors import Problem
+
+Check = Callable[[Book, Path | None], Iterable[Problem]]
+"""A semantic check: the book and the models folder (None: the configured one) → what it found.
+
+A problem's `severity` is `error`, `warning`, or `not checked` for what cannot be known on this machine.
+"""
+
+CHECKS: list[Check] = []
+"""The semantic checks of the command."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE|FOLDER", help="read together, as one profiles folder"
+    )
+    parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="default: text")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="the model store to check against")
+    parser.add_argument(
+        "--schema-only",
+        "--no-models",
+        action="store_true",
+        help="check what is written, not whether it can run",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Checks the files, prints what was found, returns the exit code."""
+    book, problems = validate(args.files, models=args.models, checks=() if args.schema_only else CHECKS)
+    print(FORMATS[args.format](problems, len(book.documents)))
+    if book.unreadable:
+        return 2
+    return int(any(problem.severity == "error" for problem in problems))
+
+
+def validate(
+    paths: Sequence[Path], *, models: Path | None = None, checks: Iterable[Check] = ()
+) -> tuple[Book, tuple[Problem, ...]]:
+    """Reads the files as one set and gives every problem, in the order of files and lines."""
+    book = Book(read(paths))
+    found = [*book.problems, *(problem for check in checks for problem in check(book, models))]
+    order = {str(path): index for index, path in enumerate(book.documents)}
+    unique = dict.fromkeys(found)
+    by_place = sorted(unique, key=lambda p: (order.get(p.file, -1), p.file, p.line, p.column))
+    return book, tuple(by_place)
