@@ -6,9 +6,12 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgex_inference.contracts.errors import ConfigurationError, Problem
-from edgex_inference.web.view import View
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 _log = logging.getLogger(__name__)
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -23,18 +26,15 @@ class Listening:
 
 
 @asynccontextmanager
-async def serve(view: View, *, host: str, port: int, max_request_size: int = 0) -> AsyncIterator[Listening]:
-    """Serves the pages over `view` until the context ends; `max_request_size` in KB, 0 is no limit.
+async def serve(app: "web.Application", host: str, port: int) -> AsyncIterator[Listening]:
+    """Serves the application until the context ends; port 0 takes any free one.
 
     Raises ConfigurationError naming Service.Port or Service.ServerBindAddr when it cannot listen there.
     """
+    from aiohttp import web
+
     sockets = _bind(host, port)
     try:
-        from aiohttp import web
-
-        from edgex_inference.web.app import build
-
-        app = build(view, max_request_size=max_request_size)
         runner = web.AppRunner(
             app, access_log=None, logger=_protocol_log(), debug=False, shutdown_timeout=1.0
         )

@@ -20,7 +20,8 @@ from edgex_inference.config.decode import wire
 from edgex_inference.config.schema import Configuration, MessageBus, Secret, Writable
 from edgex_inference.contracts.errors import ConfigurationError
 from edgex_inference.telemetry import logs
-from edgex_inference.web.app import unix_date
+from edgex_inference.web.app import build
+from edgex_inference.web.pages import unix_date
 from edgex_inference.web.server import Listening, serve
 
 SECRET = "hunter2-s3cr3t"
@@ -71,7 +72,7 @@ def log() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 async def at(view: FakeView, log: io.StringIO) -> AsyncIterator[Listening]:
-    async with serve(view, host="127.0.0.1", port=0, max_request_size=1) as listening:
+    async with serve(build(view, max_request_size=1), "127.0.0.1", 0) as listening:
         yield listening
 
 
@@ -226,7 +227,7 @@ async def test_a_taken_port_is_one_clear_sentence(view: FakeView) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError) as caught:
-            async with serve(view, host="127.0.0.1", port=port):
+            async with serve(build(view), "127.0.0.1", port):
                 pytest.fail("listens on a taken port")
     assert str(caught.value) == (
         f"configuration: Service.Port: port {port} on '127.0.0.1' is taken by another program: stop it, "
@@ -236,12 +237,12 @@ async def test_a_taken_port_is_one_clear_sentence(view: FakeView) -> None:
 
 async def test_a_host_that_is_not_ours(view: FakeView) -> None:
     with pytest.raises(ConfigurationError, match=r"Service\.ServerBindAddr: '192\.0\.2\.1' is no address"):
-        async with serve(view, host="192.0.2.1", port=0):
+        async with serve(build(view), "192.0.2.1", 0):
             pytest.fail("listens elsewhere")
 
 
 async def test_localhost_means_every_family_on_one_port(view: FakeView) -> None:
-    async with serve(view, host="localhost", port=0) as at, aiohttp.ClientSession() as session:
+    async with serve(build(view), "localhost", 0) as at, aiohttp.ClientSession() as session:
         for address in {found[4][0] for found in socket.getaddrinfo("localhost", at.port)}:
             shown = f"[{address}]" if ":" in str(address) else address
             async with session.get(f"http://{shown}:{at.port}/live") as answer:
@@ -249,12 +250,14 @@ async def test_localhost_means_every_family_on_one_port(view: FakeView) -> None:
 
 
 async def test_leaving_frees_the_port(view: FakeView) -> None:
-    async with serve(view, host="127.0.0.1", port=0) as first:
+    async with serve(build(view), "127.0.0.1", 0) as first:
         pass
-    async with serve(view, host="127.0.0.1", port=first.port) as second:
+    async with serve(build(view), "127.0.0.1", first.port) as second:
         assert second.port == first.port
 
 
-def test_importing_the_server_is_free_of_aiohttp() -> None:
-    code = "import sys, edgex_inference.web.server; sys.exit('aiohttp' in sys.modules)"
+def test_importing_app_and_server_is_free_of_aiohttp() -> None:
+    code = (
+        "import sys, edgex_inference.web.app, edgex_inference.web.server; sys.exit('aiohttp' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
