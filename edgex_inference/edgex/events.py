@@ -13,6 +13,9 @@ from edgex_inference.edgex.envelope import Envelope
 _MALFORMED = (ValueError, RecursionError, MemoryError)
 _LATEST = 2**63 - 1
 _DEPTH = 200
+_BIG = 512 * 1024
+"""from here on no time is spent on tolerance, and not on millions of small objects"""
+_MOST_PARTS = 500_000
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +38,7 @@ def read(envelope: Envelope) -> Event | None:
     None for what rightly carries none: an error reply, a null payload (Redis's dummy envelope), text, or an
     object of another kind such as a metric. Of duplicate keys the last one counts. Raises EnvelopeError with
     reason `payload` for a payload that is neither JSON nor CBOR, `event` for an event that lacks what EdgeX
-    requires or has it in the wrong type.
+    requires, has it in the wrong type, or is made to keep us busy.
     """
     payload = envelope.payload
     if payload is None or envelope.error_code:
@@ -58,14 +61,17 @@ def _form(content_type: str, payload: bytes) -> str:
 
 
 def _from_json(topic: str, data: bytes) -> Event | None:
+    if len(data) > _BIG and data.count(b"{") + data.count(b"[") + data.count(b":") > _MOST_PARTS:
+        raise _wrong(topic, f"more than {_MOST_PARTS} fields and objects")
     try:
         found = _payload.decode(data)
         if found.event is not msgspec.UNSET:
             return _complete(topic, found.event)
         if found.readings is not msgspec.UNSET:
             return _complete(topic, _bare.decode(data))
-    except _MALFORMED:  # perhaps only unusual: a float as origin, nulls, keys in another case
-        pass
+    except _MALFORMED as error:  # perhaps only unusual: a float as origin, nulls, keys in another case
+        if len(data) > _BIG:
+            raise EnvelopeError(topic, f"payload is no event: {error}", reason="payload") from error
     try:
         values = _anything.decode(data)
     except _MALFORMED as error:
