@@ -1,0 +1,264 @@
+"""A real plug-in for tests: it reads tiny JSON models, passes the contract suite, and misbehaves when told to.
+
+A model is a JSON file of format `fake`; every key has a default:
+`{"scale": 2, "offset": 1, "datatype": "FP32", "shape": [null, 4], "batch": "any", "parallel": 2, "delay": 0.0}`.
+Each output `y` is scale·x + offset of the input `x`. What goes wrong is commanded through `control(path)`.
+"""
+
+import itertools
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from edgex_inference.contracts.accelerator import (
+    Accelerator,
+    Batch,
+    Format,
+    InferenceDevice,
+    Level,
+    LoadRequest,
+    Session,
+    Traits,
+)
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    DeadlineExceeded,
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceFailed,
+    ModelRejected,
+    SignatureMismatch,
+)
+from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec
+
+FAKE = Format("fake")
+DEVICES = (InferenceDevice(id="CPU", kind="cpu"), InferenceDevice(id="NPU", kind="npu", vendor="Nobody"))
+
+Command = Literal["ok", "slow", "hang", "stall", "crash", "lose", "fail", "late", "wrong", "ragged", "leak"]
+"""What a run does: answers · after `delay` · waits for `release` · waits for close · ends the process · DeviceLost ·
+InferenceFailed · DeadlineExceeded · other numbers · one row short · an exception that the port forbids."""
+
+
+class VendorError(Exception):
+    """What a vendor's library would raise; no session may let it out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeOptions:
+    """Options of the fake; `gain` multiplies every answer."""
+
+    gain: float = 1.0
+    work_mode: Literal["fast", "exact"] = "exact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FakeModel:
+    """The JSON of a model file; `poison` is an input value whose run fails, `script` what the first runs do."""
+
+    scale: float = 2.0
+    offset: float = 1.0
+    datatype: Datatype = Datatype.FP32
+    shape: tuple[int | None, ...] = (None, 4)
+    inputs: tuple[str, ...] = ("x",)
+    batch: Literal["none", "fixed", "range", "any"] = "any"
+    most: int | None = None
+    parallel: int = 2
+    affinity: Literal["any", "thread"] = "any"
+    delay: float = 0.0
+    poison: float | None = None
+    script: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Control:
+    """The strings on one model file; `script` is used up run by run, then `always` holds."""
+
+    script: deque[str] = field(default_factory=deque)
+    always: str = "ok"
+    delay: float = 0.05
+    refuse: EdgexInferenceError | None = None
+    release: threading.Event = field(default_factory=threading.Event)
+    started: threading.Event = field(default_factory=threading.Event)
+    loads: int = 0
+    closes: int = 0
+    batches: list[int] = field(default_factory=list)
+
+    def next(self) -> str:
+        """What the next run does."""
+        try:
+            return self.script.popleft()
+        except IndexError:
+            return self.always
+
+
+_controls: dict[Path, Control] = {}
+
+
+def control(path: Path) -> Control:
+    """The strings on the model in this file, for every session of it in this process."""
+    return _controls.setdefault(path.resolve(), Control())
+
+
+def write_model(path: Path, **keys: object) -> Path:
+    """Writes a model file with these keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(keys))
+    return path
+
+
+def load(request: LoadRequest) -> Session:
+    """Loads a fake model; raises ModelRejected or AcceleratorUnavailable."""
+    if request.device is not None and request.device not in {device.id for device in DEVICES}:
+        found = ", ".join(device.id for device in DEVICES)
+        raise AcceleratorUnavailable(
+            f"fake:{request.device}", f"not on this machine (found {found}); add a fallback"
+        )
+    if request.format != FAKE:
+        raise ModelRejected(request.path, f"fake reads fake, not {request.format}")
+    try:
+        model = msgspec.json.decode(request.path.read_bytes(), type=FakeModel)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ModelRejected(request.path, f"no fake model: {error}") from error
+    strings = control(request.path)
+    strings.loads += 1
+    if strings.loads == 1:
+        strings.script.extend(model.script)
+    if strings.refuse is not None:
+        raise strings.refuse
+    options = request.options if isinstance(request.options, FakeOptions) else FakeOptions()
+    return FakeSession(request, model, strings, options)
+
+
+class FakeSession:
+    """The session of the fake; keeps every promise of the port unless it is told not to."""
+
+    def __init__(
+        self, request: LoadRequest, model: FakeModel, strings: Control, options: FakeOptions
+    ) -> None:
+        self._model, self._strings, self._gain = model, strings, options.gain
+        self._name = request.path.name
+        self._thread = threading.get_ident()
+        self._closed = threading.Event()
+        self._counter = itertools.count()
+        names = model.inputs
+        outputs = ["y"] if len(names) == 1 else [f"y_{name}" for name in names]
+        self.inputs: Sequence[TensorSpec] = tuple(
+            TensorSpec(name=name, datatype=model.datatype, shape=model.shape) for name in names
+        )
+        self.outputs: Sequence[TensorSpec] = tuple(
+            TensorSpec(name=name, datatype=model.datatype, shape=model.shape) for name in outputs
+        )
+        self.parallel = model.parallel
+        self.traits = Traits(
+            batch=Batch(kind=model.batch, most=model.most),
+            affinity=model.affinity,
+            precision=request.precision,
+            placement={request.device or "CPU": 1},
+        )
+        self.metadata: Mapping[str, str] = dict(model.metadata)
+
+    def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        """Answers scale·x + offset, or does what `control` says."""
+        if self._closed.is_set():
+            raise InferenceFailed(f"model {self._name!r}: the session is closed")
+        if self._model.affinity == "thread" and threading.get_ident() != self._thread:
+            raise InferenceFailed(f"model {self._name!r}: called from a thread that did not load it")
+        self._check(tensors)
+        rows = next(iter(tensors.values())).shape[:1]
+        self._strings.batches.append(rows[0] if rows else 1)
+        command = self._strings.next()
+        self._strings.started.set()
+        if self._model.delay:
+            time.sleep(self._model.delay)
+        self._obey(command)
+        answers = {
+            spec.name: self._answer(tensors[given.name])
+            for given, spec in zip(self.inputs, self.outputs, strict=True)
+        }
+        if command == "wrong":
+            answers = {name: -array for name, array in answers.items()}
+        if command == "ragged":
+            answers = {name: array[:-1] for name, array in answers.items()}
+        return answers
+
+    def close(self) -> None:
+        """Ends a stalled run; counts once."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._strings.closes += 1
+
+    def _answer(self, array: Array) -> Array:
+        if array.dtype == object:
+            return array.copy()
+        answer: Array = (array * self._model.scale + self._model.offset) * self._gain
+        return answer.astype(array.dtype)
+
+    def _obey(self, command: str) -> None:
+        if command == "slow":
+            time.sleep(self._strings.delay)
+        elif command == "hang":
+            self._strings.release.wait()
+        elif command == "stall":
+            self._closed.wait()
+            raise InferenceFailed(f"model {self._name!r}: the session was closed during the run")
+        elif command == "crash":
+            os.abort()
+        elif command == "leak":
+            raise VendorError("error -7 in libnobody.so")
+        failure = _FAILURES.get(command)
+        if failure is not None:
+            raise failure(f"model {self._name!r}: told to {command}")
+
+    def _check(self, tensors: Tensors) -> None:
+        wanted = {spec.name for spec in self.inputs}
+        if tensors.keys() != wanted:
+            raise SignatureMismatch(
+                self._name, f"inputs are {', '.join(wanted)}, not {', '.join(map(str, tensors))}"
+            )
+        most = self._model.most
+        for spec in self.inputs:
+            array: Any = tensors[spec.name]
+            if not isinstance(array, np.ndarray) or array.dtype != spec.datatype.numpy:
+                raise SignatureMismatch(self._name, f"{spec.name} is no array of the element type of {spec}")
+            too_many = most is not None and spec.shape[:1] == (None,) and len(array) > most
+            if not spec.accepts(array.shape) or too_many:
+                raise SignatureMismatch(
+                    self._name, f"{spec.name} has shape {list(array.shape)}, not that of {spec}"
+                )
+            if self._model.poison is not None and np.any(array == self._model.poison):
+                raise InferenceFailed(
+                    f"model {self._name!r}: the input holds the poison {self._model.poison:g}"
+                )
+
+
+_FAILURES = {"lose": DeviceLost, "fail": InferenceFailed, "late": DeadlineExceeded}
+
+
+def _devices() -> Sequence[InferenceDevice]:
+    return DEVICES
+
+
+def _version() -> str | None:
+    return "1.0"
+
+
+PLUGIN = Accelerator(
+    name="fake",
+    formats=frozenset({FAKE}),
+    options=FakeOptions,
+    level=Level.PROVEN,
+    extra="test",
+    devices=_devices,
+    load=load,
+    version=_version,
+)

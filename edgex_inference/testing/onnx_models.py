@@ -1,0 +1,125 @@
+"""Tiny ONNX graphs for tests; needs the package `onnx`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edgex_inference.testing.kinds import Kind
+
+Extents = Sequence[int | str | None]
+
+
+def write(kind: Kind, folder: Path) -> Path:
+    """Writes the model of this kind as ONNX and gives its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{kind.name.lower()}.onnx"
+    if kind is Kind.BROKEN:
+        good = write(Kind.ONE, folder)
+        path.write_bytes(good.read_bytes()[:-40] + b"\xff" * 7)
+    elif kind is Kind.TWO:
+        _write_two(path)
+    elif kind is Kind.MIXED:
+        _write_mixed(path)
+    elif kind is Kind.SLOW:
+        _write_slow(path)
+    elif kind is Kind.INTEGERS:
+        write_affine(path, shape=("N", 2), element=TensorProto.INT64)
+    else:
+        shapes: dict[Kind, Extents] = {Kind.ANY: ("N", 4), Kind.ONE: (1, 4), Kind.FIXED: (3, 4)}
+        write_affine(path, shape=shapes[kind])
+    return path
+
+
+def write_affine(
+    path: Path, *, shape: Extents = ("N", 4), element: int = TensorProto.FLOAT, external: bool = False
+) -> Path:
+    """y = 2x + 1; with `external` the two constants lie in a file beside the graph."""
+    dtype = helper.tensor_dtype_to_np_dtype(element)
+    width = shape[-1]
+    assert isinstance(width, int)
+    constants = [
+        numpy_helper.from_array(np.full(width, number, dtype), name)
+        for name, number in (("two", 2), ("one", 1))
+    ]
+    nodes = [helper.make_node("Mul", ["x", "two"], ["z"]), helper.make_node("Add", ["z", "one"], ["y"])]
+    return save(path, nodes, {"x": (element, shape)}, {"y": (element, shape)}, constants, external=external)
+
+
+def save(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    inputs: dict[str, tuple[int, Extents]],
+    outputs: dict[str, tuple[int, Extents]],
+    constants: Sequence[onnx.TensorProto] = (),
+    *,
+    external: bool = False,
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """Writes a graph of these nodes."""
+    graph = helper.make_graph(
+        list(nodes),
+        path.stem,
+        [helper.make_tensor_value_info(name, *declared) for name, declared in inputs.items()],
+        [helper.make_tensor_value_info(name, *declared) for name, declared in outputs.items()],
+        list(constants),
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    if metadata:
+        helper.set_model_props(model, metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(
+        model, path, save_as_external_data=external, location=f"{path.name}.data", size_threshold=0
+    ) if external else onnx.save(model, path)
+    return path
+
+
+def _write_two(path: Path) -> None:
+    shape: Extents = ("N", 3)
+    nodes = [
+        helper.make_node("Add", ["a", "b"], ["total"]),
+        helper.make_node("Sub", ["a", "b"], ["difference"]),
+    ]
+    spec = (TensorProto.FLOAT, shape)
+    save(path, nodes, {"a": spec, "b": spec}, {"total": spec, "difference": spec})
+
+
+def _write_mixed(path: Path) -> None:
+    spec: tuple[int, Extents] = (TensorProto.FLOAT, ("N", 4))
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["middle"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["x", "middle"], ["y"]),
+    ]
+    save(path, nodes, {"x": spec}, {"y": spec})
+
+
+def _write_slow(path: Path) -> None:
+    """A chain of products with a large matrix whose rows sum to one."""
+    size = 700
+    constants = [
+        numpy_helper.from_array(np.full((size, size), 1 / size, np.float32), "m"),
+        numpy_helper.from_array(np.full((size, 1), 1e-6, np.float32), "column"),
+        numpy_helper.from_array(np.full(4, 2, np.float32), "two"),
+        numpy_helper.from_array(np.full(4, 1, np.float32), "one"),
+        numpy_helper.from_array(np.zeros((1, size), np.float32), "row"),
+        numpy_helper.from_array(np.zeros((size, 4), np.float32), "end"),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Add", ["row", "mean"], ["wide"]),
+        helper.make_node("Add", ["wide", "m"], ["big0"]),
+    ]
+    for step in range(4):
+        nodes.append(helper.make_node("MatMul", [f"big{step}", "m"], [f"big{step + 1}"]))
+    nodes += [
+        helper.make_node("MatMul", ["big4", "end"], ["nothing"]),
+        helper.make_node("ReduceMax", ["nothing"], ["zero"], axes=[0], keepdims=1),
+        helper.make_node("Mul", ["x", "two"], ["double"]),
+        helper.make_node("Add", ["double", "one"], ["affine"]),
+        helper.make_node("Add", ["affine", "zero"], ["y"]),
+    ]
+    spec: tuple[int, Extents] = (TensorProto.FLOAT, (1, 4))
+    save(path, nodes, {"x": spec}, {"y": spec}, constants)
