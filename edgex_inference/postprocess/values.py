@@ -141,7 +141,7 @@ def _indexed(value: str) -> tuple[str, int | None]:
 
 
 def _element(numbers: Array, index: int) -> object:
-    return _plain(numbers.reshape(-1)[index].item()) if index < numbers.size else None
+    return _plain(numbers.reshape(-1).item(index)) if index < numbers.size else None
 
 
 def _list(numbers: Array) -> list[Any] | None:
