@@ -55,7 +55,7 @@ class NumbersStep:
         floats = self._all_floats(readings)
         if floats is not None:
             return floats
-        parts = []
+        parts: list[Array | float] = []
         for feed in self.feeds:
             try:
                 parts.append(self._part(readings[feed.resource], feed))
@@ -63,7 +63,7 @@ class NumbersStep:
                 raise DecodeError(device, str(feed), error.detail, reason=error.reason) from None
         return parts
 
-    def _part(self, reading: Reading, feed: Feed) -> Array:
+    def _part(self, reading: Reading, feed: Feed) -> Array | float:
         if self.elements.datatype is Datatype.BYTES:
             return texts_of(reading, feed)
         quantized = self.elements.quantization is not None
@@ -105,8 +105,9 @@ def join(parts: Sequence[Array | float]) -> Array:
 
     Raises Unfit (`length`) for arrays of different lengths.
     """
-    if isinstance(parts[0], float):
-        return np.array(parts)
+    if not any(isinstance(part, np.ndarray) for part in parts):
+        numbers = np.array(parts)
+        return numbers if numbers.dtype.kind in "iufb" else numbers.astype(np.float64)
     arrays = [np.asarray(part) for part in parts]
     if len(arrays) == 1:
         return arrays[0] if arrays[0].ndim else arrays[0].reshape(1)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from edgex_inference.contracts.bindings import InputReading
 from edgex_inference.contracts.errors import DecodeError
 from edgex_inference.contracts.events import Event, Reading
 from edgex_inference.contracts.tensors import Array
@@ -57,13 +56,16 @@ def value_of(reading: Reading, pointer: str) -> Value:
     return found
 
 
-def numbers_of(reading: Reading, feed: Feed, default: np.dtype[Any]) -> Array:
-    """The numbers of a reading with scale and offset applied, of shape (), [length] or as declared.
+def numbers_of(reading: Reading, feed: Feed, default: np.dtype[Any]) -> Array | float:
+    """The number of a scalar, or the array of a reading as it is declared, with scale and offset applied.
 
     `default` is the element type of bytes that declare none. Raises Unfit with the reason.
     """
     source = feed.reading
+    plain = source.scale == 1.0 and source.offset == 0.0
     value = value_of(reading, source.pointer)
+    if isinstance(value, int | float):
+        return value if plain else value * source.scale + source.offset
     if isinstance(value, bytes):
         value = _declared_bytes(value, reading, feed, default)
     elif isinstance(value, str):
@@ -76,7 +78,7 @@ def numbers_of(reading: Reading, feed: Feed, default: np.dtype[Any]) -> Array:
         raise Unfit("type", f"a {type(value).__name__} where numbers are needed")
     if numbers.size == 0:
         raise Unfit("empty", "an empty array")
-    return _scaled(numbers, source)
+    return numbers if plain else numbers * source.scale + source.offset
 
 
 def texts_of(reading: Reading, feed: Feed) -> Array:
@@ -88,13 +90,6 @@ def texts_of(reading: Reading, feed: Feed) -> Array:
     found = np.empty(len(texts), object)
     found[:] = texts
     return found if isinstance(value, list) else found.reshape(())
-
-
-def _scaled(numbers: Array, source: InputReading) -> Array:
-    if source.scale == 1.0 and source.offset == 0.0:
-        return numbers
-    scaled: Array = numbers * source.scale + source.offset
-    return scaled
 
 
 def _declared_bytes(data: bytes, reading: Reading, feed: Feed, default: np.dtype[Any]) -> Array:
