@@ -204,7 +204,6 @@ async def test_a_surprise_is_told_to_the_log_only(
         b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
         b"GET /api/v3/ping HTTP/9.9\r\n\r\n",
         b"GET /api/v3/inference/bindings/%ff%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\nX-Correlation-ID: \xff\xfe\r\nConnection: close\r\n\r\n",
         b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
         b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\n\r\n",
     ],
@@ -219,6 +218,17 @@ async def test_garbage_gets_no_traceback(at: Listening, log: io.StringIO, raw: b
     assert b"Traceback" not in answer
     assert b".py" not in answer
     assert "Traceback" not in log.getvalue()
+
+
+@pytest.mark.parametrize("given", [b"\xff\xfe", "ä".encode(), b"x" * 400])
+async def test_a_correlation_id_that_is_no_plain_text_is_not_echoed(at: Listening, given: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+    head = b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    writer.write(head + b"X-Correlation-ID: " + given + b"\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"X-Correlation-ID: \r\n" in answer
 
 
 async def test_a_taken_port_is_one_clear_sentence(view: FakeView) -> None:
@@ -247,6 +257,19 @@ async def test_localhost_means_every_family_on_one_port(view: FakeView) -> None:
             shown = f"[{address}]" if ":" in str(address) else address
             async with session.get(f"http://{shown}:{at.port}/live") as answer:
                 assert answer.status == 200
+
+
+async def test_all_addresses_share_a_port_and_absent_ones_are_left_out(
+    view: FakeView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = ("192.0.2.1", "127.0.0.1", "127.0.0.2")
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+    with monkeypatch.context() as patched:
+        patched.setattr("edgex_inference.web.server.socket.getaddrinfo", lambda *_, **__: found)
+        async with serve(build(view), "many", 0) as at:
+            for address in addresses[1:]:
+                _, writer = await asyncio.open_connection(address, at.port)
+                writer.close()
 
 
 async def test_leaving_frees_the_port(view: FakeView) -> None:

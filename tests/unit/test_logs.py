@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -139,6 +140,14 @@ def test_a_full_disk_costs_only_its_lines() -> None:
     assert stream.getvalue().endswith("second\n")
 
 
+def test_a_closed_stream_is_silent() -> None:
+    stream = io.StringIO()
+    stream.close()
+    handler = logs._Handler(stream, logging.Formatter("%(message)s"))
+    for text in ("first", "second"):
+        handler.emit(logging.LogRecord("x", logging.INFO, "f.py", 1, text, None, None))
+
+
 def test_no_stream_at_all_is_silent() -> None:
     logs._Handler(None, logging.Formatter()).emit(
         logging.LogRecord("x", logging.INFO, "f.py", 1, "x", None, None)
@@ -165,6 +174,7 @@ def test_a_reader_that_leaves_does_not_end_the_process() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
     with child:
         assert child.stdout is not None
