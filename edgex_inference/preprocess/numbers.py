@@ -231,12 +231,15 @@ def _check_count(entry: NumbersInput, slot: Slot, shape: Shape) -> None:
     """What the declared resources give, as far as their types tell, must have a way into the tensor."""
     known = [_declared_shape(feed, entry, slot) for feed in slot.feeds]
     shapes = [extents for extents in known if extents is not None]
+    arrays = all(
+        feed.kind is not None and feed.kind.is_array and not feed.reading.pointer for feed in slot.feeds
+    )
     room = prod(extent or 0 for extent in shape) if None not in shape else None
     try:
         if len(shapes) == len(known):
             have = join([np.zeros(extents) for extents in shapes]).shape
             fitted(have, shape)
-        elif room is not None and (len(known) > room or (not shapes and room % len(known))):
+        elif room is not None and (len(known) > room or (arrays and room % len(known))):
             raise Unfit("length", f"{len(known)} readings, the model takes {said(shape)}")
     except Unfit as error:
         feeds = ", ".join(str(feed) for feed in slot.feeds)
