@@ -115,7 +115,7 @@ def target(
         message = (
             f"match.resource {pattern} is a glob, and profile {profile} is not among these files: name one"
         )
-        return "", (block.node.place.problem(block.name, message),)
+        return pattern, (block.node.place.problem(block.name, message),)
     found = [name for name in resources if fnmatchcase(name, pattern)]
     if len(found) == 1:
         return found[0], ()

@@ -11,6 +11,7 @@ from edgex_inference.contracts.errors import Problem
 
 Steps = tuple[str | int, ...]
 Plain = str | int | float | bool | None
+_LONGEST = 200
 _SIMPLE_KEY = re.compile(r"[^\s.\[\]\"]+")
 
 
@@ -165,9 +166,13 @@ def spell(steps: Steps) -> str:
 
 def suggest(word: str, choices: Iterable[str]) -> str:
     """` (did you mean X?)` for the nearest choice, or nothing; letters of either case count as equal."""
-    lowered = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(word[:200].lower(), lowered, n=1, cutoff=0.6)
-    return f" (did you mean {lowered[found[0]]}?)" if found else ""
+    matcher = difflib.SequenceMatcher(b=word[:_LONGEST].lower())
+    best, nearest = 0.6, ""
+    for choice in choices:
+        matcher.set_seq1(choice[:_LONGEST].lower())
+        if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best and matcher.ratio() > best:
+            best, nearest = matcher.ratio(), choice
+    return f" (did you mean {nearest}?)" if nearest else ""
 
 
 def listed(words: Iterable[str], *, last: str = "or") -> str:
