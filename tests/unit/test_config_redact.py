@@ -54,5 +54,5 @@ def test_named_like_a_secret_at_any_depth(name: str, value: object, way: list[st
         tree = {step: [tree]}
     once = redact(tree)
     assert SECRET not in json.dumps(once)
-    assert json.dumps(once).count('"h"') == 1
+    assert json.dumps(once).count("harmless") == 1
     assert redact(once) == once
