@@ -88,6 +88,9 @@ def test_region_of_interest_lands_in_its_place() -> None:
     half = Geometry(width=640, height=480, scale=(0.5, 1.0), shift=(0.5, 0.0))
     found = to_source(np.array([[0, 0, 1, 1], [0.5, 0.25, 1.25, 0.5]], np.float32), half)
     assert found.tolist() == [[0.5, 0, 1, 1], [0.75, 0.25, 1, 0.5]]
+    left = Geometry(width=640, height=480, scale=(0.5, 1.0))
+    beyond = to_source(np.array([[0.5, 0, 1.5, 1]], np.float32), left)
+    assert beyond.tolist() == [[0.25, 0, 0.5, 1]], "the model did not see what lies beyond its region"
 
 
 def test_letterbox_is_undone_and_its_bars_are_cut_off() -> None:

@@ -123,6 +123,7 @@ def test_centernet_decodes_what_was_encoded(some: list[Part]) -> None:
 
 def test_centernet_takes_only_local_maxima() -> None:
     tensors = centernet_tensors([(1, 4, 4, 0.5, 0.5, 0.1, 0.1)])
+    tensors["size"][:] = 0.05
     found = detect("centernet", tensors, score_threshold=0.4)
     assert np.count_nonzero(found.classes == 1) == 1, "the slope around a maximum is no second part"
 
@@ -221,6 +222,7 @@ def test_what_is_not_finite_is_left_out(bad: float) -> None:
     found = detect("rfb", spoiled, outputs=CORNERS)
     assert [found.labels[kind] for kind in found.classes] == ["bolt", "nut"]
     assert np.isfinite(found.boxes).all()
+    assert np.isfinite(found.scores).all()
 
 
 def test_boxes_outside_the_picture_are_left_out() -> None:

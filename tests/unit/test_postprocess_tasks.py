@@ -240,6 +240,14 @@ def test_perfect_reconstruction_blames_nobody() -> None:
     assert (result.score, result.contributions.tolist()) == (0, [0, 0, 0])
 
 
+def test_a_likeness_is_negated() -> None:
+    sample = Sample(tensors={}, numbers={"accel": f32(1, 2, 3)})
+    said: dict[str, Any] = {"inputs": (AXES,), "score": Score(direction="lowerIsWorse")}
+    assert anomaly({"made": f32(1, 2, 6)}, sample, decoder="reconstruction", **said).score == pytest.approx(
+        -3
+    )
+
+
 @pytest.mark.parametrize("sample", [NOTHING, Sample(tensors={}, numbers={"accel": f32(1, 2)})])
 def test_what_cannot_be_compared_fails(sample: Sample) -> None:
     with pytest.raises(InferenceFailed, match="compare"):
