@@ -24,14 +24,15 @@ def encode(event: Event, *, topic: str, correlation_id: str, dialect: Dialect) -
     """The AddEventRequest of an event in an envelope under `topic`.
 
     EdgeX 4 gets raw JSON, EdgeX 3 base64 of JSON, and an unknown generation the latter, which both take;
-    CBOR in base64 carries events with a Binary reading, since Go services send those no other way.
+    CBOR in base64 carries events with a Binary reading, since Go services send those no other way, unless an
+    Object is beside it that EdgeX 3 would choke on.
     Raises ValueError for an event that a consumer would refuse or choke on: a mistake of ours, never of input;
     SetupError for EdgeX 2.
     """
     check(event, dialect)
     event = _optimised(event) if dialect.optimize and dialect.major == "4" else event
-    binary = any(reading.value_type == ValueType.BINARY for reading in event.readings)
-    return _message(event, topic, correlation_id, dialect, request=True, binary=binary)
+    kinds = {reading.value_type for reading in event.readings}
+    return _message(event, topic, correlation_id, dialect, request=True, binary=ValueType.BINARY in kinds)
 
 
 def encode_bare(event: Event, *, topic: str, correlation_id: str, dialect: Dialect) -> Message:
@@ -46,13 +47,18 @@ def _message(
     raw = dialect.major == "4"
     if raw and dialect.cbor_envelope:
         return Message(topic, _cbor_envelope(event, correlation_id, request))
-    if binary or dialect.cbor_events:
+    if (binary or dialect.cbor_events) and (raw or not _has_object(event)):
         body, content_type, raw = cbor2.dumps(_values(event, request)), CBOR, False
     else:
         body, content_type = _json(event, request), JSON
     if not raw or dialect.base64_payload:
         body = b'"' + pybase64.b64encode(body) + b'"'
     return Message(topic, _envelope(body, correlation_id, content_type))
+
+
+def _has_object(event: Event) -> bool:
+    """EdgeX 3 reads an object out of CBOR but cannot write it again: its core-data fails on every query."""
+    return any(reading.value_type == ValueType.OBJECT for reading in event.readings)
 
 
 def _envelope(payload: bytes, correlation_id: str, content_type: str) -> bytes:

@@ -97,7 +97,7 @@ func single() dtos.Event {
 }
 
 func escapedEvent() dtos.Event {
-	event := dtos.NewEvent("press model.1", "line/7 #2", "r\u00e4t+e~_-")
+	event := dtos.NewEvent("press model.1", "line/7 #2 !'()*$&=:@;,?%", "r\u00e4t+e~_-")
 	_ = event.AddSimpleReading("rms", common.ValueTypeFloat32, float32(1.5))
 	return settled(event)
 }

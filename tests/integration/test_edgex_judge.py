@@ -1,0 +1,193 @@
+"""EdgeX's own libraries judge everything that we emit."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgex_inference.contracts.events import Event, Reading, ValueType
+from edgex_inference.contracts.messages import Message
+from edgex_inference.edgex import topics, wire
+from edgex_inference.edgex.dialect import Dialect
+from edgex_inference.edgex.ids import new_id
+from edgex_inference.edgex.values import binary_reading, reading
+
+Judge = Callable[..., list[Any]]
+
+ORIGIN = 1795418138745047301
+NAMES = {"device": "press-7", "profile": "press-inference"}
+VALUES: dict[ValueType, Any] = {
+    ValueType.BOOL: True,
+    ValueType.STRING: 'text with "quotes", ü and\nlines',
+    ValueType.UINT8: 255,
+    ValueType.UINT16: 65535,
+    ValueType.UINT32: 2**32 - 1,
+    ValueType.UINT64: 2**64 - 1,
+    ValueType.INT8: -128,
+    ValueType.INT16: -(2**15),
+    ValueType.INT32: -(2**31),
+    ValueType.INT64: -(2**63),
+    ValueType.FLOAT32: np.float32(3.4028235e38),
+    ValueType.FLOAT64: 5e-324,
+    ValueType.BOOL_ARRAY: [True, False],
+    ValueType.STRING_ARRAY: ["a b", 'c,"d', ""],
+    ValueType.UINT8_ARRAY: [0, 255],
+    ValueType.UINT16_ARRAY: np.arange(3, dtype=np.uint16),
+    ValueType.UINT32_ARRAY: [2**32 - 1],
+    ValueType.UINT64_ARRAY: [2**64 - 1],
+    ValueType.INT8_ARRAY: [-128, 127],
+    ValueType.INT16_ARRAY: [-1],
+    ValueType.INT32_ARRAY: [-1, 0],
+    ValueType.INT64_ARRAY: [-(2**63)],
+    ValueType.FLOAT32_ARRAY: np.linspace(-1, 1, 5, dtype=np.float32),
+    ValueType.FLOAT64_ARRAY: [1e300, -0.0],
+    ValueType.OBJECT: {
+        "image": {"width": 640},
+        "items": [{"label": "a", "box": [0.1, 0.2, 0.3, 0.4]}],
+        "n": None,
+    },
+}
+DIALECTS = {
+    "unknown": Dialect(),
+    "3": Dialect(major="3"),
+    "3 cbor": Dialect(major="3", cbor_events=True),
+    "4": Dialect(major="4"),
+    "4 base64": Dialect(major="4", base64_payload=True),
+    "4 cbor events": Dialect(major="4", cbor_events=True),
+    "4 cbor envelope": Dialect(major="4", cbor_envelope=True),
+    "4 optimize": Dialect(major="4", optimize=True),
+    "4 escaped": Dialect(major="4", escape_names=True),
+}
+
+
+def event(*readings: Reading, **fields: Any) -> Event:
+    names = {
+        "device_name": NAMES["device"],
+        "profile_name": NAMES["profile"],
+        "source_name": "Health",
+        **fields,
+    }
+    return Event(
+        api_version="v3", id=new_id(), origin=ORIGIN, readings=readings, tags={"model": "m"}, **names
+    )
+
+
+def made(kind: ValueType, value: Any) -> Reading:
+    return reading(f"R{kind}", value, kind, **NAMES, origin=ORIGIN, units="mm/s")
+
+
+def everything(dialect: Dialect) -> list[Event]:
+    every = [made(kind, value) for kind, value in VALUES.items()]
+    found = [event(*every), *(event(one) for one in every)]
+    found.append(event(binary_reading("Picture", b"\xff\xd8\xff", "image/jpeg", **NAMES, origin=ORIGIN)))
+    found.append(event(found[-1].readings[0], made(ValueType.OBJECT, {"a": {"b": 1}})))
+    found.append(event(made(ValueType.STRING_ARRAY, [])))
+    found.append(event(made(ValueType.BOOL, True), source_name="RBool"))
+    if dialect.major == "4":
+        found.append(event(made(ValueType.OBJECT_ARRAY, [{"a": 1}])))
+        found += [event(msgspec.structs.replace(one, value=None, object_value=None)) for one in every]
+    return found
+
+
+def sent(one: Event, dialect: Dialect) -> Message:
+    topic = topics.event_topic(
+        dialect,
+        service="app-inference",
+        profile=one.profile_name,
+        device=one.device_name,
+        source=one.source_name,
+    )
+    return wire.encode(one, topic=topic, correlation_id=new_id(), dialect=dialect)
+
+
+def switches(dialect: Dialect) -> dict[str, str]:
+    given = {
+        "EDGEX_MSG_CBOR_ENCODE": dialect.cbor_envelope,
+        "EDGEX_OPTIMIZE_EVENT_PAYLOAD": dialect.optimize,
+    }
+    return {name: "true" for name, on in given.items() if on}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_everything_that_we_emit(judge: Judge, name: str) -> None:
+    dialect = DIALECTS[name]
+    given = everything(dialect)
+    for generation in [dialect.major] if dialect.major else ["3", "4"]:
+        verdicts = judge(generation, [sent(one, dialect) for one in given], environment=switches(dialect))
+        faults = [
+            (verdict.error, one) for verdict, one in zip(verdicts, given, strict=True) if not verdict.ok
+        ]
+        assert faults == []
+        for verdict, one in zip(verdicts, given, strict=True):
+            compare(verdict.event, one, exact=dialect.major != "4")
+
+
+def compare(said: dict[str, Any], one: Event, *, exact: bool) -> None:
+    """What Go understood is what we meant; a raw payload passes through float64 there, which rounds origins."""
+    assert (said["id"], said["tags"]) == (one.id, one.tags)
+    assert (said["origin"] == ORIGIN) if exact else abs(said["origin"] - ORIGIN) < 1000
+    for have, want in zip(said["readings"], one.readings, strict=True):
+        assert have["resourceName"] == want.resource_name
+        assert (have["valueType"], have.get("units", "")) == (want.value_type, want.units)
+        assert (have.get("value") or None) == (want.value or None)
+        assert have.get("objectValue") == want.object_value
+        assert base64.b64decode(have.get("binaryValue") or "") == (want.binary_value or b"")
+
+
+@pytest.mark.parametrize("name", ["unknown", "3", "4", "4 base64"])
+def test_bare_events(judge: Judge, name: str) -> None:
+    dialect = DIALECTS[name]
+    given = [event(made(ValueType.FLOAT32, 0.5), made(ValueType.OBJECT, {"a": 1}))]
+    messages = [
+        wire.encode_bare(one, topic=topics.rules_topic(dialect), correlation_id="", dialect=dialect)
+        for one in given
+    ]
+    for generation in [dialect.major] if dialect.major else ["3", "4"]:
+        assert [verdict.error for verdict in judge(generation, messages, bare=True)] == [""]
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+def test_names_that_break_topics(judge: Judge, escaped: bool) -> None:
+    names = ["line/7", "a+b #1", "50%", "ü.-_~", "$&=:@;,?!'()*", "a b"]
+    dialect = Dialect(major="4", escape_names=escaped)
+    given = [
+        event(
+            reading("Score", 0.5, ValueType.FLOAT32, device=name, profile=f"p {name}", origin=ORIGIN),
+            device_name=name,
+            profile_name=f"p {name}",
+            source_name=f"s {name}",
+        )
+        for name in names
+    ]
+    verdicts = judge("4", [sent(one, dialect) for one in given])
+    assert [verdict.error for verdict in verdicts] == [""] * len(names)
+
+
+def test_add_event_requests_as_json(judge: Judge) -> None:
+    message = sent(event(made(ValueType.FLOAT32, 0.5)), Dialect(major="4"))
+    line = json.dumps(json.loads(message.payload)["payload"])
+    for generation in ("3", "4"):
+        assert judge(generation, [line])[0].ok
+
+
+def test_the_judge_bites(judge: Judge) -> None:
+    good = sent(event(made(ValueType.FLOAT32, 0.5)), Dialect())
+    raw = sent(event(made(ValueType.FLOAT32, 0.5)), Dialect(major="4"))
+    spoiled = {
+        '"5e-01"': '"much"',
+        "press-7": "press-8",
+        '"Float32"': '"Float16"',
+        '"origin":1795418138745047301,"readings"': '"origin":0,"readings"',
+        "application/json": "",
+    }
+    cases = [
+        Message(raw.topic, raw.payload.replace(old.encode(), new.encode())) for old, new in spoiled.items()
+    ]
+    assert [verdict.ok for verdict in judge("4", cases)] == [False] * len(cases)
+    empty = raw.payload.replace(b'"Float32"', b'"Float32Array"').replace(b'"5e-01"', b'""')
+    assert judge("4", [Message(raw.topic, empty)])[0].error.startswith("panic")
+    assert [verdict.ok for verdict in judge("3", [good, raw])] == [True, False]
