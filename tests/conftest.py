@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,40 @@ def testdata() -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def judge() -> Callable[..., list[Any]]:
-    """`judge(generation, messages, bare=…, environment=…)` of tests/judge.py: EdgeX's own verdict on each message."""
-    spec = importlib.util.spec_from_file_location("judge", Path(__file__).with_name("judge.py"))
+def _neighbor(name: str) -> Any:
+    """The module of that name in this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`mosquitto(*config lines, anonymous=True, port=0)`: a started Mosquitto of tests/mosquitto.py, stopped later."""
+    module = _neighbor("mosquitto")
+    started: list[Any] = []
+
+    def start(*lines: str, **options: Any) -> Any:
+        try:
+            broker = module.Mosquitto(tmp_path, *lines, **options)
+        except module.MosquittoUnavailable as error:
+            skip_or_fail(str(error))
+        started.append(broker)
+        broker.start()
+        return broker
+
+    yield start
+    for broker in started:
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def judge() -> Callable[..., list[Any]]:
+    """`judge(generation, messages, bare=…, environment=…)` of tests/judge.py: EdgeX's own verdict on each message."""
+    module = _neighbor("judge")
     try:
         for generation in module.GENERATIONS:
             module.program(generation, "judge")
