@@ -11,12 +11,16 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from edgex_inference.config.flags import spell_out
 from edgex_inference.config.places import suggest
 from edgex_inference.contracts.errors import EdgexInferenceError
 
 PROGRAM = "edgex-inference"
 COMMANDS = {
+    "run": "run the service on the configured message bus",
+    "demo": "show it at work without EdgeX, broker, camera or network",
     "validate": "check profiles, side-cars, devices files and model cards",
+    "accelerators": "list what can run models here, and how to get the rest",
 }
 """Command → what it does; `run` is what flags alone mean."""
 
@@ -66,7 +70,7 @@ def _main(argv: list[str]) -> int:
         prog=f"{PROGRAM} {name}", description=COMMANDS[name].capitalize() + ".", allow_abbrev=False
     )
     command.add_arguments(parser)
-    return command.run(parser.parse_args(rest))
+    return command.run(parser.parse_args(spell_out(rest) if name == "run" else rest))
 
 
 def _help() -> str:

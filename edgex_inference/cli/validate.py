@@ -40,8 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Checks the files, prints what was found, returns the exit code."""
     book, problems = validate(args.files, models=args.models, checks=() if args.schema_only else CHECKS)
+    if not book.documents and not problems:
+        problems = (Problem(file=str(args.files[0]), path="", message="has no YAML or JSON file to check"),)
     print(FORMATS[args.format](problems, len(book.documents)))
-    if book.unreadable:
+    if book.unreadable or not book.documents:
         return 2
     return int(any(problem.severity == "error" for problem in problems))
 
@@ -51,8 +53,18 @@ def validate(
 ) -> tuple[Book, tuple[Problem, ...]]:
     """Reads the files as one set and gives every problem, in the order of files and lines."""
     book = Book(read(paths))
-    found = [*book.problems, *(problem for check in checks for problem in check(book, models))]
+    checked = [problem for check in checks for problem in check(book, models)]
+    found = [*book.problems, *_card_problems(book), *checked]
     order = {str(path): index for index, path in enumerate(book.documents)}
     unique = dict.fromkeys(found)
     by_place = sorted(unique, key=lambda p: (order.get(p.file, -1), p.file, p.line, p.column))
     return book, tuple(by_place)
+
+
+def _card_problems(book: Book) -> Iterable[Problem]:
+    if not book.cards:
+        return
+    from edgex_inference.engine.cards import check_card  # only here: cards bring numpy along
+
+    for document in book.cards:
+        yield from check_card(document, Path(document.source.file).parent)[1]

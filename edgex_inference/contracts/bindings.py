@@ -106,8 +106,8 @@ class Binding:
     """One inference block, effective for a profile (or, with overrides, for one device).
 
     `resource` is where the block sits: the only input when `inputs` is empty. `origins` says for each dotted key
-    where its value came from (`profile`, `side-car FILE`, `device`, `writable`). `unsupported` lists valid keys that are not
-    built yet: such a binding stays inactive and says so.
+    where its value came from (`profile`, `side-car FILE`, `device`, `writable`). `unsupported` lists valid keys that
+    are not built yet: such a binding stays inactive and says so.
     """
 
     profile: str

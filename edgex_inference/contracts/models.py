@@ -160,7 +160,9 @@ class ModelCard:
     ready: bool = True
     license: str = ""
     description: str = ""
-    labels: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | str | None = None
+    """the names themselves, or a built-in set, or a file in `folder`"""
+    precision: str | None = None
     postprocess: Postprocess = Postprocess()
     score: Score | None = None
     priors: Priors | None = None

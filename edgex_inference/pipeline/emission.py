@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edgex_inference.contracts.errors import EdgexInferenceError, InferenceError, TransportError
 from edgex_inference.contracts.messages import Message
-from edgex_inference.contracts.results import Sample
+from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.pipeline import outputs
 from edgex_inference.pipeline.emit import Sender
@@ -63,7 +63,9 @@ class Emission:
         self._measures.stages["postprocess"].add(self._outlet.clock() - started)
         if unfit:
             self._measures.events.add("unfit", len(unfit))
-            messages = self.announce(item, DEGRADED, f"{', '.join(unfit)}: a number that does not fit its type")
+            messages = self.announce(
+                item, DEGRADED, f"{', '.join(unfit)}: a number that does not fit its type"
+            )
         else:
             messages = self.announce(item, RUNNING, self._plan.standing)
         outgoing = Outgoing(readings=readings, origin=origin, correlation_id=item.correlation_id)
@@ -106,7 +108,7 @@ class Emission:
             task.cancel()
         self._memory.clear()
 
-    def _moment(self, state: DeviceState, result: outputs.Result, latency: float) -> outputs.Moment:
+    def _moment(self, state: DeviceState, result: Result, latency: float) -> outputs.Moment:
         decision = None
         wanted = self._plan.decide
         if wanted is not None:

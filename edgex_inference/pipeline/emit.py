@@ -73,6 +73,4 @@ class Sender:
             values.reading(word, text, ValueType.STRING, device=name, profile=profile, origin=origin)
             for word, text in ((STATUS, status), (REASON, reason))
         ]
-        return self.result(
-            binding, device, readings, origin=origin, correlation_id=new_id(), tags={}
-        )
+        return self.result(binding, device, readings, origin=origin, correlation_id=new_id(), tags={})

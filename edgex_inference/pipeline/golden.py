@@ -9,10 +9,18 @@ from typing import Any
 from edgex_inference.contracts.bindings import Binding, InputReading
 from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected
 from edgex_inference.contracts.events import Event, Reading, ValueType
-from edgex_inference.contracts.models import Build, Golden, ImageInput, InputCard, ModelCard, Task
+from edgex_inference.contracts.models import (
+    Build,
+    Golden,
+    ImageInput,
+    InputCard,
+    ModelCard,
+    NumbersInput,
+    Task,
+)
 from edgex_inference.contracts.results import Result
 from edgex_inference.engine.lane import Lane
-from edgex_inference.postprocess import labels, table, values
+from edgex_inference.postprocess import table, values
 from edgex_inference.preprocess import build as preprocess
 
 _ORIGIN = 1
@@ -41,15 +49,16 @@ async def answer(lane: Lane, card: ModelCard, build: Build, file: Path, *, max_p
     )  # fmt: skip
     try:
         prepare = preprocess.build(
-            binding, build.inputs, lane.inputs, {}, batched=lane.batched,
+            binding, build.inputs, lane.session.inputs, {}, batched=has_batch_axis(lane, build),
             max_pixels=max_pixels, keep_numbers=card.task is Task.ANOMALY,
         )  # fmt: skip
         sample = prepare(event)
         (tensors,) = await lane.infer_many([sample.tensors], timeout=_TIMEOUT)
         if isinstance(tensors, EdgexInferenceError):
             raise tensors
-        named = labels.resolve(card.labels, card.folder)
-        interpret = table.build(card, build, lane.outputs, settings=card.postprocess, labels=named)
+        interpret = table.build(
+            card, build, lane.session.outputs, settings=card.postprocess, labels=card.labels
+        )
         return interpret(tensors, sample)
     except ModelRejected:
         raise
@@ -57,10 +66,22 @@ async def answer(lane: Lane, card: ModelCard, build: Build, file: Path, *, max_p
         raise ModelRejected(card.name, f"golden sample {file.name}: {error}") from error
 
 
+def has_batch_axis(lane: Lane, build: Build) -> bool:
+    """Whether axis 0 of the session's inputs is a batch axis, if only of length 1."""
+    session = lane.session
+    if session.traits.batch.kind != "none":
+        return True
+    shapes = {spec.name: spec.shape for spec in session.inputs}
+    said = [entry.shape for entry in build.inputs if isinstance(entry, NumbersInput)]
+    if any(shape is not None and shape in shapes.values() for shape in said):
+        return False
+    return all(len(shape) > 1 and shape[0] in (1, None) for shape in shapes.values())
+
+
 def compare(result: Result, expected: Mapping[str, Any], tolerance: Mapping[str, float]) -> str:
     """The first difference between a result and the expected values as a sentence; empty when there is none."""
     for value, want in expected.items():
-        have = values.evaluate(result, value)
+        have = values.evaluate(result, value, ValueType.OBJECT if isinstance(want, Mapping) else None)
         if isinstance(want, Mapping) and "items" in want and isinstance(have, Mapping):
             difference = _boxes(have["items"], want["items"], tolerance)
         else:
@@ -80,7 +101,9 @@ def _expected(card: ModelCard, sample: Golden) -> Mapping[str, Any]:
     return expected
 
 
-def _boxes(have: Sequence[Mapping[str, Any]], want: Sequence[Mapping[str, Any]], tolerance: Mapping[str, float]) -> str:
+def _boxes(
+    have: Sequence[Mapping[str, Any]], want: Sequence[Mapping[str, Any]], tolerance: Mapping[str, float]
+) -> str:
     if len(have) != len(want):
         return f"{len(have)} detections instead of {len(want)}"
     left = list(have)
@@ -97,7 +120,7 @@ def _boxes(have: Sequence[Mapping[str, Any]], want: Sequence[Mapping[str, Any]],
 
 
 def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    return max(abs(a - b) for a, b in zip(one["box"], other["box"], strict=True))
+    return max(abs(float(a) - float(b)) for a, b in zip(one["box"], other["box"], strict=True))
 
 
 def _differs(value: str, have: Any, want: Any, tolerance: float) -> str:

@@ -1,13 +1,15 @@
 """A binding's outputs: which value becomes which reading, and in which order they stand in the event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgex_inference.contracts import outputs as vocabulary
 from edgex_inference.contracts.bindings import Binding
+from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.events import Reading, ValueType
 from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.results import Classification, Result
+from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.edgex import values as wire_values
 from edgex_inference.postprocess import values as result_values
 
@@ -34,18 +36,32 @@ class Column:
     units: str
 
 
-def columns(binding: Binding, task: Task) -> tuple[Column, ...]:
-    """The outputs with default types filled in, flat readings first and Objects last."""
+def columns(binding: Binding, task: Task, tensors: Mapping[str, Datatype]) -> tuple[Column, ...]:
+    """The outputs with default types filled in, flat readings first and Objects last; raises ModelRejected.
+
+    `tensors` are the model's outputs under the card's names, which the values of a raw model are.
+    """
     settled = [
         Column(
             name=output.name,
             value=output.value,
-            type=output.type or vocabulary.default_type(task, output.value) or ValueType.STRING,
+            type=output.type or _default(task, output.value, tensors),
             units=output.units,
         )
         for output in binding.outputs
     ]
-    return tuple(sorted(settled, key=lambda column: column.type in (ValueType.OBJECT, ValueType.OBJECT_ARRAY)))
+    return tuple(
+        sorted(settled, key=lambda column: column.type in (ValueType.OBJECT, ValueType.OBJECT_ARRAY))
+    )
+
+
+def _default(task: Task, value: str, tensors: Mapping[str, Datatype]) -> ValueType:
+    known = vocabulary.default_type(task, value)
+    if known is None and task is Task.RAW:
+        return result_values.raw_type(value, tensors)
+    if known is None:
+        raise ModelRejected(value, f"outputs: {value!r} is no value of task {task}")
+    return known
 
 
 def write(
@@ -55,7 +71,7 @@ def write(
     readings: dict[str, Reading] = {}
     unfit: list[str] = []
     for column in settled:
-        value = evaluate(moment, column.value)
+        value = evaluate(moment, column.value, column.type)
         if value is None:
             continue
         try:
@@ -73,7 +89,7 @@ def write(
     return readings, unfit
 
 
-def evaluate(moment: Moment, value: str) -> object:
+def evaluate(moment: Moment, value: str, kind: ValueType) -> object:
     """One value of the table of output values; None where there is nothing to say."""
     match value:
         case "state":
@@ -89,4 +105,4 @@ def evaluate(moment: Moment, value: str) -> object:
             limit = moment.unknown_below
             return None if limit is None else isinstance(best, float) and best < limit
         case _:
-            return result_values.evaluate(moment.result, value)
+            return result_values.evaluate(moment.result, value, kind)

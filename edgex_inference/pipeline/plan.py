@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edgex_inference.contracts.bindings import AcceleratorChoice, Binding, Resource
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, SetupError
-from edgex_inference.contracts.models import Build, ModelCard, Postprocess, Task
+from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine.catalog import Candidate, Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.lane import Lane
@@ -15,7 +14,8 @@ from edgex_inference.engine.store import Store
 from edgex_inference.pipeline import golden
 from edgex_inference.pipeline.outputs import Column, columns
 from edgex_inference.pipeline.policy import Policy
-from edgex_inference.postprocess import decide, labels, table
+from edgex_inference.postprocess import decide, table
+from edgex_inference.postprocess.wiring import Interpreter
 from edgex_inference.preprocess import build as preprocess
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Plan:
     accelerator: str
     lane: Lane
     preprocess: preprocess.Preprocess
-    interpret: table.Interpreter
+    interpret: Interpreter
     columns: tuple[Column, ...]
     policy: Policy
     decide: decide.Resolved | None
@@ -60,8 +60,8 @@ async def draw(binding: Binding, engine: Engine, resources: Mapping[str, Resourc
     """Loads the model on the first candidate that will have it; raises SetupError when none does."""
     if binding.model is None:
         raise ModelRejected(binding.name, "the binding names no model")
-    found = engine.store.find(binding.model.name, binding.model.version)
-    card = _fitted(binding, found)
+    card = engine.store.find(binding.model.name, binding.model.version)
+    _check_task(binding, card)
     formats = tuple(build.format for build in card.builds)
     passed: list[SetupError] = []
     for choice in binding.accelerator:
@@ -72,7 +72,7 @@ async def draw(binding: Binding, engine: Engine, resources: Mapping[str, Resourc
             candidates = ()
         for candidate in candidates:
             try:
-                lane, build = await _checked(candidate, choice, found, engine)
+                lane, build = await _checked(candidate, choice, card, engine)
                 plan = await _draw_on(candidate, binding, card, build, lane, engine, resources)
             except SetupError as error:
                 passed.append(error)
@@ -88,27 +88,12 @@ async def release(plan: Plan, engine: Engine) -> None:
     await engine.fleet.release(plan.lane)
 
 
-def _fitted(binding: Binding, card: ModelCard) -> ModelCard:
-    """The card with the binding's own settings laid over it."""
-    assert binding.model is not None
-    wanted = binding.model.task
+def _check_task(binding: Binding, card: ModelCard) -> None:
+    wanted = binding.model.task if binding.model is not None else None
     if wanted is not None and wanted != card.task:
         raise ModelRejected(
             card.name, f"its card says task {card.task}, the binding says {wanted}: change model.task"
         )
-    own, theirs = binding.postprocess, card.postprocess
-    merged = Postprocess(
-        score_threshold=_first(own.score_threshold, theirs.score_threshold),
-        nms_iou=_first(own.nms_iou, theirs.nms_iou),
-        classes=_first(own.classes, theirs.classes),
-        min_area=_first(own.min_area, theirs.min_area),
-        top=_first(own.top, theirs.top),
-    )
-    return replace(card, postprocess=merged, labels=_first(binding.model.labels, card.labels))
-
-
-def _first(own: Any, theirs: Any) -> Any:
-    return theirs if own is None else own
 
 
 async def _checked(
@@ -134,23 +119,26 @@ async def _draw_on(
     resources: Mapping[str, Resource],
 ) -> Plan:
     try:
-        named = labels.resolve(card.labels, card.folder)
-        interpret = table.build(card, build, lane.outputs, settings=card.postprocess, labels=named)
+        own = binding.model.labels if binding.model is not None else None
+        interpret = table.build(card, build, lane.session.outputs, settings=binding.postprocess, labels=own)
         prepare = preprocess.build(
             binding,
             build.inputs,
-            lane.inputs,
+            lane.session.inputs,
             resources,
-            batched=lane.batched,
+            batched=golden.has_batch_axis(lane, build),
             max_pixels=engine.max_pixels,
             keep_numbers=card.task is Task.ANOMALY,
         )
+        settled = columns(binding, card.task, table.tensors(card, build, lane.session.outputs))
+        wants_state = any(output.value == "state" for output in binding.outputs)
+        decision = None
+        if wants_state or binding.decide is not None:
+            decision = decide.resolve(binding.decide, card.task, card, state=wants_state)
     except BaseException:
         await engine.fleet.release(lane)
         raise
-    settled = columns(binding, card.task)
     name = str(candidate)
-    wants_state = binding.decide is not None or any(output.value == "state" for output in binding.outputs)
     return Plan(
         binding=binding,
         card=card,
@@ -160,7 +148,7 @@ async def _draw_on(
         interpret=interpret,
         columns=settled,
         policy=Policy.of(binding.publish, {column.name: column.type for column in settled}),
-        decide=decide.resolve(binding.decide, card.task, card) if wants_state else None,
+        decide=decision,
         tags={"model": card.name, "modelVersion": card.version, "accelerator": name},
     )
 

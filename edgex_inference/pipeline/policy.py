@@ -55,9 +55,8 @@ class Policy:
         self, state: PublishState, outgoing: Outgoing, now: float
     ) -> tuple[PublishState, Outgoing | None]:
         """A new result: what to publish at once, if anything; the rest may become due later."""
-        if self.publish.when == "change" and state.last is not None:
-            if all(_content(outgoing, name) == _content(state.last, name) for name in self.compared):
-                return replace(state, pending=None), None
+        if self.publish.when == "change" and state.last is not None and self._same(outgoing, state.last):
+            return replace(state, pending=None), None
         if now - state.last_at < self._interval:
             return replace(state, pending=outgoing), None
         return PublishState(last=outgoing, last_at=now), outgoing
@@ -77,6 +76,9 @@ class Policy:
             return state, None
         outgoing = state.pending or state.last
         return PublishState(last=outgoing, last_at=now), outgoing
+
+    def _same(self, one: Outgoing, other: Outgoing) -> bool:
+        return all(_content(one, name) == _content(other, name) for name in self.compared)
 
     @property
     def _interval(self) -> float:

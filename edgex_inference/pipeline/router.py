@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from edgex_inference.bindings.book import Book
+from edgex_inference.bindings.book import Book, Rejected
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event
@@ -19,6 +19,8 @@ from edgex_inference.telemetry.metrics import Counts, Histogram
 log = logging.getLogger(__name__)
 
 _MOST_WARNINGS = 1000
+_MOST_HEARD = 100_000
+"""Topics that are warned about, and devices whose profile is remembered for the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,15 @@ class Traffic:
 
 
 class Router:
-    """Reads messages and offers their events to runs; `start` makes a run for a binding met for the first time."""
+    """Reads messages and offers their events to runs.
+
+    `start` makes the run of a binding that is met for the first time; its second argument says why it cannot run.
+    """
 
     def __init__(
         self,
         book: Book,
-        start: Callable[[Binding], Run],
+        start: Callable[[Binding, str], Run],
         *,
         sender: Sender,
         max_bytes: int,
@@ -49,18 +54,45 @@ class Router:
         self._max_bytes = max_bytes
         self._clock = clock
         self._runs: dict[int, Run] = {}
+        self._stand_ins: dict[Rejected, Binding] = {}
+        self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._warned: set[str] = set()
 
     @property
     def runs(self) -> Sequence[Run]:
         return tuple(self._runs.values())
 
-    def run_of(self, binding: Binding) -> Run:
-        """The run of an effective binding; bindings are told apart by identity, as the book hands them out."""
+    def runs_of(self, profile: str, device: str) -> Sequence[Run]:
+        """The runs of every binding of a device, the unusable ones included; new ones are started."""
+        found = self._book.look_up(profile, device)
+        runs = [self._run(binding, "") for binding in found.bindings]
+        return [*runs, *(self._rejected(rejected) for rejected in found.rejected)]
+
+    def runs_heard(self, device: str) -> Sequence[Run]:
+        """The runs that took events of a device."""
+        profile = self._heard.get(device)
+        return self.runs_of(profile, device) if profile is not None else ()
+
+    def _run(self, binding: Binding, inactive: str) -> Run:
+        # Bindings are told apart by identity: the book hands out one object for equal layers.
         run = self._runs.get(id(binding))
         if run is None:
-            run = self._runs[id(binding)] = self._start(binding)
+            later = ", ".join(binding.unsupported)
+            reason = inactive or (f"not yet supported: {later}" if later else "")
+            run = self._runs[id(binding)] = self._start(binding, reason)
         return run
+
+    def _rejected(self, rejected: Rejected) -> Run:
+        stand_in = self._stand_ins.get(rejected)
+        if stand_in is None:
+            stand_in = self._stand_ins[rejected] = Binding(
+                profile=rejected.profile,
+                resource=rejected.resource,
+                name=rejected.binding,
+                model=None,
+                outputs=(),
+            )
+        return self._run(stand_in, rejected.reason)
 
     def take(self, message: Message, acknowledge: Callable[[], None]) -> None:
         """Reads one message; what cannot be read is counted, said once for each topic, and acknowledged."""
@@ -103,9 +135,11 @@ class Router:
     def offer(self, event: Event, correlation_id: str, receipt: Receipt) -> int:
         """Offers an event to every binding that wants it; returns how many took it."""
         arrived, taken = self._clock(), 0
-        for binding in self._book.match(event.profile_name, event.device_name):
-            run = self.run_of(binding)
-            if run.wants(event):
+        runs = self.runs_of(event.profile_name, event.device_name)
+        if runs and len(self._heard) < _MOST_HEARD:
+            self._heard[event.device_name] = event.profile_name
+        for run in runs:
+            if run.binding.enabled and run.wants(event):
                 receipt.hold()
                 run.offer(Item(event, correlation_id, arrived, receipt))
                 taken += 1

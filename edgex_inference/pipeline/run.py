@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from edgex_inference.pipeline.plan import Engine, draw, release
 
 log = logging.getLogger(__name__)
 
-STARTING = "starting"
+STARTING, DISABLED = "starting", "disabled"
 
 _MOST_DEVICES = 10_000
 """Devices whose inactive status is remembered as announced."""
@@ -92,6 +92,11 @@ class Run:
                 self.journey = None
                 await release(plan, self._place.engine)
 
+    def disable(self) -> None:
+        """For a binding that says `enabled: false`: it never works and is no fault."""
+        self.status, self.reason = DISABLED, "enabled: false"
+        self.settled.set()
+
     async def drain(self) -> None:
         """Returns when everything offered has left or was dropped."""
         await self.settled.wait()
@@ -140,12 +145,3 @@ class Run:
             await outlet.publish(messages)
         except TransportError:
             self.measures.failed.add("bus", len(messages))
-
-
-def describe(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each run that does not run, for readiness."""
-    return [
-        f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}"
-        for run in runs
-        if run.status != RUNNING
-    ]

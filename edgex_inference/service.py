@@ -1,0 +1,260 @@
+"""The composition root: builds everything by hand, runs it, and takes it down in order."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from edgex_inference.bindings.book import Book
+from edgex_inference.bindings.book import load as load_book
+from edgex_inference.buses.memory import MemoryBus, MemoryHub
+from edgex_inference.buses.mqtt import MqttBus
+from edgex_inference.buses.mqtt_settings import settings_from
+from edgex_inference.config.credentials import credentials
+from edgex_inference.config.decode import wire
+from edgex_inference.config.load import Loaded
+from edgex_inference.contracts.bindings import Binding
+from edgex_inference.contracts.bus import Bus
+from edgex_inference.contracts.messages import Message
+from edgex_inference.edgex import topics
+from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.fleet import Fleet
+from edgex_inference.engine.store import Store
+from edgex_inference.pipeline import page
+from edgex_inference.pipeline.emission import RUNNING, Outlet
+from edgex_inference.pipeline.emit import Sender
+from edgex_inference.pipeline.plan import Engine
+from edgex_inference.pipeline.router import Router
+from edgex_inference.pipeline.run import Run, Workplace
+from edgex_inference.pipeline.supervision import supervised
+from edgex_inference.web.app import build as build_app
+from edgex_inference.web.server import serve
+
+log = logging.getLogger(__name__)
+
+_MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
+
+_FAIR = 64
+"""Messages read in a row before results and timers get their turn."""
+
+
+def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
+    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
+    inference = loaded.config.inference
+    packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
+    return Engine(
+        catalog=catalog or Catalog(),
+        store=Store([loaded.models, packaged]),
+        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
+        max_pixels=inference.max_pixels,
+    )
+
+
+def dialect_of(loaded: Loaded) -> Dialect:
+    """How the configuration says that consumers want to be spoken to."""
+    config = loaded.config
+    return Dialect(
+        major=_MAJORS[config.inference.edgex_version],
+        escape_names=config.service.enable_name_field_escape,
+        base_topic=config.message_bus.base_topic_prefix,
+    )
+
+
+def open_bus(loaded: Loaded) -> Bus:
+    """The configured message bus, not yet connected; raises SetupError naming what is wrong or missing."""
+    section = loaded.config.message_bus
+    if section.disabled or section.type == "memory":
+        return MemoryBus(MemoryHub())
+    found = credentials(loaded.config)
+    secret = None
+    if found is not None:
+        secret = {
+            "username": found.username,
+            "password": found.password,
+            "cacert": found.ca_cert,
+            "clientcert": found.client_cert,
+            "clientkey": found.client_key,
+        }
+    file = str(loaded.file or "configuration")
+    settings = settings_from(wire(section), secret, service_key=loaded.service_key, file=file)
+    for note in settings.notes:
+        log.warning("%s", note)
+    return MqttBus(settings)
+
+
+class Service:
+    """One service on one bus: `run` works until `stop`; `started` is set when it takes messages.
+
+    The bus is opened and closed here. `book` and `catalog` are read from disk and entry points unless given.
+    """
+
+    def __init__(
+        self, loaded: Loaded, bus: Bus, *, catalog: Catalog | None = None, book: Book | None = None
+    ) -> None:
+        self.loaded = loaded
+        self.bus = bus
+        self.book = book or load_book(loaded.profiles)
+        self.engine = open_engine(loaded, catalog)
+        self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
+        self.router = Router(
+            self.book,
+            self._start,
+            sender=self.sender,
+            max_bytes=loaded.config.inference.max_message_size << 10,
+        )
+        self.started = asyncio.Event()
+        self.port = 0
+        self._stopping = asyncio.Event()
+        self._through: list[Message] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
+
+    def stop(self) -> None:
+        """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Opens everything, works until `stop`, drains and closes; raises SetupError when it cannot start."""
+        self._report_book()
+        config = self.loaded.config
+        async with AsyncExitStack() as stack:
+            stack.callback(self._pixels.shutdown, wait=False, cancel_futures=True)
+            stack.push_async_callback(self.engine.fleet.close)
+            app = build_app(_View(self), max_request_size=config.service.max_request_size)
+            listening = await stack.enter_async_context(
+                serve(app, config.service.bind_address, config.service.port)
+            )
+            self.port = listening.port
+            await self.bus.open()
+            stack.push_async_callback(self.bus.close)
+            stack.push_async_callback(self._end_tasks)
+            for profile, device in self._known():
+                self.router.runs_of(profile, device)
+            reader = self._spawn("bus reader", self._read)
+            log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
+            await self._stopping.wait()
+            reader.cancel()
+            await self._drain()
+
+    def _known(self) -> Sequence[tuple[str, str]]:
+        """What has bindings before the first event: every profile read, every device of the devices files."""
+        profiles = [(profile, "") for profile in self.book.profiles]
+        return [*profiles, *((device.profile, name) for name, device in self.book.devices.items())]
+
+    def _report_book(self) -> None:
+        if not self.loaded.profiles.is_dir():
+            log.warning(
+                "Inference.ProfilesDir: %s is no folder: there is nothing to infer", self.loaded.profiles
+            )
+        for problem in self.book.problems:
+            log.log(logging.ERROR if problem.severity == "error" else logging.WARNING, "%s", problem)
+
+    def _spawn(self, name: str, work: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(supervised(name, work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _start(self, binding: Binding, inactive: str) -> Run:
+        """A run for a binding that the router meets for the first time."""
+        place = Workplace(
+            engine=self.engine,
+            outlet=Outlet(publish=self._publish, sender=self.sender),
+            pixels=self._pixels,
+        )
+        run = Run(binding, self.book.resources(binding.profile), place)
+        if binding.enabled:
+            self._spawn(f"binding {binding.name} of {binding.profile}", partial(run.work, inactive))
+        else:
+            run.disable()
+        return run
+
+    async def _publish(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            await self.bus.publish(message)
+
+    async def _read(self) -> None:
+        """Hands every message that arrives to the router, fairly."""
+        wanted = [topics.under_base(self.sender.dialect, t) for t in self.loaded.config.trigger.topics]
+        async with self.bus.subscribe(*wanted) as bursts:
+            self.started.set()
+            async for burst in bursts:
+                for count, message in enumerate(burst, start=1):
+                    self.router.take(message, partial(self._acknowledge, message))
+                    if count % _FAIR == 0:
+                        await asyncio.sleep(0)
+
+    def _acknowledge(self, message: Message) -> None:
+        """Collects what is through, and tells the bus once for all of a turn of the loop."""
+        self._through.append(message)
+        if len(self._through) == 1:
+            task = asyncio.get_running_loop().create_task(self._acknowledge_all(), name="acknowledge")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _acknowledge_all(self) -> None:
+        through, self._through = self._through, []
+        await self.bus.done(through)
+
+    async def _drain(self) -> None:
+        """Lets what was taken in get out, within DrainTimeout; says what did not."""
+        limit = self.loaded.config.inference.drain_timeout
+        drains = [asyncio.create_task(run.drain()) for run in self.router.runs]
+        if not drains:
+            return
+        _, late = await asyncio.wait(drains, timeout=limit)
+        for task in late:
+            task.cancel()
+        left = sum(run.queued for run in self.router.runs)
+        if late:
+            log.warning("Inference.DrainTimeout: %d events were not through after %g s", left, limit)
+
+    async def _end_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The service as the web sees it."""
+
+    service: Service
+
+    @property
+    def service_key(self) -> str:
+        return self.service.loaded.service_key
+
+    @property
+    def version(self) -> str:
+        return version("edgex-inference")
+
+    @property
+    def sdk_version(self) -> str:
+        return self.service.sender.dialect.major or "unknown"
+
+    def config(self) -> Mapping[str, Any]:
+        return wire(self.service.loaded.config)
+
+    def bindings(self, device: str | None = None) -> Sequence[Mapping[str, Any]]:
+        router = self.service.router
+        return page.rows(router.runs if device is None else router.runs_heard(device))
+
+    def ready(self) -> tuple[bool, Sequence[str]]:
+        away = [] if self.service.bus.connected else ["the message bus is away"]
+        runs = [run for run in self.service.router.runs if run.binding.enabled]
+        idle = [
+            f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}"
+            for run in runs
+            if run.status != RUNNING
+        ]
+        return not away and not idle, [*away, *idle]
