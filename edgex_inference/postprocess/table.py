@@ -81,7 +81,7 @@ def build(
             build=build,
             outputs=wire(card, build, specs, decoder.roles),
             settings=merged,
-            labels=resolve(labels if labels is not None else card.labels, card.folder),
+            labels=resolve(labels if labels is not None else card.labels, card.folder) or build.labels,
         )
     )
 
