@@ -8,6 +8,7 @@ from pathlib import Path
 from edgex_inference.bindings.block import Draft, Scope, read_block
 from edgex_inference.bindings.files import Device, Files, SideCar, read
 from edgex_inference.bindings.layers import Stack, stacks, target
+from edgex_inference.bindings.profiles import Block
 from edgex_inference.config.places import Place, Source, spell, suggest
 from edgex_inference.config.problems import Document
 from edgex_inference.contracts.bindings import Binding, Output, Resource
@@ -162,6 +163,7 @@ class Book:
                     f"overrides a binding of profile {side_car.profile}, which is not among these files: "
                     "not checked"
                 )
+                problems += block.flaws
                 problems.append(block.node.place.problem(block.name, message, severity="warning"))
                 continue
             resource, flaws = target(block, side_car, side_car.profile, None)
@@ -171,19 +173,26 @@ class Book:
 
     def _read_devices(self, rejected: list[Rejected], problems: list[Problem]) -> None:
         for device in self._files.devices.values():
+            problems += [flaw for block in device.overrides.values() for flaw in block.flaws]
             if not device.profile:
                 continue
             found = stacks(self._files, device.profile, device.name)
             _sort_out(self._group(device.profile, found), device.name, [], rejected, problems)
-            for name, block in device.overrides.items():
-                if name not in found:
-                    problems.append(block.node.place.problem(name, self._unknown(device, name, found)))
+            problems += [
+                self._orphan(device, block, found)
+                for name, block in device.overrides.items()
+                if name not in found
+            ]
 
-    def _unknown(self, device: Device, name: str, found: Mapping[str, Stack]) -> str:
+    def _orphan(self, device: Device, block: Block, found: Mapping[str, Stack]) -> Problem:
+        severity = "error"
+        message = f"device {device.name}: profile {device.profile} "
         if not found and device.profile not in self._files.profiles:
-            return f"device {device.name}: profile {device.profile} is not among these files"
-        hint = suggest(name, found) or f"; it has {', '.join(found) or 'none'}"
-        return f"device {device.name}: profile {device.profile} has no binding {name}{hint}"
+            message, severity = message + "is not among these files: not checked", "warning"
+        else:
+            hint = suggest(block.name, found) or f"; it has {', '.join(found) or 'none'}"
+            message += f"has no binding {block.name}{hint}"
+        return block.node.place.problem(block.name, message, severity=severity)
 
 
 def load(folder: Path) -> Book:

@@ -98,8 +98,7 @@ def _take(files: Files, document: Document, *, named: bool) -> None:
     if kind == "profile":
         profile = read_profile(document, files.problems, claimed)
         _refuse_misplaced(document, files.problems)
-        if profile is not None:
-            _add_profile(files, profile)
+        _add_profile(files, profile)
     elif kind == "side-car":
         _side_car(files, document, claimed)
     elif kind == "devices":

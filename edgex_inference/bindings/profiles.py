@@ -38,10 +38,14 @@ class Profile:
     blocks: tuple[Block, ...]
 
 
-def read_profile(document: Document, problems: list[Problem], claimed: set[Problem]) -> Profile | None:
-    """Reads a profile; problems of the document that lie in a block become its flaws and are `claimed`."""
+def read_profile(document: Document, problems: list[Problem], claimed: set[Problem]) -> Profile:
+    """Reads a profile; problems of the document that lie in a block become its flaws and are `claimed`.
+
+    Without a name it is read all the same, so that every mistake is found, and its blocks are unusable.
+    """
     reader = Reader(document.root, problems=problems)
     name = reader.need("name").text()
+    nameless = problems[-1:] if name is None else []
     listed = reader.at("deviceResources")
     resources: dict[str, Resource] = {}
     blocks: list[Block] = []
@@ -50,7 +54,8 @@ def read_profile(document: Document, problems: list[Problem], claimed: set[Probl
         if one := item.reader():
             resource = _resource(one, resources)
             blocks += _blocks_on(document, item.steps, origin, resource, problems, claimed)
-    return Profile(name=name, document=document, resources=resources, blocks=tuple(blocks)) if name else None
+    blocks = [block.flawed(*nameless) for block in blocks]
+    return Profile(name=name or "", document=document, resources=resources, blocks=tuple(blocks))
 
 
 def _resource(reader: Reader, resources: dict[str, Resource]) -> str:

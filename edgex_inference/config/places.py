@@ -12,6 +12,8 @@ from edgex_inference.contracts.errors import Problem
 Steps = tuple[str | int, ...]
 Plain = str | int | float | bool | None
 _LONGEST = 200
+_MOST_SOURCE = 4000
+_MOST_MESSAGE = 800
 _SIMPLE_KEY = re.compile(r"[^\s.\[\]\"]+")
 
 
@@ -33,15 +35,21 @@ class Place:
     column: int = 0
 
     def problem(self, path: str, message: str, *, severity: str = "error") -> Problem:
-        """A Problem here, with the source line; `path` is the dotted path that the user sees."""
+        """A Problem here, with the source line; `path` is the dotted path that the user sees.
+
+        Endless lines and messages (a file without line ends, a huge text as a value) are left out and cut.
+        """
         lines = self.source.lines
+        source = lines[self.line - 1] if 0 < self.line <= len(lines) else ""
+        if len(message) > _MOST_MESSAGE:
+            message = message[: _MOST_MESSAGE // 2] + " … " + message[-_MOST_MESSAGE // 2 :]
         return Problem(
             file=self.source.file,
             path=path,
             message=message,
             line=self.line,
             column=self.column,
-            source=lines[self.line - 1] if 0 < self.line <= len(lines) else "",
+            source=source if len(source) <= _MOST_SOURCE else "",
             severity=severity,
         )
 

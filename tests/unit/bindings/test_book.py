@@ -202,7 +202,23 @@ def test_devices_of_one_name_and_of_unknown_profiles(tmp_path: Path) -> None:
     )
     found = book(tmp_path, d=twice)
     assert any("a second device named 'lobby'; the first is in" in one for one in said(found))
-    assert any("device x: profile y is not among these files" in one for one in said(found))
+    assert any("device x: profile y is not among these files: not checked" in one for one in said(found))
+
+
+def test_a_profile_without_a_name_is_checked_and_its_bindings_refused(tmp_path: Path) -> None:
+    text = PROFILE.replace("name: cam-4k", "model: x").replace("value: count", "value: cuont")
+    found = book(tmp_path, cam=text)
+    assert [problem.path for problem in found.problems] == ["name", "People.outputs.PersonCount.value"]
+    assert not found.bindings
+    assert [one.binding for one in found.rejected] == ["People"]
+
+
+def test_a_broken_override_of_a_device_without_a_profile_is_said(tmp_path: Path) -> None:
+    text = "deviceList: [{name: d, protocols: {inference: {People: '{'}}}]"
+    found = book(tmp_path, d=text)
+    assert any("the text holds no JSON" in one for one in said(found))
+    assert found.match("cam-4k", "d") == ()
+    assert len(found.match("cam-4k", "e")) == 1
 
 
 def test_one_binding_name_on_two_resources_is_refused(tmp_path: Path) -> None:

@@ -187,6 +187,14 @@ def test_layers_merge_by_key_and_keep_their_places() -> None:
     }
 
 
+def test_endless_lines_and_values_do_not_flood_the_problems() -> None:
+    text = f"{{a: {'x' * 5000}}}"
+    problem = parse(text).problem(("a",), f"{'y' * 5000} is wrong")
+    assert (problem.column, problem.source) == (5, "")
+    assert len(problem.message) < 900
+    assert problem.message.endswith("y is wrong")
+
+
 def test_spelling() -> None:
     assert spell(("People", "accelerator", 0, "name")) == "People.accelerator[0].name"
     assert spell(("zones", "a.b", "")) == 'zones["a.b"][""]'
