@@ -100,7 +100,8 @@ class Link:
         client.on_disconnect = lambda _client, _userdata, _flags, code, _properties: self._ended(str(code))
         client.on_subscribe = lambda _client, _userdata, mid, codes, _properties: self._answer(mid, codes)
         client.on_unsubscribe = lambda _client, _userdata, mid, codes, _properties: self._answer(mid, codes)
-        client.on_publish = lambda _client, _userdata, mid, code, _properties: self._answer(mid, code)
+        if settings.qos:  # at QoS 0 paho would build a reason code and properties for each message
+            client.on_publish = lambda _client, _userdata, mid, code, _properties: self._answer(mid, code)
         client.on_socket_open = lambda _client, _userdata, sock: _no_delay(sock)
         client.connect_async(settings.host, settings.port, settings.keep_alive)
         return client
