@@ -23,6 +23,8 @@ _FLOAT_CHARACTERS = re.compile(r'[-+.0-9einfaty,"\s\[\]]*', re.ASCII | re.IGNORE
 FLOAT32_LIMIT = 3.4028235677973366e38
 """the smallest number that rounds to infinity in 32 bits"""
 
+_FLOAT32, _INFINITY = ValueType.FLOAT32, float("inf")  # an Enum's members are slow to look up
+
 _DTYPES: dict[ValueType, np.dtype[Any]] = {
     kind: np.dtype(kind.element.value.lower())
     for kind in ValueType
@@ -57,7 +59,8 @@ def parse(reading: Reading) -> Value:
     StringArray → list of str, Object and ObjectArray → what the JSON says. Raises ValueError, with a short
     reason, for a value that is not of its type, does not fit it, or is missing where another kind is present.
     """
-    return _PARSERS[value_type(reading.value_type)](reading)
+    parser = _PARSERS.get(reading.value_type) or _PARSERS[value_type(reading.value_type).value]
+    return parser(reading)
 
 
 def _parse_bool(reading: Reading) -> Value:
@@ -219,8 +222,7 @@ def _float(text: str, kind: ValueType) -> float:
 
 
 def _fits(number: float, text: str, kind: ValueType) -> float:
-    limit = FLOAT32_LIMIT if kind is ValueType.FLOAT32 else float("inf")
-    if abs(number) >= limit and "inf" not in text.lower():
+    if abs(number) >= (FLOAT32_LIMIT if kind is _FLOAT32 else _INFINITY) and "inf" not in text.lower():
         raise ValueError(f"{_short(text or number)} is out of range for {kind}")
     return number
 
@@ -260,4 +262,4 @@ def _parser(kind: ValueType) -> Callable[[Reading], Value]:
     }[kind]
 
 
-_PARSERS = {kind: _parser(kind) for kind in ValueType}
+_PARSERS = {kind.value: _parser(kind) for kind in ValueType}

@@ -16,6 +16,8 @@ _INTEGERS = {
     for kind in ValueType
     if "int" in kind.value.lower() and not kind.is_array
 }
+# An Enum's members are slow to look up and to hash, so the hot path has them at hand and keys by their text.
+_FLOAT64, _OBJECT, _OBJECT_ARRAY = ValueType.FLOAT64, ValueType.OBJECT, ValueType.OBJECT_ARRAY
 _NUMBERS = (float, int, np.floating, np.integer)
 _encode = msgspec.json.Encoder().encode
 _DEPTH = 100
@@ -31,7 +33,7 @@ def format_value(value: object, value_type: ValueType) -> str:
     Takes Python and numpy scalars, and sequences or one-dimensional arrays of them. Raises Unfit for what the
     type cannot carry and for Binary, Object and ObjectArray, which have no text.
     """
-    return _FORMATS[value_type](value, value_type)
+    return _FORMATS[value_type._value_](value, value_type)
 
 
 def reading(
@@ -49,16 +51,16 @@ def reading(
     Objects are taken over as plain JSON values. Raises Unfit as `format_value` does, and for Binary, which
     needs a media type: see `binary_reading`.
     """
-    is_object = value_type in (ValueType.OBJECT, ValueType.OBJECT_ARRAY)
+    is_object = value_type is _OBJECT or value_type is _OBJECT_ARRAY
     return Reading(
         id=new_id(),
         origin=origin,
         device_name=device,
         resource_name=name,
         profile_name=profile,
-        value_type=value_type.value,
+        value_type=value_type._value_,
         units=units,
-        value=None if is_object else _FORMATS[value_type](value, value_type),
+        value=None if is_object else _FORMATS[value_type._value_](value, value_type),
         object_value=_object(value, value_type) if is_object else None,
     )
 
@@ -103,7 +105,7 @@ def plain(value: object, depth: int = _DEPTH) -> Any:
 
 def _object(value: object, kind: ValueType) -> Any:
     found = plain(value)
-    if not isinstance(found, dict if kind is ValueType.OBJECT else list):
+    if not isinstance(found, dict if kind is _OBJECT else list):
         raise Unfit(f"{type(value).__name__} as {kind}")
     return found
 
@@ -147,7 +149,7 @@ def _float(value: object, kind: ValueType) -> str:
         raise Unfit(f"number is out of range for {kind}") from error
     if not math.isfinite(number):
         raise Unfit(f"{number} as {kind}")
-    if kind is ValueType.FLOAT64:
+    if kind is _FLOAT64:
         return np.format_float_scientific(number, trim="-", exp_digits=2)
     if abs(number) >= FLOAT32_LIMIT:
         raise Unfit(f"{number} is out of range for {kind}")
@@ -158,7 +160,8 @@ def _array(value: object, kind: ValueType) -> str:
     items = _elements(value, kind)
     if not items:
         raise Unfit(f"empty {kind}")
-    element, one = kind.element, _FORMATS[kind.element]
+    element = kind.element
+    one = _FORMATS[element._value_]
     return "[" + ", ".join([one(item, element) for item in items]) + "]"
 
 
@@ -190,4 +193,4 @@ def _format(kind: ValueType) -> Callable[[object, ValueType], str]:
     return simple.get(kind) or (_float if "Float" in kind.value else _no_text)
 
 
-_FORMATS = {kind: _format(kind) for kind in ValueType}
+_FORMATS = {kind.value: _format(kind) for kind in ValueType}

@@ -17,7 +17,12 @@ JSON, CBOR = "application/json", "application/cbor"
 _LATEST = 2**63 - 1
 _encode = msgspec.json.Encoder().encode
 _KINDS = {kind.value: kind for kind in ValueType}
-_ONLY_4 = frozenset((ValueType.OBJECT_ARRAY,))
+_STRING, _BINARY, _OBJECT, _OBJECT_ARRAY = (
+    ValueType.STRING,
+    ValueType.BINARY,
+    ValueType.OBJECT,
+    ValueType.OBJECT_ARRAY,
+)
 
 
 def encode(event: Event, *, topic: str, correlation_id: str, dialect: Dialect) -> Message:
@@ -31,8 +36,8 @@ def encode(event: Event, *, topic: str, correlation_id: str, dialect: Dialect) -
     """
     check(event, dialect)
     event = _optimised(event) if dialect.optimize and dialect.major == "4" else event
-    kinds = {reading.value_type for reading in event.readings}
-    return _message(event, topic, correlation_id, dialect, request=True, binary=ValueType.BINARY in kinds)
+    binary = any(reading.value_type == "Binary" for reading in event.readings)
+    return _message(event, topic, correlation_id, dialect, request=True, binary=binary)
 
 
 def encode_bare(event: Event, *, topic: str, correlation_id: str, dialect: Dialect) -> Message:
@@ -58,7 +63,7 @@ def _message(
 
 def _has_object(event: Event) -> bool:
     """EdgeX 3 reads an object out of CBOR but cannot write it again: its core-data fails on every query."""
-    return any(reading.value_type == ValueType.OBJECT for reading in event.readings)
+    return any(reading.value_type == "Object" for reading in event.readings)
 
 
 def _envelope(payload: bytes, correlation_id: str, content_type: str) -> bytes:
@@ -156,18 +161,18 @@ def _fault(reading: Reading, event: Event, dialect: Dialect) -> str:
     kind = _KINDS.get(reading.value_type)
     if kind is None:
         return f"valueType {reading.value_type!r} is not in EdgeX's spelling"
-    if kind in _ONLY_4 and dialect.major != "4":
+    if kind is _OBJECT_ARRAY and dialect.major != "4":
         return f"{kind} is known to EdgeX 4 only"
-    if kind is ValueType.STRING and reading.value.__class__ is str:
+    if kind is _STRING and isinstance(reading.value, str):
         return ""
     return _value_fault(reading, kind, dialect)
 
 
 def _value_fault(reading: Reading, kind: ValueType, dialect: Dialect) -> str:
     """An array that is no bracketed list ends the process of every Go consumer, so the text is read again."""
-    if kind in (ValueType.OBJECT, ValueType.OBJECT_ARRAY):
+    if kind is _OBJECT or kind is _OBJECT_ARRAY:
         present = reading.object_value is not None
-    elif kind is ValueType.BINARY:
+    elif kind is _BINARY:
         present = reading.binary_value is not None
         if present and not (reading.binary_value and reading.media_type):
             return "Binary needs bytes and a mediaType"

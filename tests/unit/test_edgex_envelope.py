@@ -140,6 +140,12 @@ def reading(**fields: Any) -> dict[str, Any]:
     return changed(readings=[{**EVENT["readings"][0], **fields}])  # type: ignore[index]
 
 
+def test_base64_with_a_stray_character_is_refused() -> None:
+    text = b64(json.dumps(REQUEST).encode())
+    with pytest.raises(EnvelopeError, match="no base64"):
+        read(wrap(text[:8] + "!" + text[8:]))
+
+
 @pytest.mark.parametrize("value", [1.5, 3, True, None, ""])
 def test_values_that_are_no_text(value: Any) -> None:
     found = read(reading(value=value))

@@ -91,6 +91,7 @@ def outer(one: Event, dialect: Dialect) -> tuple[Any, str]:
 
 def test_edgex_4_gets_raw_json_others_base64() -> None:
     payload, kind = outer(event(SCORE), Dialect(major="4"))
+    assert (payload["apiVersion"], payload["requestId"]) == ("v3", "")
     assert payload["event"]["readings"][0]["value"] == "5e-01"
     assert kind == "application/json"
     for dialect in (Dialect(), Dialect(major="3"), Dialect(major="4", base64_payload=True)):
