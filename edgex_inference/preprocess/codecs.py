@@ -1,6 +1,6 @@
 """Compressed pictures become pixels; the only room that knows the picture libraries.
 
-simplejpeg decodes JPEG, Pillow the rest and the JPEGs that simplejpeg does not read (CMYK, odd subsampling).
+simplejpeg decodes JPEG, Pillow the rest and the JPEGs that simplejpeg leaves (CMYK, odd subsampling, stray bytes).
 """
 
 import io
@@ -85,28 +85,17 @@ def _jpeg(data: bytes, wanted: Wanted) -> Picture:
     turn = headers.jpeg_orientation(data)
     upright = (width, height) if turn < 5 else (height, width)
     eighths = wanted.eighths(*upright) if min(upright) >= _SMALLEST_REDUCED else 8
-    pixels = _scaled(
-        data,
-        "GRAY" if wanted.gray or space == "Gray" else "RGBX",
-        math.ceil(width * eighths / 8),
-        math.ceil(height * eighths / 8),
-    )
-    return Picture(pixels=_upright(pixels, turn), width=upright[0], height=upright[1])
-
-
-def _scaled(data: bytes, space: str, width: int, height: int) -> Pixels:
+    space = "GRAY" if wanted.gray or space == "Gray" else "RGBX"
+    wide, high = math.ceil(width * eighths / 8), math.ceil(height * eighths / 8)
     try:
-        decoded: Pixels = simplejpeg.decode_jpeg(
-            data, space, min_width=width, min_height=height, min_factor=1
-        )
+        pixels = simplejpeg.decode_jpeg(data, space, min_width=wide, min_height=high, min_factor=1)
     except ValueError as error:
-        # Some cameras put stray bytes between segments; harmless as long as the end is there.
-        if "extraneous bytes" not in str(error) or not data.rstrip(b"\0").endswith(b"\xff\xd9"):
+        if "extraneous bytes" not in str(error):
             raise
-        decoded = simplejpeg.decode_jpeg(
-            data, space, min_width=width, min_height=height, min_factor=1, strict=False
-        )
-    return decoded
+        return _other(
+            data, "jpeg", wanted
+        )  # some cameras put stray bytes between segments, which Pillow forgives
+    return Picture(pixels=_upright(pixels, turn), width=upright[0], height=upright[1])
 
 
 def _other(data: bytes, kind: headers.Kind, wanted: Wanted) -> Picture:
