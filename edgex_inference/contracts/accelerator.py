@@ -121,7 +121,7 @@ class Accelerator:
     `devices` is cheap, imports the vendor only when called, and raises AcceleratorUnavailable with the sentence that
     says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install,
     `version` gives the runtime's version or None where it is not installed. `load` None: declared only, and
-    `declared` says what is missing.
+    `declared` says what is missing. `default_device` is the one that is used where nobody names one.
     """
 
     name: str
@@ -133,4 +133,5 @@ class Accelerator:
     version: Callable[[], str | None]
     options: type = NoOptions
     declared: str = ""
+    default_device: str = "CPU"
     contract: int = CONTRACT

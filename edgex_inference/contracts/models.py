@@ -138,7 +138,10 @@ class Golden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One file of a model with the meaning of its tensors; several builds hold the same network."""
+    """One file of a model with the meaning of its tensors; several builds hold the same network.
+
+    `labels` are names that the file itself carries, for cards that say none.
+    """
 
     path: Path
     format: Format
@@ -146,6 +149,7 @@ class Build:
     inputs: tuple[InputCard, ...] = ()
     outputs: tuple[OutputCard, ...] = ()
     decoder: str | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgex_inference.contracts.accelerator import Batch
+from edgex_inference.contracts.errors import EdgexInferenceError
 from edgex_inference.contracts.tensors import Array, Tensors
+
+Answer = Tensors | EdgexInferenceError
 
 MOST_ROWS = 256
 MOST_BYTES = 64 << 20
@@ -36,6 +39,16 @@ class Item:
     since: float
     linger: float = 0.0
     tries: int = 0
+
+
+def settle(item: Item, answer: Answer) -> None:
+    """Gives an item its answer unless it has one; on the loop."""
+    if item.ready.done():
+        return
+    if isinstance(answer, EdgexInferenceError):
+        item.ready.set_exception(answer)
+    else:
+        item.ready.set_result(answer)
 
 
 def signature(tensors: Tensors) -> tuple[int, Hashable]:

@@ -20,12 +20,11 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
 )
 from edgex_inference.contracts.probing import sample
-from edgex_inference.contracts.tensors import Datatype, Tensors
-from edgex_inference.engine.batching import Hopper, Item, RowsLost, join, split
+from edgex_inference.contracts.tensors import Datatype
+from edgex_inference.engine.batching import Answer, Hopper, Item, RowsLost, join, split
 
 logger = logging.getLogger(__name__)
 
-Answer = Tensors | EdgexInferenceError
 _WORTH_A_THREAD = 0.001
 """Seconds a run must take before another thread for the same session pays; shorter ones only fight for the GIL."""
 

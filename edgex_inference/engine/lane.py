@@ -21,8 +21,9 @@ from edgex_inference.contracts.errors import (
     Overloaded,
 )
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.engine.batching import Item, signature
-from edgex_inference.engine.crew import Answer, Crew
+from edgex_inference.engine.batching import Answer, Item, settle, signature
+from edgex_inference.engine.crew import Crew
+from edgex_inference.engine.post import Post
 from edgex_inference.telemetry.metrics import Counts, Histogram
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,36 @@ class Lane:
         `timeout` bounds the wait for the run and then the run itself; `linger` is how long the run may wait for
         company (seconds). Raises SignatureMismatch or an InferenceError.
         """
+        item = self._submit(tensors, timeout, linger)
+        try:
+            return await item.ready
+        finally:
+            self._forget(item)
+
+    async def infer_many(
+        self, burst: Sequence[Tensors], *, timeout: float | None = None, linger: float = 0.0
+    ) -> list[Answer]:
+        """As `infer` for several samples at once; gives for each its answer or the error that it failed with."""
+        items: list[Item | EdgexInferenceError] = []
+        answers: list[Answer] = []
+        try:
+            for tensors in burst:
+                try:
+                    items.append(self._submit(tensors, timeout, linger))
+                except InferenceError as error:
+                    items.append(error)
+            for item in items:
+                try:
+                    answers.append(await item.ready if isinstance(item, Item) else item)
+                except EdgexInferenceError as error:
+                    answers.append(error)
+        finally:
+            for item in items:
+                if isinstance(item, Item):
+                    self._forget(item)
+        return answers
+
+    def _submit(self, tensors: Tensors, timeout: float | None, linger: float) -> Item:
         crew = self._crew
         if crew is None or self.state not in ("opening", "ready"):
             raise self._refusal()
@@ -135,13 +166,18 @@ class Lane:
             self._watch_at(now + limit)
         if len(self._items) > 1:
             crew.grow(now)
-        try:
-            return await item.ready
-        finally:
-            self._items.discard(item)
-            item.tensors = {}
-            if not self._items:
-                self._idle.set()
+        return item
+
+    def _forget(self, item: Item) -> None:
+        """An item that was answered or given up; its tensors are let go even where it still waits."""
+        self._items.discard(item)
+        if not item.ready.done():
+            item.ready.cancel()
+        elif not item.ready.cancelled():
+            item.ready.exception()
+        item.tensors = {}
+        if not self._items:
+            self._idle.set()
 
     async def close(self, *, drain: float = 0.0) -> None:
         """Takes nothing new, gives what waits `drain` seconds, fails the rest and lets the session go; never hangs."""
@@ -155,7 +191,7 @@ class Lane:
                 await asyncio.wait_for(self._idle.wait(), drain)
         self._stop_timers()
         for item in self._items:
-            _settle(item, InferenceFailed(f"{self.name}: closed before this run ended"))
+            settle(item, InferenceFailed(f"{self.name}: closed before this run ended"))
         if crew is None:
             return
         self._crew = None
@@ -167,7 +203,7 @@ class Lane:
                 await asyncio.wait_for(self._left.wait(), 1.0)
 
     def _enlist(self) -> None:
-        self._crew = Crew(self.name, self._load, _Post(self, self._loop))
+        self._crew = Crew(self.name, self._load, Post(self, self._loop))
         self._crew.start()
         if self._opened is not None and self._opened.done():
             self._loop.call_later(self.settings.load_timeout, self._reopened, self._crew)
@@ -228,14 +264,14 @@ class Lane:
                     item.tries += 1
                     self._crew.hopper.put(item)
                     continue
-            _settle(item, answer)
+            settle(item, answer)
         if lost is None:
             self._retries = 0 if crew is self._crew else self._retries
         elif crew is self._crew and self.state != "closed":
             self._crew = None
             crew.retire()
             for item in crew.hopper.drain():
-                _settle(item, lost)
+                settle(item, lost)
             self._lose(str(lost))
 
     def crew_left(self, crew: Crew) -> None:
@@ -269,7 +305,7 @@ class Lane:
             due = item.since + item.timeout
             if now >= due:
                 self.metrics.events.add("deadline")
-                _settle(item, DeadlineExceeded(f"{self.name}: waited {item.timeout:g} s for its run"))
+                settle(item, DeadlineExceeded(f"{self.name}: waited {item.timeout:g} s for its run"))
             else:
                 next_ = min(next_, due)
         if self._timer is None:
@@ -284,7 +320,7 @@ class Lane:
             self.metrics.events.add("deadline")
             error = DeadlineExceeded(f"{self.name}: the run did not end within {run.timeout:g} s")
             for item in run.items:
-                _settle(item, error)
+                settle(item, error)
             rest.extend(run.rest)
             self._leaked.append(run.thread)
         crew.close_now()
@@ -295,7 +331,7 @@ class Lane:
             self._crew = None
             error = DeadlineExceeded(f"{self.name}: {self.leaked} runs hang")
             for item in rest:
-                _settle(item, error)
+                settle(item, error)
             self._change("hung", f"{self.leaked} threads hang in runs past their deadline")
             self._reopen_later()
             return
@@ -319,7 +355,7 @@ class Lane:
     def _lose(self, reason: str) -> None:
         self.metrics.events.add("lost")
         for item in list(self._items):
-            _settle(item, DeviceLost(reason))
+            settle(item, DeviceLost(reason))
         self._change("lost", reason)
         self._reopen_later()
 
@@ -351,36 +387,3 @@ class Lane:
         if self._timer is not None and not reopen_only:
             self._timer.cancel()
             self._timer = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Post:
-    """Carries a crew's reports from its threads onto the loop, one hand-off for a whole run."""
-
-    lane: Lane
-    loop: asyncio.AbstractEventLoop
-
-    def opened(self, crew: Crew, session: Session) -> None:
-        self._post(self.lane.crew_opened, crew, session)
-
-    def refused(self, crew: Crew, error: EdgexInferenceError) -> None:
-        self._post(self.lane.crew_refused, crew, error)
-
-    def answered(self, crew: Crew, items: Sequence[Item], answers: Sequence[Answer], seconds: float) -> None:
-        self._post(self.lane.crew_answered, crew, items, answers, seconds)
-
-    def left(self, crew: Crew) -> None:
-        self._post(self.lane.crew_left, crew)
-
-    def _post(self, report: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(report, *arguments)
-
-
-def _settle(item: Item, answer: Answer) -> None:
-    if item.ready.done():
-        return
-    if isinstance(answer, EdgexInferenceError):
-        item.ready.set_exception(answer)
-    else:
-        item.ready.set_result(answer)

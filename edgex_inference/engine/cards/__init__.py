@@ -1,0 +1,1 @@
+"""Model cards: read, checked, and completed from the file that they describe."""

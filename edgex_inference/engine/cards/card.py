@@ -1,0 +1,261 @@
+"""model.yaml → ModelCard: every key checked, every mistake with its line, all at once."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgex_inference.config.places import Node, listed, suggest
+from edgex_inference.config.problems import Document
+from edgex_inference.config.reader import Cursor, Reader
+from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Format
+from edgex_inference.contracts.errors import Problem, ProfileError
+from edgex_inference.contracts.models import (
+    Build,
+    Golden,
+    ModelCard,
+    Postprocess,
+    Priors,
+    Score,
+    Task,
+)
+from edgex_inference.engine.cards.tensors import maybe, read_inputs, read_outputs, word
+
+CARD = "model.yaml"
+SCHEMA = 1
+PRECISIONS = ("f32", "f16", "bf16", "int8", "native")
+
+_BY_SUFFIX: Mapping[str, str] = {
+    ".onnx": "onnx",
+    ".tflite": "tflite",
+    ".xml": "openvino-ir",
+    ".pb": "tensorflow",
+    ".pdmodel": "paddle",
+    ".xmodel": "xmodel",
+}
+_FORMAT = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card in this file; raises ProfileError with every mistake, OSError when it cannot be read."""
+    card, problems = check_card(Document.read(path), path.parent)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors or card is None:
+        raise ProfileError(errors)
+    return card
+
+
+def check_card(document: Document, folder: Path) -> tuple[ModelCard | None, Sequence[Problem]]:
+    """The card of this document, and what is wrong with it; the card is None after an error."""
+    problems = list(document.problems)
+    if not document.root.entries:
+        if not problems:
+            problems.append(document.problem((), f"no model card: a map with schema: {SCHEMA} is expected"))
+        return None, problems
+    reader = Reader(document.root, problems=problems)
+    if (reader.need("schema").integer() or SCHEMA) != SCHEMA:
+        reader.at("schema").say(f"is {reader.at('schema').plain()}; this release reads schema {SCHEMA}")
+    card = _card(reader, folder)
+    reader.close()
+    failed = any(problem.severity == "error" for problem in problems)
+    return (None if failed else card), _once(problems)
+
+
+def _card(reader: Reader, folder: Path) -> ModelCard:
+    task = word(reader.need("task"), tuple(Task))
+    ready = reader.at("ready").boolean()
+    decoder = reader.at("decoder").text()
+    _parity(reader.at("parity"))
+    return ModelCard(
+        name=_like_folder(reader.need("name"), folder.parent, "model"),
+        version=_like_folder(reader.need("version"), folder, "version"),
+        task=Task(task),
+        folder=folder,
+        builds=_builds(reader, folder, decoder),
+        ready=True if ready is None else ready,
+        license=reader.at("license").text() or "",
+        description=reader.at("description").text() or "",
+        labels=_labels(reader.at("labels")),
+        precision=maybe(reader.at("precision"), PRECISIONS),
+        postprocess=_postprocess(reader.at("postprocess")),
+        score=_score(reader.at("score")),
+        priors=_priors(reader.at("priors")),
+        golden=_golden(reader.at("golden"), folder),
+    )
+
+
+def _like_folder(cursor: Cursor, folder: Path, what: str) -> str:
+    """A text that must be the name of the folder that the card lies in."""
+    text = cursor.text()
+    actual = folder.resolve().name
+    if text is not None and text != actual:
+        cursor.say(f"is {text!r}, and the {what}'s folder is called {actual!r}: make them equal")
+    return text or ""
+
+
+def _builds(reader: Reader, folder: Path, decoder: str | None) -> tuple[Build, ...]:
+    inputs, outputs = read_inputs(reader.at("inputs")), read_outputs(reader.at("outputs"))
+    files = reader.need("files")
+    items = files.items()
+    if items is not None and not items:
+        files.say("must name at least one file")
+    found = []
+    for item in items or ():
+        entry = item.reader()
+        if entry is None:
+            continue
+        path = inside(entry.need("path"), folder)
+        own = entry.at("inputs"), entry.at("outputs")
+        base = reader.at("inputs").node, reader.at("outputs").node
+        build = Build(
+            path=path or folder,
+            format=_format(entry.at("format"), path),
+            sha256=_sha256(entry.at("sha256")),
+            inputs=read_inputs(_over(own[0], base[0])) if own[0].given else inputs,
+            outputs=read_outputs(_over(own[1], base[1])) if own[1].given else outputs,
+            decoder=entry.at("decoder").text() or decoder,
+        )
+        entry.close()
+        found.append(build)
+    return tuple(found)
+
+
+def _over(own: Cursor, base: Node | None) -> Cursor:
+    """What a file says, laid on what the card says; mistakes of the latter are told once, by `_once`."""
+    assert own.node is not None
+    node = base.merged(own.node) if base is not None else own.node
+    return Cursor(node=node, place=own.place, steps=own.steps, problems=own.problems)
+
+
+def inside(cursor: Cursor, folder: Path) -> Path | None:
+    """An existing file in the model's folder; nothing outside it can be named."""
+    text = cursor.text()
+    if text is None:
+        return None
+    path = folder / text
+    if Path(text).is_absolute() or "\0" in text or ".." in Path(text).parts:
+        cursor.say(f"{text!r} must be a path inside the model's folder")
+        return None
+    if not path.is_file():
+        others = (one.name for one in path.parent.iterdir()) if path.parent.is_dir() else ()
+        cursor.say(f"there is no file {text!r} in the model's folder{suggest(path.name, others)}")
+        return None
+    if not path.resolve().is_relative_to(folder.resolve()):
+        cursor.say(f"{text!r} is a link to a place outside the model's folder")
+        return None
+    return path
+
+
+def _format(cursor: Cursor, path: Path | None) -> Format:
+    text = cursor.text()
+    if text is None:
+        guess = _BY_SUFFIX.get(path.suffix.lower()) if path is not None else None
+        if guess is None and path is not None and not cursor.given:
+            cursor.say(f"is missing, and {path.name} does not tell it: say {listed(sorted(KNOWN_FORMATS))}")
+        return Format(guess or "")
+    if not _FORMAT.fullmatch(text):
+        cursor.say(f"{text!r} is no format such as {listed(sorted(KNOWN_FORMATS))}")
+    elif text not in KNOWN_FORMATS:
+        hint = suggest(text, KNOWN_FORMATS)
+        if hint:
+            cursor.say(f"{text!r} is not a format that this release knows{hint}", severity="warning")
+    return Format(text)
+
+
+def _sha256(cursor: Cursor) -> str | None:
+    text = cursor.text()
+    if text is not None and not _SHA256.fullmatch(text):
+        cursor.say("must be 64 hexadecimal digits")
+        return None
+    return text.lower() if text is not None else None
+
+
+def _labels(cursor: Cursor) -> tuple[str, ...] | str | None:
+    if isinstance(cursor.plain(), list):
+        labels = cursor.texts()
+        if labels == ():
+            cursor.say("must name at least one label")
+        return labels
+    return cursor.text()
+
+
+def _postprocess(cursor: Cursor) -> Postprocess:
+    reader = cursor.reader()
+    if reader is None:
+        return Postprocess()
+    found = Postprocess(
+        score_threshold=reader.at("scoreThreshold").number(0, 1),
+        nms_iou=reader.at("nmsIou").number(0, 1),
+        classes=reader.at("classes").texts(),
+        min_area=reader.at("minArea").number(low=0),
+        top=reader.at("top").integer(low=1),
+    )
+    reader.close()
+    return found
+
+
+def _score(cursor: Cursor) -> Score | None:
+    reader = cursor.reader()
+    if reader is None:
+        return None
+    score = Score(
+        metric=word(reader.at("metric"), ("mse", "mae", "max")),
+        direction=word(reader.at("direction"), ("higherIsWorse", "lowerIsWorse")),
+        limit=reader.at("limit").number(),
+    )
+    reader.close()
+    return score
+
+
+def _priors(cursor: Cursor) -> Priors | None:
+    reader = cursor.reader()
+    if reader is None:
+        return None
+    steps = [step.integer(low=1) for step in reader.need("steps").items() or ()]
+    sizes = [size.numbers(low=0) for size in reader.need("sizes").items() or ()]
+    if steps and sizes and len(steps) != len(sizes):
+        reader.at("sizes").say(f"must have a list for each of the {len(steps)} steps, not {len(sizes)}")
+    variances = reader.at("variances").numbers(low=0, length=2)
+    clip = reader.at("clip").boolean()
+    reader.close()
+    return Priors(
+        steps=tuple(step for step in steps if step),
+        sizes=tuple(size for size in sizes if size),
+        variances=(variances[0], variances[1]) if variances else (0.1, 0.2),
+        clip=True if clip is None else clip,
+    )
+
+
+def _golden(cursor: Cursor, folder: Path) -> tuple[Golden, ...]:
+    found = []
+    for reader in cursor.readers():
+        given, expect = inside(reader.need("input"), folder), inside(reader.need("expect"), folder)
+        tolerance = reader.at("tolerance").reader()
+        allowed = {key: entry.number(low=0) for key, entry in tolerance.each()} if tolerance else {}
+        reader.close()
+        if given is not None and expect is not None:
+            kept = {key: number for key, number in allowed.items() if number is not None}
+            found.append(Golden(input=given, expect=expect, tolerance=kept))
+    return tuple(found)
+
+
+def _parity(cursor: Cursor) -> None:
+    """Written by conversion and training for people; checked, not used."""
+    reader = cursor.reader()
+    if reader is not None:
+        reader.at("source").text()
+        reader.at("difference").number(low=0)
+        reader.close()
+
+
+def _once(problems: Sequence[Problem]) -> Sequence[Problem]:
+    """A mistake that several builds inherit is told once, at its first path."""
+    seen: dict[object, Problem] = {}
+    for problem in problems:
+        known = (
+            (problem.line, problem.column, problem.message)
+            if problem.line
+            else (problem.path, problem.message)
+        )
+        seen.setdefault(known, problem)
+    return sorted(seen.values(), key=lambda problem: (problem.line, problem.column))

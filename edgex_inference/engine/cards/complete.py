@@ -1,0 +1,187 @@
+"""A card and the file it describes: what the card leaves out comes from the file, and they must not disagree."""
+
+import ast
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, TypeVar
+
+from edgex_inference.config.places import listed
+from edgex_inference.contracts.accelerator import Session
+from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.models import (
+    Build,
+    ImageInput,
+    InputCard,
+    ModelCard,
+    NumbersInput,
+    OutputCard,
+)
+from edgex_inference.contracts.tensors import Datatype, TensorSpec
+
+Entry = TypeVar("Entry", InputCard, OutputCard)
+_CHANNELS = {"rgb": 3, "bgr": 3, "gray": 1}
+_LABEL_KEYS = ("names", "labels", "classes", "class_names")
+_LONGEST = 1 << 20
+
+
+def complete(card: ModelCard, build: Build, session: Session) -> Build:
+    """The build with every tensor, layout, size, shape and dtype filled in; raises ModelRejected naming both sides."""
+    inputs = build.inputs or tuple(_guess(spec, session) for spec in session.inputs)
+    outputs = build.outputs or tuple(OutputCard(name=spec.name) for spec in session.outputs)
+    ins = _matched(card, "inputs", [(one.name, one.tensor) for one in inputs], session.inputs)
+    outs = _matched(card, "outputs", [(one.name, one.tensor) for one in outputs], session.outputs)
+    return replace(
+        build,
+        inputs=tuple(_input(card, one, spec, session) for one, spec in zip(inputs, ins, strict=True)),
+        outputs=tuple(_output(card, one, spec) for one, spec in zip(outputs, outs, strict=True)),
+        labels=_labels(session) if card.labels is None else None,
+    )
+
+
+def _guess(spec: TensorSpec, session: Session) -> InputCard:
+    """What an input is that the card does not mention: pictures have four axes and one or three channels."""
+    if _layout_of(spec, (1, 3)) is not None and spec.datatype in (
+        Datatype.FP32,
+        Datatype.FP16,
+        Datatype.UINT8,
+    ):
+        return ImageInput(name=spec.name)
+    return NumbersInput(name=spec.name, kind="vector" if len(_sample_shape(spec, session)) == 1 else "tensor")
+
+
+def _matched(
+    card: ModelCard, what: str, wanted: Sequence[tuple[str, str | None]], specs: Sequence[TensorSpec]
+) -> Sequence[TensorSpec]:
+    """The tensor of each entry: by `tensor`, by its own name, or the only one that is left."""
+    by_name = {spec.name: spec for spec in specs}
+    found: dict[str, TensorSpec] = {}
+    for name, tensor in wanted:
+        if tensor is not None and tensor not in by_name:
+            there = listed(by_name, last="and")
+            raise ModelRejected(
+                card.name, f"{what}.{name}.tensor: the card says {tensor!r}, the file has {there}"
+            )
+        spec = by_name.get(tensor or name)
+        if spec is not None:
+            found[name] = spec
+    open_names = [name for name, _ in wanted if name not in found]
+    used = {spec.name for spec in found.values()}
+    left = [spec for spec in specs if spec.name not in used]
+    if len(open_names) == 1 and len(left) == 1:
+        found[open_names[0]] = left[0]
+    elif open_names:
+        there = listed(by_name, last="and")
+        raise ModelRejected(
+            card.name, f"{what}.{open_names[0]}: the file has {there}: say which one with `tensor`"
+        )
+    if len({spec.name for spec in found.values()}) != len(wanted):
+        raise ModelRejected(card.name, f"{what}: two entries name the same tensor of the file")
+    return [found[name] for name, _ in wanted]
+
+
+def _input(card: ModelCard, entry: InputCard, spec: TensorSpec, session: Session) -> InputCard:
+    dtype = _dtype(card, f"inputs.{entry.name}", entry.dtype, spec)
+    if isinstance(entry, ImageInput):
+        return replace(_image(card, entry, spec), tensor=spec.name, dtype=dtype)
+    shape = _sample_shape(spec, session)
+    known = tuple(extent for extent in shape if extent is not None)
+    if entry.shape is None:
+        return replace(
+            entry, tensor=spec.name, dtype=dtype, shape=known if len(known) == len(shape) else None
+        )
+    if not _fits(entry.shape, shape) and not _fits(entry.shape, spec.shape):
+        raise ModelRejected(
+            card.name, f"inputs.{entry.name}.shape: the card says {list(entry.shape)}, the file says {spec}"
+        )
+    return replace(entry, tensor=spec.name, dtype=dtype)
+
+
+def _output(card: ModelCard, entry: OutputCard, spec: TensorSpec) -> OutputCard:
+    return replace(entry, tensor=spec.name, dtype=_dtype(card, f"outputs.{entry.name}", entry.dtype, spec))
+
+
+def _dtype(card: ModelCard, path: str, said: Datatype | None, spec: TensorSpec) -> Datatype:
+    if said is not None and said is not spec.datatype:
+        raise ModelRejected(card.name, f"{path}.dtype: the card says {said}, the file says {spec}")
+    return spec.datatype
+
+
+def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec) -> ImageInput:
+    path = f"inputs.{entry.name}"
+    channels = _CHANNELS[entry.color]
+    layout = _layout_of(spec, (channels,), entry.layout)
+    if layout is None and entry.color == "rgb" and len(entry.mean) == len(entry.std) == 1:
+        layout = _layout_of(spec, (1,), entry.layout)
+        entry = replace(entry, color="gray") if layout is not None else entry
+    if layout is None:
+        said = f"{entry.layout or 'a picture'} of {channels} channels ({entry.color})"
+        raise ModelRejected(card.name, f"{path}: the card says {said}, the file says {spec}")
+    height, width = spec.shape[2:] if layout == "NCHW" else spec.shape[1:3]
+    size = entry.size
+    if size is None:
+        if height is None or width is None:
+            raise ModelRejected(card.name, f"{path}.size is missing, and the file leaves it open: {spec}")
+        size = (width, height)
+    elif width not in (None, size[0]) or height not in (None, size[1]):
+        raise ModelRejected(
+            card.name, f"{path}.size: the card says {list(size)} (width, height), the file says {spec}"
+        )
+    return replace(entry, layout=layout, size=size)
+
+
+def _layout_of(
+    spec: TensorSpec, channels: tuple[int, ...], said: Literal["NCHW", "NHWC"] | None = None
+) -> Literal["NCHW", "NHWC"] | None:
+    """The layout of a picture tensor with one of these numbers of channels, or None."""
+    if len(spec.shape) != 4:
+        return None
+    if said != "NHWC" and spec.shape[1] in channels:
+        return "NCHW"
+    if said != "NCHW" and spec.shape[3] in channels:
+        return "NHWC"
+    return said if said is not None and spec.shape[1 if said == "NCHW" else 3] is None else None
+
+
+def _sample_shape(spec: TensorSpec, session: Session) -> tuple[int | None, ...]:
+    """The shape of one sample, without a batch axis where there is one."""
+    has_batch = session.traits.batch.kind != "none" or (len(spec.shape) > 1 and spec.shape[0] in (1, None))
+    return spec.shape[1:] if has_batch else spec.shape
+
+
+def _fits(said: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(said) == len(shape) and all(b in (None, a) for a, b in zip(said, shape, strict=True))
+
+
+def _labels(session: Session) -> tuple[str, ...] | None:
+    """Names of classes that an exporter left in the file: a dict `{0: 'person', …}`, a list, or words with commas."""
+    for key in _LABEL_KEYS:
+        text = session.metadata.get(key, "").strip()
+        if not text or len(text) > _LONGEST:
+            continue
+        found = _names(_parsed(text))
+        if found:
+            return found
+    return None
+
+
+def _parsed(text: str) -> object:
+    if text[0] not in "{[(":
+        return [part.strip() for part in text.split(",")]
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+    return None
+
+
+def _names(found: object) -> tuple[str, ...] | None:
+    if isinstance(found, dict):
+        numbered = {int(key): value for key, value in found.items() if str(key).isdecimal()}
+        if sorted(numbered) != list(range(len(found))):
+            return None
+        found = [numbered[index] for index in range(len(numbered))]
+    if isinstance(found, list | tuple) and all(isinstance(name, str) for name in found):
+        return tuple(found)
+    return None

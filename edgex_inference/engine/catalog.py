@@ -1,0 +1,190 @@
+"""The catalogue of accelerators: what is installed, what is refused and why, and who may run a model."""
+
+import importlib.metadata
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgex_inference.config.places import listed, suggest
+from edgex_inference.contracts.accelerator import Accelerator, Format, Level
+from edgex_inference.contracts.bindings import AcceleratorChoice
+from edgex_inference.contracts.errors import AcceleratorUnavailable
+from edgex_inference.engine.claims import GROUP, Claim, admit, claims
+from edgex_inference.engine.probe import DEADLINE, Found, Probe, probe
+
+AUTO = "auto"
+_RANK = {
+    level: rank for rank, level in enumerate((Level.TUNED, Level.PROVEN, Level.SIMULATED, Level.DECLARED))
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the list of accelerators; `reason` says why it cannot be used, or what is missing."""
+
+    name: str
+    level: str
+    version: str | None
+    formats: tuple[str, ...]
+    devices: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An accelerator and the inference device on it that may run a model; written `onnxruntime:CPU`."""
+
+    accelerator: Accelerator
+    device: str
+    check: Callable[[], None] = field(compare=False, repr=False)
+    """Raises AcceleratorUnavailable when the device is not on this machine; may take seconds."""
+
+    def __str__(self) -> str:
+        return f"{self.accelerator.name}:{self.device}"
+
+
+class Catalog:
+    """The accelerators that entry points of the group `edgex_inference.accelerators` declare.
+
+    Plug-ins are loaded at the first question. `entry_points` and `probe` are there for tests.
+    """
+
+    def __init__(
+        self,
+        entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
+        *,
+        probe: Probe = probe,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._given = None if entry_points is None else tuple(entry_points)
+        self._probe, self._deadline = probe, deadline
+        self._claims: Mapping[str, Claim] | None = None
+        self._found: dict[str, Found] = {}
+        self._lock = threading.Lock()
+
+    def names(self) -> Sequence[str]:
+        """The names of all plug-ins, the refused ones included."""
+        return sorted(self._all())
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every plug-in with its devices, or the sentence that says how to get it; looks for devices (seconds)."""
+        return tuple(self._entry(self._all()[name]) for name in self.names())
+
+    def get(self, name: str) -> Accelerator:
+        """The plug-in of this name; raises AcceleratorUnavailable when there is none that can load models."""
+        claim = self._all().get(name)
+        if claim is None:
+            known = listed(self.names(), last="and") or "none"
+            raise AcceleratorUnavailable(
+                name, f"no such accelerator{suggest(name, self.names())}; installed: {known}"
+            )
+        if claim.accelerator is None:
+            raise AcceleratorUnavailable(name, claim.reason)
+        reason = _obstacle(claim.accelerator)
+        if reason:
+            raise AcceleratorUnavailable(name, reason)
+        return claim.accelerator
+
+    def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:
+        """Who may run a model that has files of these formats, in order; `auto` is every usable plug-in.
+
+        Raises AcceleratorUnavailable when nobody may.
+        """
+        wanted = frozenset(formats)
+        if choice.name == AUTO:
+            return self._automatic(choice.device, wanted)
+        accelerator = self.get(choice.name)
+        if not wanted & accelerator.formats:
+            raise AcceleratorUnavailable(
+                choice.name,
+                f"reads {listed(sorted(accelerator.formats), last='and')}; the model has {_have(wanted)}",
+            )
+        return (self._candidate(accelerator, choice.device),)
+
+    def _automatic(self, device: str | None, wanted: frozenset[Format]) -> Sequence[Candidate]:
+        usable, reasons = [], []
+        for name in self.names():
+            try:
+                accelerator = self.get(name)
+            except AcceleratorUnavailable as error:
+                reasons.append(f"{name}: {error.reason}")
+                continue
+            if wanted & accelerator.formats:
+                usable.append(accelerator)
+            else:
+                reasons.append(f"{name} reads {listed(sorted(accelerator.formats), last='and')}")
+        if not usable:
+            why = "; ".join(reasons) or "none is installed"
+            raise AcceleratorUnavailable(AUTO, f"nothing here reads {_have(wanted)} ({why})")
+        usable.sort(key=lambda accelerator: (_RANK[accelerator.level], accelerator.name))
+        return [self._candidate(accelerator, device) for accelerator in usable]
+
+    def _candidate(self, accelerator: Accelerator, device: str | None) -> Candidate:
+        actual = device or accelerator.default_device
+        return Candidate(
+            accelerator=accelerator, device=actual, check=lambda: self._check(accelerator, actual)
+        )
+
+    def _check(self, accelerator: Accelerator, device: str) -> None:
+        """Looks for a device in a child process first, so that loading on it cannot take the service down."""
+        if device.upper() == accelerator.default_device.upper() == "CPU":
+            return
+        found = self._devices(self._all()[accelerator.name])
+        ids = [one.id for one in found.devices]
+        base = device.partition(".")[0].upper()
+        if found.devices and base in {id_.partition(".")[0].upper() for id_ in ids}:
+            return
+        reason = found.reason or (
+            f"not on this machine (found {', '.join(ids)}); add a fallback or install what brings {device}"
+        )
+        raise AcceleratorUnavailable(f"{accelerator.name}:{device}", reason)
+
+    def _devices(self, claim: Claim) -> Found:
+        with self._lock:
+            found = self._found.get(claim.name)
+            if found is None:
+                found = self._found[claim.name] = self._probe(claim.value, self._deadline)
+            return found
+
+    def _entry(self, claim: Claim) -> Entry:
+        accelerator = claim.accelerator
+        if accelerator is None:
+            return Entry(name=claim.name, level="", version=None, formats=(), devices=(), reason=claim.reason)
+        found = Found(reason=accelerator.declared) if accelerator.load is None else self._devices(claim)
+        return Entry(
+            name=claim.name,
+            level=accelerator.level,
+            version=_version(accelerator),
+            formats=tuple(sorted(accelerator.formats)),
+            devices=tuple(device.id for device in found.devices),
+            reason=found.reason,
+        )
+
+    def _all(self) -> Mapping[str, Claim]:
+        with self._lock:
+            if self._claims is None:
+                points = self._given
+                if points is None:
+                    points = tuple(importlib.metadata.entry_points(group=GROUP))
+                self._claims = {claim.name: admit(claim) for claim in claims(points)}
+            return self._claims
+
+
+def _obstacle(accelerator: Accelerator) -> str:
+    """Why a plug-in cannot load models here, without importing its vendor; empty when it can."""
+    if accelerator.load is None:
+        return accelerator.declared
+    if _version(accelerator) is None:
+        return f'its runtime is missing: pip install "edgex-inference[{accelerator.extra}]"'
+    return ""
+
+
+def _version(accelerator: Accelerator) -> str | None:
+    try:
+        return accelerator.version()
+    except Exception:  # noqa: BLE001 - a plug-in that cannot tell counts as not installed
+        return None
+
+
+def _have(formats: frozenset[Format]) -> str:
+    return listed(sorted(formats), last="and") or "no format"

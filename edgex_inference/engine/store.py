@@ -1,0 +1,132 @@
+"""The model store: `<folder>/<name>/<version>/model.yaml`, in one folder after another."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgex_inference.config.places import listed, suggest
+from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, Problem, ProfileError
+from edgex_inference.contracts.models import Build, ModelCard
+from edgex_inference.engine.cards.card import CARD, read_card
+
+_PART = re.compile(r"\d+|\D+")
+_CHUNK = 1 << 20
+
+
+class Store:
+    """Models by name and version; a name found in one folder hides the same name in later folders.
+
+    The folders are read anew at each question, so that models may come and go.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+
+    def names(self) -> Sequence[str]:
+        """The names of all models that have a card, broken ones included."""
+        return sorted(
+            {model.name for folder in self.folders for model in _subfolders(folder) if _versions(model)}
+        )
+
+    def versions(self, name: str) -> Sequence[str]:
+        """The versions of a model, the newest first; empty when there is no such model."""
+        model = self._model(name)
+        return [version.name for version in _versions(model)] if model is not None else []
+
+    def find(self, name: str, version: str | None = None) -> ModelCard:
+        """The card of this version, or of the newest that is ready.
+
+        Raises ModelNotFound, and ProfileError when the card that would be taken has mistakes.
+        """
+        model = self._model(name)
+        if model is None:
+            searched = ", ".join(str(folder) for folder in self.folders) or "no folder"
+            raise ModelNotFound(name, f"not in {searched}{suggest(name, self.names())}")
+        versions = _versions(model)
+        if version is not None:
+            for folder in versions:
+                if folder.name == version:
+                    return _read(folder)
+            there = [folder.name for folder in versions]
+            raise ModelNotFound(
+                name,
+                f"{model} has no version {version!r}{suggest(version, there)}; it has {listed(there, last='and')}",
+            )
+        for folder in versions:
+            card = _read(folder)
+            if card.ready:
+                return card
+        raise ModelNotFound(name, f"no version in {model} is ready: set `ready: true` in a card")
+
+    def all(self) -> Sequence[ModelCard]:
+        """Every card without mistakes, by name, the newest version first."""
+        return [card for card in map(_try, self._folders()) if isinstance(card, ModelCard)]
+
+    def problems(self) -> Sequence[Problem]:
+        """The mistakes of every broken card."""
+        broken = [found for found in map(_try, self._folders()) if not isinstance(found, ModelCard)]
+        return [problem for problems in broken for problem in problems]
+
+    def _folders(self) -> Sequence[Path]:
+        models = [model for name in self.names() if (model := self._model(name)) is not None]
+        return [version for model in models for version in _versions(model)]
+
+    def _model(self, name: str) -> Path | None:
+        if not name or name in (".", "..") or Path(name).name != name:
+            return None
+        return next((folder / name for folder in self.folders if _versions(folder / name)), None)
+
+
+def verify(card: ModelCard, build: Build) -> None:
+    """Compares the file with the card's sha256; raises ModelRejected naming both. Reads the whole file."""
+    if build.sha256 is None:
+        return
+    found = hashlib.sha256()
+    try:
+        with build.path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+    except OSError as error:
+        raise ModelRejected(card.name, f"{build.path.name} cannot be read: {error.strerror}") from error
+    if found.hexdigest() != build.sha256:
+        raise ModelRejected(
+            card.name, f"{build.path.name} has sha256 {found.hexdigest()}, its card says {build.sha256}"
+        )
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A key that sorts 1.10 after 1.9 and 2026.11 after 2026.2."""
+    parts = _PART.findall(text)
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+
+
+def _versions(model: Path) -> Sequence[Path]:
+    """The version folders with a card, the newest first."""
+    found = [folder for folder in _subfolders(model) if (folder / CARD).is_file()]
+    return sorted(found, key=lambda folder: natural(folder.name), reverse=True)
+
+
+def _subfolders(folder: Path) -> Sequence[Path]:
+    try:
+        return [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _read(folder: Path) -> ModelCard:
+    try:
+        return read_card(folder / CARD)
+    except OSError as error:
+        raise ModelNotFound(
+            folder.parent.name, f"{folder / CARD} cannot be read: {error.strerror}"
+        ) from error
+
+
+def _try(folder: Path) -> ModelCard | Sequence[Problem]:
+    try:
+        return _read(folder)
+    except ProfileError as error:
+        return error.problems
+    except ModelNotFound as error:
+        return [Problem(file=str(folder / CARD), path="", message=str(error))]
