@@ -128,6 +128,11 @@ def test_normalize_from_the_model_overrides_nothing() -> None:
     assert (binding.normalize, problems) == (None, ())
 
 
+def test_clear_may_equal_raise() -> None:
+    decided = read(f"{MODEL}decide: {{raise: 2, clear: 2}}")[0].decide
+    assert decided == Decide(raise_at=2.0, clear_below=2.0)
+
+
 def test_an_anomaly_state_may_take_its_limit_from_the_card() -> None:
     assert read("model: {name: m, task: anomaly}\noutputs: {A: {value: state}}")[1] == ()
 

@@ -185,6 +185,15 @@ def test_a_wrong_override_rejects_the_binding_for_that_device_only(tmp_path: Pat
     assert [(one.binding, one.device) for one in found.rejected] == [("People", "lobby")]
 
 
+def test_an_override_counts_only_with_the_device_s_own_profile(tmp_path: Path) -> None:
+    other = PROFILE.replace("cam-4k", "cam-8k").replace("PersonCount", "Persons")
+    found = book(
+        tmp_path, other=other, d=f"{DEVICE}  properties: {{inference: {{People: {{enabled: false}}}}}}\n"
+    )
+    assert [one.enabled for one in found.match("cam-4k", "lobby")] == [False]
+    assert [one.enabled for one in found.match("cam-8k", "lobby")] == [True]
+
+
 def test_overrides_in_both_places_that_differ_are_refused(tmp_path: Path) -> None:
     both = (
         "  properties: {inference: {People: {enabled: true}}}\n"
