@@ -64,7 +64,7 @@ def validate(
 def _card_problems(book: Book) -> Iterable[Problem]:
     if not book.cards:
         return
-    from edgex_inference.engine.cards import check_card  # only here: cards bring numpy along
+    from edgex_inference.engine.cards.card import check_card  # only here: cards bring numpy along
 
     for document in book.cards:
         yield from check_card(document, Path(document.source.file).parent)[1]
