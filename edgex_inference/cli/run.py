@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import logging
 import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from edgex_inference.config import flags
 from edgex_inference.config.load import Loaded, load
@@ -44,11 +46,15 @@ async def serve(loaded: Loaded) -> None:
     log.info("stopped")
 
 
-def run_loop(main: "asyncio.Future[None] | object") -> None:
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Runs a coroutine on uvloop where it is installed, else on asyncio's own loop."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         from uvloop import new_event_loop
     except ImportError:
-        new_event_loop = None
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(main)  # type: ignore[arg-type]
+        return None
+    return new_event_loop

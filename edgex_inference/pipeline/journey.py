@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from edgex_inference.contracts.errors import InferenceError, MessageError
+from edgex_inference.contracts.errors import EdgexInferenceError, MessageError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.results import Sample
@@ -34,7 +34,7 @@ class _Passage:
 
     item: Item
     sample: Sample | None = None
-    answer: Tensors | InferenceError | None = None
+    answer: Tensors | EdgexInferenceError | None = None
 
 
 class Journey:
@@ -166,7 +166,7 @@ class Journey:
         item, sample, answer = passage.item, passage.sample, passage.answer
         if sample is None or answer is None:
             return ()
-        if isinstance(answer, InferenceError):
+        if isinstance(answer, EdgexInferenceError):
             return self._emission.failed(item, answer)
         messages = self._emission.result(item, sample, answer)
         self._measures.stages["total"].add(self._clock() - item.arrived)
