@@ -10,7 +10,7 @@ DEMO ?=
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
 
-test: setup-test
+test: setup-test peers
 	$(PYTHON) -m pytest -q
 
 check: $(VENV)/.installed-test
@@ -24,6 +24,7 @@ setup: $(VENV)/.installed-run
 setup-test: $(VENV)/.installed-test
 	@.ci/setup servers
 
+# EdgeX's own validators, built once from pinned Go modules.
 peers: setup-test
 	$(PYTHON) tests/judge.py build
 

@@ -18,7 +18,31 @@ Check = Callable[[Book, Path | None], Iterable[Problem]]
 A problem's `severity` is `error`, `warning`, or `not checked` for what cannot be known on this machine.
 """
 
-CHECKS: list[Check] = []
+
+def _semantic(book: Book, models: Path | None) -> Iterable[Problem]:
+    """Whether each binding's model exists, fits and answers rightly on the accelerators of this machine."""
+    import asyncio
+    import logging
+
+    from edgex_inference.config.flags import Flags
+    from edgex_inference.config.load import load
+    from edgex_inference.pipeline.check import check_bindings
+    from edgex_inference.service import open_engine
+
+    loaded = load(Flags(models=str(models.absolute()) if models else ""))
+
+    async def check() -> Iterable[Problem]:
+        engine = open_engine(loaded)
+        try:
+            return await check_bindings(book, engine)
+        finally:
+            await engine.fleet.close()
+
+    logging.getLogger("edgex_inference").addHandler(logging.NullHandler())  # problems are printed, not logged
+    return asyncio.run(check())
+
+
+CHECKS: list[Check] = [_semantic]
 """The semantic checks of the command."""
 
 

@@ -1,0 +1,75 @@
+"""What only a model store and accelerators can tell of bindings: does the model exist, fit, and run here."""
+
+from collections.abc import Iterable, Sequence
+
+from edgex_inference.bindings.book import Book
+from edgex_inference.contracts.bindings import AcceleratorChoice, Binding
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    ModelNotFound,
+    Problem,
+    ProfileError,
+    SetupError,
+)
+from edgex_inference.engine.catalog import AUTO
+from edgex_inference.pipeline.plan import Engine, draw, release
+
+NOT_CHECKED = "not checked"
+"""The severity of what this machine cannot tell."""
+
+
+async def check_bindings(book: Book, engine: Engine) -> Sequence[Problem]:
+    """Draws the plan of every binding as the service would, and says where the binding stands in the way."""
+    problems: list[Problem] = []
+    for binding in _bindings(book):
+        if not binding.unsupported:
+            problems += _check_accelerators(book, binding, engine)
+            problems += await _check_plan(book, binding, engine)
+    return problems
+
+
+def _bindings(book: Book) -> Iterable[Binding]:
+    """Every effective binding once, those with a device's overrides included."""
+    found = {id(binding): binding for binding in book.bindings}
+    for device in book.devices.values():
+        for binding in book.match(device.profile, device.name):
+            found[id(binding)] = binding
+    return found.values()
+
+
+def _check_accelerators(book: Book, binding: Binding, engine: Engine) -> Iterable[Problem]:
+    for index, choice in enumerate(binding.accelerator):
+        reason = _obstacle(choice, engine)
+        if reason is None:
+            continue
+        known = choice.name in engine.catalog.names()
+        severity = NOT_CHECKED if known else "error"
+        yield book.place(binding, "accelerator", index).problem(str(reason), severity=severity)
+
+
+def _obstacle(choice: AcceleratorChoice, engine: Engine) -> AcceleratorUnavailable | None:
+    if choice.name == AUTO:
+        return None
+    try:
+        accelerator = engine.catalog.get(choice.name)
+        for candidate in engine.catalog.candidates(choice, accelerator.formats):
+            candidate.check()
+    except AcceleratorUnavailable as error:
+        return error
+    return None
+
+
+async def _check_plan(book: Book, binding: Binding, engine: Engine) -> Sequence[Problem]:
+    try:
+        plan = await draw(binding, engine, book.resources(binding.profile))
+    except ModelNotFound as error:
+        return [book.place(binding, "model", "name").problem(str(error))]
+    except ProfileError as error:
+        return error.problems
+    except AcceleratorUnavailable as error:
+        message = f"whether the model takes these readings and gives these outputs: {error}"
+        return [book.place(binding, "model").problem(message, severity=NOT_CHECKED)]
+    except SetupError as error:
+        return [book.place(binding, "model").problem(str(error))]
+    await release(plan, engine)
+    return []
