@@ -267,6 +267,7 @@ def test_what_cannot_become_a_vector(readings: list[Reading], resource: str, rea
         (Datatype.BOOL, "Uint8", "2", "range"),
         (Datatype.FP16, "Float32", "70000", "range"),
         (Datatype.BYTES, "Int8", "1", "type"),
+        (Datatype.BYTES, "Float32", "1", "type"),
     ],
 )
 def test_values_beyond_the_models_type(datatype: Datatype, kind: str, value: str, reason: str) -> None:
@@ -294,6 +295,11 @@ def test_fields_that_are_not_there(value: object, reason: str, says: str) -> Non
     error = refused(ready, obj("A", value))
     assert (error.reason, error.resource) == (reason, "A at /X")
     assert says in error.detail
+
+
+def test_a_scalar_has_no_fields() -> None:
+    ready = prepared(bound(InputReading(resource="A", pointer="/X")), NumbersInput(name="x"), (None, 1))
+    assert refused(ready, scalar("A", "1.5")).reason == "field"
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=40))

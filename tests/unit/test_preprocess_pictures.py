@@ -169,6 +169,17 @@ def test_no_exif_block_is_too_broken_to_be_left_alone(rest: bytes, start: bytes)
     assert 1 <= headers.jpeg_orientation(data) <= 8
 
 
+@pytest.mark.parametrize(("entry", "want"), [((3, 1, 6), 6), ((3, 1, 9), 1), ((3, 1, 0), 1), ((4, 1, 6), 1)])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_orientations_that_do_not_exist_are_left_alone(
+    entry: tuple[int, int, int], want: int, order: str
+) -> None:
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    block = start + struct.pack(order + "IHHHIHH", 8, 1, 0x0112, *entry, 0)
+    assert headers.exif_orientation(block) == want
+    assert headers.exif_orientation(b"Exif\0\0" + block) == want
+
+
 def png_header(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
