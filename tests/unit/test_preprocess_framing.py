@@ -96,19 +96,18 @@ def test_a_marked_spot_lands_where_the_geometry_says(
 
 
 @given(
-    st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 700), st.integers(1, 700),
+    st.tuples(st.integers(1, 4000), st.integers(1, 4000)), st.tuples(st.integers(1, 700), st.integers(1, 700)),
     st.sampled_from(["stretch", "letterbox", "crop"]), st.sampled_from(ROIS), st.floats(0, 1), st.floats(0, 1),
 )  # fmt: skip
 def test_a_point_goes_forth_and_back(
-    width: int,
-    height: int,
-    wide: int,
-    high: int,
+    source: tuple[int, int],
+    size: tuple[int, int],
     fit: Fit,
     roi: tuple[float, float, float, float] | None,
     x: float,
     y: float,
 ) -> None:
+    (width, height), (wide, high) = source, size
     where = placement(Framing(size=(wide, high), fit=fit, roi=roi), width, height)
     left, top, region_width, region_height = where.region
     column, row, place_width, place_height = where.place
