@@ -85,6 +85,11 @@ class Crew:
         with self._books:
             return list(self._runs)
 
+    @property
+    def may_grow(self) -> bool:
+        """Whether the session allows more threads than there are."""
+        return self.session is not None and not self.retired and len(self._runs) < _parallel(self.session)
+
     def grow(self, now: float) -> None:
         """Starts another thread when something waits, every thread is busy with a long run, and more are allowed."""
         session = self.session
@@ -177,7 +182,7 @@ class Crew:
             self._answer(session, [item], items[index + 1 :])
 
     def _answer(self, session: Session, items: list[Item], rest: Sequence[Item]) -> None:
-        timeout = min(item.timeout for item in items)
+        timeout = max(item.timeout for item in items)
         started = time.perf_counter()
         thread = threading.current_thread()
         self._runs[thread] = Run(thread, items, rest, started, timeout)

@@ -76,6 +76,7 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._pending: asyncio.TimerHandle | None = None
+        self._growth: asyncio.TimerHandle | None = None
         self._opened: asyncio.Future[Session] | None = None
         self._idle = asyncio.Event()
         self._left = asyncio.Event()
@@ -164,9 +165,16 @@ class Lane:
         crew.hopper.put(item)
         if self._timer is None or now + limit < self._timer_at:
             self._watch_at(now + limit)
-        if len(self._items) > 1:
-            crew.grow(now)
+        if self._growth is None and len(self._items) > 1:
+            self._growth = self._loop.call_later(0.002, self._grow)
         return item
+
+    def _grow(self) -> None:
+        """Lets the crew hire when runs are so long that what waits could run beside them."""
+        self._growth = None
+        if self._crew is not None and len(self._crew.hopper):
+            self._crew.grow(time.perf_counter())
+            self._growth = self._loop.call_later(0.002, self._grow) if self._crew.may_grow else None
 
     def _forget(self, item: Item) -> None:
         """An item that was answered or given up; its tensors are let go even where it still waits."""
@@ -288,26 +296,27 @@ class Lane:
         self._timer = self._loop.call_later(max(0.001, when - time.perf_counter()), self._watch)
 
     def _watch(self) -> None:
-        """Fails what waited too long, and replaces a crew with a run that is past its deadline."""
+        """Fails what is past its deadline, and replaces a crew with a run that nobody waits for any more."""
         self._timer = None
         crew = self._crew
-        if crew is None or not self._items:
+        if crew is None or not (self._items or crew.runs):
             return
         now = time.perf_counter()
-        runs = crew.runs
-        if any(now >= run.started + run.timeout for run in runs):
+        began = {item: run.started for run in crew.runs for item in run.items}
+        if any(now >= run.started + run.timeout for run in crew.runs):
             self._replace(crew, now)
-        running = {item for run in runs for item in run.items}
-        next_ = min((run.started + run.timeout for run in crew.runs), default=now + self.settings.timeout)
+        ends = (run.started + run.timeout for run in crew.runs if not crew.retired)
+        next_ = min(ends, default=now + self.settings.timeout)
         for item in list(self._items):
-            if item in running or item.ready.done():
+            if item.ready.done():
                 continue
-            due = item.since + item.timeout
-            if now >= due:
-                self.metrics.events.add("deadline")
-                settle(item, DeadlineExceeded(f"{self.name}: waited {item.timeout:g} s for its run"))
-            else:
+            due = began.get(item, item.since) + item.timeout
+            if now < due:
                 next_ = min(next_, due)
+                continue
+            self.metrics.events.add("deadline")
+            what = "the run did not end within" if item in began else "waited for its run for"
+            settle(item, DeadlineExceeded(f"{self.name}: {what} {item.timeout:g} s"))
         if self._timer is None:
             self._watch_at(max(next_, now + 0.001))
 
@@ -317,10 +326,6 @@ class Lane:
         for run in crew.runs:
             if now < run.started + run.timeout:
                 continue
-            self.metrics.events.add("deadline")
-            error = DeadlineExceeded(f"{self.name}: the run did not end within {run.timeout:g} s")
-            for item in run.items:
-                settle(item, error)
             rest.extend(run.rest)
             self._leaked.append(run.thread)
         crew.close_now()
@@ -336,6 +341,7 @@ class Lane:
             self._reopen_later()
             return
         logger.warning("%s: a run is past its deadline: its session is replaced", self.name)
+        self._change("opening", "a run hung: its session is replaced")
         self._enlist()
         for item in rest:
             self._crew_put(item)

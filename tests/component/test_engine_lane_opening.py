@@ -1,0 +1,70 @@
+"""Lanes that open late, never, or again."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgex_inference.contracts.accelerator import LoadRequest, Session
+from edgex_inference.contracts.errors import AcceleratorUnavailable, DeviceLost, ModelRejected
+from edgex_inference.engine.lane import Lane, LaneSettings
+from edgex_inference.testing.fake_accelerator import FAKE, control, load, write_model
+
+QUICK = LaneSettings(backoff=0.01, backoff_most=0.02)
+X = {"x": np.zeros((1, 4), np.float32)}
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Lets the loop turn until something holds that other threads bring about."""
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.002)
+
+
+async def test_close_before_open_is_legal(tmp_path: Path) -> None:
+    lane = Lane("never", lambda: load(LoadRequest(path=tmp_path / "none", format=FAKE)))
+    await lane.close()
+    assert lane.state == "closed"
+
+
+async def test_a_model_that_cannot_load_says_why(tmp_path: Path) -> None:
+    lane = Lane("bad", lambda: load(LoadRequest(path=tmp_path / "none", format=FAKE)))
+    with pytest.raises(ModelRejected):
+        await lane.open()
+    assert lane.state == "closed"
+
+
+async def test_loading_has_a_deadline(tmp_path: Path) -> None:
+    never = threading.Event()
+
+    def hang() -> Session:
+        never.wait(30)
+        return load(LoadRequest(path=write_model(tmp_path / "late.fake"), format=FAKE))
+
+    lane = Lane("slow", hang, settings=LaneSettings(load_timeout=0.05))
+    with pytest.raises(AcceleratorUnavailable, match=r"0\.05 s"):
+        await lane.open()
+    never.set()
+    strings = control(tmp_path / "late.fake")
+    await until(lambda: strings.closes == 1)
+
+
+async def test_changes_are_told(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "model.fake")
+    told: list[str] = []
+    lane = Lane(
+        "told",
+        lambda: load(LoadRequest(path=path, format=FAKE)),
+        settings=QUICK,
+        on_change=lambda changed: told.append(changed.state),
+    )
+    await lane.open()
+    control(path).script.append("lose")
+    with pytest.raises(DeviceLost):
+        await lane.infer(X)
+    await until(lambda: lane.state == "ready")
+    await lane.close()
+    assert told == ["ready", "lost", "ready", "closed"]
