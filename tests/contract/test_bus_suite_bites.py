@@ -92,6 +92,10 @@ class ForgetsSubscriptions(Faultless):
 
     was_down = False
 
+    async def open(self) -> None:
+        await self.inner.open()
+        self.was_down |= not self.inner.connected
+
     async def publish(self, message: Message) -> None:
         if not self.was_down:
             await self.inner.publish(message)
@@ -113,9 +117,8 @@ class SwallowsWhileDown(Faultless):
 class IgnoresWildcards(Faultless):
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[Bursts]:
-        async with self.inner.subscribe(
-            *(topic.replace("/+", "/#").split("#")[0] + "#" for topic in topics)
-        ) as bursts:
+        wider = (topic.partition("+")[0] + "#" if "+" in topic else topic for topic in topics)
+        async with self.inner.subscribe(*wider) as bursts:
             yield bursts
 
 
@@ -141,11 +144,13 @@ class Overlaps(Faultless):
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[Bursts]:
         queue: asyncio.Queue[Sequence[Message]] = asyncio.Queue()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._pump(topic, queue)) for topic in topics]
+        tasks = [asyncio.create_task(self._pump(topic, queue)) for topic in topics]
+        try:
             yield _drain(queue)
+        finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.wait(tasks)
 
     async def _pump(self, topic: str, queue: "asyncio.Queue[Sequence[Message]]") -> None:
         async with self.inner.subscribe(topic) as bursts:
