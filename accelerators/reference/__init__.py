@@ -6,7 +6,7 @@ from edgex_inference.contracts.accelerator import ONNX, Accelerator, InferenceDe
 from edgex_inference.contracts.errors import AcceleratorUnavailable
 
 _DECLARED = (
-    "declared only: the plain numpy runtime is not in this release yet; use onnxruntime for ONNX models"
+    "declared only: the reference evaluator of the onnx package is not in this release yet; use onnxruntime for ONNX models"
 )
 
 
