@@ -1,4 +1,4 @@
-"""Reference: declared; a runtime in plain numpy that is not part of this release."""
+"""Reference: declared; the onnx package's evaluator, the slow and exact oracle, is not part of this release."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,8 @@ from edgex_inference.contracts.accelerator import ONNX, Accelerator, InferenceDe
 from edgex_inference.contracts.errors import AcceleratorUnavailable
 
 _DECLARED = (
-    "declared only: the reference evaluator of the onnx package is not in this release yet; use onnxruntime for ONNX models"
+    "declared only: the onnx package's reference evaluator is not in this release yet; "
+    "use onnxruntime for ONNX models"
 )
 
 
