@@ -43,7 +43,7 @@ class EmbeddedBroker:
         listeners = {_LISTENER: ListenerConfig(type=ListenerType.EXTERNAL)}
         self._broker = Broker(BrokerConfig(listeners=listeners, plugins=dict(_ANYBODY)))
         await self._broker.start()
-        self._server = await asyncio.start_server(self._serve, sock=listening)
+        self._server = await asyncio.start_server(self._connected, sock=listening)
         return self.port
 
     async def stop(self) -> None:
@@ -66,11 +66,14 @@ class EmbeddedBroker:
         wanted = f"port {ports[0]}" if len(ports) == 1 else f"every port from {ports[0]} to {ports[-1]}"
         raise SetupError(f"embedded broker: {wanted} of {self._host} is in use; choose another with --port")
 
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: the library cancels it at a client's DISCONNECT, which asyncio would log as an error.
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._clients[task] = writer
+        task.add_done_callback(self._clients.pop)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, which the library itself does not always close when the client vanishes."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients[task] = writer
         try:
             if self._broker is not None:
                 wrapped = StreamReaderAdapter(reader), StreamWriterAdapter(writer)
@@ -79,4 +82,3 @@ class EmbeddedBroker:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
-            del self._clients[task]

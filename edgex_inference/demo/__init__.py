@@ -1,0 +1,1 @@
+"""The demo: an embedded broker, virtual devices, our own small models."""
