@@ -252,10 +252,6 @@ def _once(problems: Sequence[Problem]) -> Sequence[Problem]:
     """A mistake that several builds inherit is told once, at its first path."""
     seen: dict[object, Problem] = {}
     for problem in problems:
-        known = (
-            (problem.line, problem.column, problem.message)
-            if problem.line
-            else (problem.path, problem.message)
-        )
-        seen.setdefault(known, problem)
+        last = problem.path.rpartition(".")[2] if problem.line else problem.path
+        seen.setdefault((problem.line, problem.column, problem.message, last), problem)
     return sorted(seen.values(), key=lambda problem: (problem.line, problem.column))
