@@ -1,4 +1,4 @@
-"""From one connection to many subscribers: matching, bounded backlogs, bursts. Every bus delivers through it."""
+"""From one connection to many subscribers: matching, bounded backlogs, bursts; for every bus."""
 
 import asyncio
 import logging

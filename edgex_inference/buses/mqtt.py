@@ -1,4 +1,4 @@
-"""The bus on an MQTT broker: stays connected, subscribes the least that is needed, acknowledges what is done."""
+"""The bus on an MQTT broker: stays connected, subscribes the least, acknowledges what is done."""
 
 import asyncio
 import logging
@@ -42,9 +42,11 @@ class _Receipt:
 
 
 class MqttBus:
-    """One connection to an MQTT broker (3.1.1). Delivery is at least once at QoS ≥ 1: a publish that fails as the
-    connection breaks may have arrived. Messages that a slow subscriber cannot take are acknowledged and counted.
-    With `clean_session` off enter the subscriptions before `open`: the broker sends what it kept at once.
+    """One connection to an MQTT broker (3.1.1).
+
+    Delivery is at least once at QoS ≥ 1: a publish that fails as the connection breaks may have arrived, and
+    messages that a slow subscriber cannot take are acknowledged and counted. With `clean_session` off enter the
+    subscriptions before `open`: the broker sends what it kept at once.
 
     Raises SetupError when paho-mqtt is not installed or the certificates cannot be read.
     """

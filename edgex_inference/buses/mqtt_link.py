@@ -44,6 +44,7 @@ class Link:
         self._tls = tls_context(settings.tls) if settings.tls else None
         self._client: BurstClient | None = None
         self._socket: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._welcome: asyncio.Future[Loss | None] | None = None
         self._room: asyncio.Future[None] | None = None
@@ -113,6 +114,7 @@ class Link:
         self._socket = client.socket()  # type: ignore[assignment]  # no websockets here
         if self._socket is None:
             return
+        self._loop = loop
         loop.add_reader(self._socket, self._read)
         client.on_socket_close = lambda closing, _userdata, _sock: self._closing(closing)
         self._tick()
@@ -123,11 +125,10 @@ class Link:
             self._detach()
 
     def _detach(self) -> None:
-        if self._socket is not None:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._socket)
-            loop.remove_writer(self._socket)
-            self._socket, self._writing = None, False
+        if self._socket is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+        self._socket, self._writing = None, False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

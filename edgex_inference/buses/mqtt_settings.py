@@ -61,9 +61,9 @@ def settings_from(
     instance: str = "",
     file: str = "configuration",
 ) -> MqttSettings:
-    """Reads EdgeX's `MessageBus` section; `credentials` is the secret that `SecretName` names, None if absent.
+    """Reads EdgeX's `MessageBus` section.
 
-    The client id is `Optional.ClientId`, else the service key, with `-instance` after it. Raises
+    `credentials` is the secret that `SecretName` names, None if there is none. The client id is `Optional.ClientId`, else the service key, with `-instance` after it. Raises
     ConfigurationError with every mistake.
     """
     reader = _Reader(section, credentials, file)
@@ -171,7 +171,7 @@ class _Reader:
         return value
 
     def login(self, auth_mode: str) -> tuple[str, str]:
-        """User and password: from the secret in mode `usernamepassword`, else (or if there is none) from Optional."""
+        """From the secret in mode `usernamepassword`, else, or if there is none, from Optional."""
         own = self.option("Username"), self.option("Password")
         if auth_mode != "usernamepassword" or (not self._secret and own[0]):
             return own

@@ -1,4 +1,4 @@
-"""The MQTT bus keeps the Bus port's promises on a real mosquitto: plain, at every QoS, with a password, with TLS."""
+"""The MQTT bus keeps the Bus port's promises on a real mosquitto: every QoS, password, TLS."""
 
 import shutil
 import subprocess

@@ -1,0 +1,68 @@
+"""How the MQTT bus behaves, and what it says, while it cannot stay connected."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edgex_inference.buses.mqtt import MqttBus
+from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.contracts.messages import Message
+from edgex_inference.testing.bus import collect, eventually, opened
+
+LOGGER = "edgex_inference.buses"
+
+
+async def test_many_failed_attempts_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    attempts = 0
+
+    def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    bus = MqttBus(MqttSettings(host="127.0.0.1", port=server.sockets[0].getsockname()[1]))
+    with caplog.at_level(logging.INFO, LOGGER):
+        await bus.open()
+        await eventually(lambda: attempts >= 4, "it keeps trying")
+        await bus.close()
+    server.close()
+    assert len([r for r in caplog.records if r.name.startswith(LOGGER)]) == 1
+
+
+async def test_two_clients_with_one_id_are_told_so(
+    mosquitto: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = MqttSettings(host="127.0.0.1", port=mosquitto().port, client_id="twin")
+    one, other = MqttBus(settings), MqttBus(settings)
+    await one.open()
+    await other.open()
+    await eventually(lambda: "does another client use the id 'twin'?" in caplog.text, "the cause is named")
+    await one.close()
+    await other.close()
+
+
+async def test_subscribing_before_open_and_opening_again_after_close(mosquitto: Callable[..., Any]) -> None:
+    bus = MqttBus(MqttSettings(host="127.0.0.1", port=mosquitto().port))
+    hello = Message("t/hello", b"1")
+    async with bus.subscribe("t/#") as bursts, opened(bus):
+        await bus.publish(hello)
+        assert await collect(bursts, hello) == [hello]
+    async with opened(bus), bus.subscribe("t/#") as bursts:
+        await bus.publish(hello)
+        assert await collect(bursts, hello) == [hello]
+
+
+async def test_closing_while_dialling_leaves_nothing(mosquitto: Callable[..., Any]) -> None:
+    settings = MqttSettings(host="127.0.0.1", port=mosquitto().port)
+    for turns in range(20):
+        bus = MqttBus(settings)
+        await bus.open()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await bus.close()
+        assert not bus.connected
+    assert asyncio.all_tasks() == {asyncio.current_task()}
