@@ -1,0 +1,348 @@
+"""ONNX Runtime on the models that bite: lying shapes, maps, texts, external data, real networks."""
+
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx import load as load_graph
+from onnx import save as save_graph
+
+from accelerators.onnxruntime import PLUGIN, session, targets
+from accelerators.onnxruntime.options import Options
+from edgex_inference.contracts.accelerator import ONNX, LoadRequest, Session
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    DeviceLost,
+    InferenceError,
+    InferenceFailed,
+    ModelRejected,
+    SignatureMismatch,
+)
+from edgex_inference.contracts.tensors import Array, Datatype
+from edgex_inference.testing import onnx_models
+from edgex_inference.testing.kinds import Kind
+
+FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
+
+
+def opened(path: Path, **keys: object) -> Session:
+    assert PLUGIN.load is not None
+    return PLUGIN.load(LoadRequest(path=path, format=ONNX, **keys))  # type: ignore[arg-type]
+
+
+def test_an_exporter_that_flattens_its_answer_is_found_out(tmp_path: Path) -> None:
+    """Declared [None, 1], but 16 rows come back for one."""
+    flat = numpy_helper.from_array(np.array([-1, 1], np.int64), "flat")
+    path = onnx_models.save(
+        tmp_path / "ae.onnx",
+        [helper.make_node("Reshape", ["x", "flat"], ["variable"])],
+        {"x": (FLOAT, (None, 16))},
+        {"variable": (FLOAT, (None, 1))},
+        [flat],
+    )
+    loaded = opened(path)
+    assert loaded.traits.batch.kind == "none"
+    assert loaded.infer({"x": np.zeros((1, 16), np.float32)})["variable"].shape == (16, 1)
+
+
+def test_answers_whose_length_depends_on_the_values_are_no_batch(tmp_path: Path) -> None:
+    path = onnx_models.save(
+        tmp_path / "nms.onnx",
+        [
+            helper.make_node("NonZero", ["high"], ["found"]),
+            helper.make_node("Greater", ["x", "half"], ["high"]),
+        ][::-1],
+        {"x": (FLOAT, ("N", 8))},
+        {"found": (INT64, (2, "M"))},
+        [numpy_helper.from_array(np.float32(0.5), "half")],
+    )
+    assert opened(path).traits.batch.kind == "none"
+
+
+def test_a_declared_rank_that_is_wrong_is_corrected(tmp_path: Path) -> None:
+    path = onnx_models.save(
+        tmp_path / "rank.onnx",
+        [helper.make_node("Squeeze", ["x", "axis"], ["y"])],
+        {"x": (FLOAT, ("N", 1, 4))},
+        {"y": (FLOAT, ("N", "K"))},
+        [numpy_helper.from_array(np.array([1], np.int64), "axis")],
+    )
+    graph = load_graph(path)
+    graph.graph.output[0].type.tensor_type.ClearField("shape")
+    save_graph(graph, path)
+    loaded = opened(path)
+    assert loaded.outputs[0].shape == (None, 4)
+    assert loaded.traits.batch.kind == "any"
+
+
+def test_a_picture_model_of_any_number_of_rows_is_proven(tmp_path: Path) -> None:
+    path = onnx_models.save(
+        tmp_path / "net.onnx",
+        [
+            helper.make_node("Conv", ["image", "w"], ["c"]),
+            helper.make_node("GlobalAveragePool", ["c"], ["p"]),
+            helper.make_node("Flatten", ["p"], ["scores"]),
+        ],
+        {"image": (FLOAT, ("N", 3, 96, 96))},
+        {"scores": (FLOAT, ("N", 5))},
+        [numpy_helper.from_array(np.random.default_rng(0).normal(size=(5, 3, 3, 3)).astype(np.float32), "w")],
+    )
+    assert opened(path).traits.batch.kind == "any"
+
+
+def test_label_to_score_maps_arrive_as_dicts(tmp_path: Path) -> None:
+    path = onnx_models.save(
+        tmp_path / "zip.onnx",
+        [helper.make_node("ZipMap", ["x"], ["p"], domain="ai.onnx.ml", classlabels_strings=["good", "bad"])],
+        {"x": (FLOAT, ("N", 2))},
+        {"p": (FLOAT, ("N",))},
+    )
+    graph = load_graph(path)
+    maps = helper.make_map_type_proto(STRING, helper.make_tensor_type_proto(FLOAT, None))
+    graph.graph.output[0].type.CopyFrom(helper.make_sequence_type_proto(maps))
+    save_graph(graph, path)
+    loaded = opened(path)
+    assert loaded.outputs[0].datatype is Datatype.BYTES
+    assert loaded.traits.batch.kind == "any"
+    answer = loaded.infer({"x": np.array([[0.25, 0.75], [1, 0]], np.float32)})["p"]
+    assert answer.shape == (2,)
+    assert answer[0] == {"good": 0.25, "bad": 0.75}
+
+
+@pytest.mark.parametrize(
+    "texts", [["a", "é"], [b"a", "é".encode()], np.array(["a", "é"]), np.array([b"a", b"b"])]
+)
+def test_texts_go_in_and_out(tmp_path: Path, texts: list[object] | Array) -> None:
+    spec = (STRING, ("N",))
+    nodes = [helper.make_node("Identity", ["t"], ["u"])]
+    loaded = opened(onnx_models.save(tmp_path / "t.onnx", nodes, {"t": spec}, {"u": spec}))
+    given = texts if isinstance(texts, np.ndarray) else np.array(texts, dtype=object)
+    answer = loaded.infer({"t": given})["u"]
+    assert answer.dtype == object
+    assert list(answer) == [t.decode() if isinstance(t, bytes) else str(t) for t in given]
+    with pytest.raises(SignatureMismatch):
+        loaded.infer({"t": np.array([1.5])})
+
+
+def test_external_data_lies_beside_the_graph(tmp_path: Path) -> None:
+    path = onnx_models.write_affine(tmp_path / "big.onnx", external=True)
+    assert (tmp_path / "big.onnx.data").is_file()
+    x = np.ones((1, 4), np.float32)
+    assert np.all(opened(path).infer({"x": x})["y"] == 3)
+    (tmp_path / "big.onnx.data").unlink()
+    with pytest.raises(ModelRejected, match=r"big\.onnx\.data"):
+        opened(path)
+
+
+def test_external_data_outside_the_folder_is_refused(tmp_path: Path) -> None:
+    path = onnx_models.write_affine(tmp_path / "in" / "big.onnx", external=True)
+    shutil.move(tmp_path / "in" / "big.onnx.data", tmp_path / "big.onnx.data")
+    graph = load_graph(path, load_external_data=False)
+    for tensor in graph.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = "../big.onnx.data" if entry.key == "location" else entry.value
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(ModelRejected):
+        opened(path)
+
+
+def test_metadata_and_fixed_shapes(tmp_path: Path) -> None:
+    spec = (FLOAT, ("batch", "length"))
+    nodes = [helper.make_node("Abs", ["x"], ["y"])]
+    path = onnx_models.save(tmp_path / "m.onnx", nodes, {"x": spec}, {"y": spec}, metadata={"names": "a,b"})
+    loaded = opened(path, shapes={"x": (None, 6)})
+    assert loaded.metadata["names"] == "a,b"
+    assert loaded.inputs[0].shape == (None, 6)
+    with pytest.raises(SignatureMismatch):
+        loaded.infer({"x": np.zeros((1, 7), np.float32)})
+
+
+def test_what_a_run_refuses_is_no_reason_to_reopen(tmp_path: Path) -> None:
+    table = numpy_helper.from_array(np.eye(4, dtype=np.float32), "table")
+    nodes = [helper.make_node("Gather", ["table", "i"], ["row"])]
+    path = onnx_models.save(
+        tmp_path / "g.onnx", nodes, {"i": (INT64, ("N",))}, {"row": (FLOAT, ("N", 4))}, [table]
+    )
+    loaded = opened(path)
+    with pytest.raises(InferenceFailed, match="indices element out of data bounds"):
+        loaded.infer({"i": np.array([9])})
+    assert loaded.infer({"i": np.array([2])})["row"][0, 2] == 1
+
+
+def test_closing_ends_a_long_run_early(tmp_path: Path) -> None:
+    loaded = opened(onnx_models.write(Kind.SLOW, tmp_path))
+    x, ends = np.ones((1, 4), np.float32), list[InferenceError]()
+
+    def run() -> None:
+        try:
+            while True:
+                loaded.infer({"x": x})
+        except InferenceError as error:
+            ends.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    loaded.close()
+    thread.join(30)
+    assert "closed" in str(ends[0])
+
+
+def test_types_that_the_port_lacks_are_named(tmp_path: Path) -> None:
+    spec = (TensorProto.BFLOAT16, ("N",))
+    path = onnx_models.save(
+        tmp_path / "b.onnx", [helper.make_node("Identity", ["x"], ["y"])], {"x": spec}, {"y": spec}
+    )
+    with pytest.raises(ModelRejected, match="bfloat16"):
+        opened(path)
+
+
+def test_an_operator_that_is_unknown_is_named(tmp_path: Path) -> None:
+    spec = (FLOAT, ("N",))
+    path = onnx_models.save(
+        tmp_path / "f.onnx", [helper.make_node("Frobnicate", ["x"], ["y"])], {"x": spec}, {"y": spec}
+    )
+    with pytest.raises(ModelRejected, match="Frobnicate"):
+        opened(path)
+
+
+def test_precision_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
+    path = onnx_models.write(Kind.ONE, tmp_path)
+    assert opened(path, precision="native").traits.precision == "native"
+    with pytest.raises(ModelRejected, match="cannot be asked for precision f16"):
+        opened(path, precision="f16")
+
+
+def test_two_distributions_in_one_folder_are_both_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "owners", lambda: [("onnxruntime", "1.32.0"), ("onnxruntime-gpu", "1.31.0")])
+    with pytest.raises(
+        AcceleratorUnavailable, match=r"onnxruntime 1\.32\.0 and onnxruntime-gpu 1\.31\.0 overwrite"
+    ):
+        opened(onnx_models.write(Kind.ONE, tmp_path))
+
+
+def test_a_missing_runtime_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = onnx_models.write(Kind.ONE, tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(
+        AcceleratorUnavailable, match=r'onnxruntime is missing: pip install "edgex-inference\[onnxruntime'
+    ):
+        opened(path)
+
+
+class _Runtime:
+    """Stands in for a build with more providers; `usable` are those whose sessions really open."""
+
+    def __init__(self, real: object, usable: set[str], plugins: tuple[str, ...] = ()) -> None:
+        self.real, self.usable, self.plugins = real, usable, plugins
+        self.asked: list[Mapping[str, object]] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+    def get_available_providers(self) -> list[str]:
+        return [
+            "CUDAExecutionProvider",
+            "TensorrtExecutionProvider",
+            "AzureExecutionProvider",
+            "CPUExecutionProvider",
+        ]
+
+    def get_ep_devices(self) -> list[object]:
+        return [SimpleNamespace(ep_name=name) for name in ("CPUExecutionProvider", *self.plugins)]
+
+    def InferenceSession(self, model: object, settings: object, **keys: object) -> object:
+        ((wanted, options),) = keys["providers"]  # type: ignore[misc, attr-defined]
+        self.asked.append({"provider": wanted, **options})
+        native = self.real.InferenceSession(model, providers=["CPUExecutionProvider"])  # type: ignore[attr-defined]
+        first = wanted if wanted in self.usable else "CPUExecutionProvider"
+        native.get_providers = lambda: [first, "CPUExecutionProvider"]
+        native.get_provider_graph_assignment_info = list
+        return native
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> _Runtime:
+    import onnxruntime
+
+    made = _Runtime(onnxruntime, {"CUDAExecutionProvider"}, ("QNNExecutionProvider",) * 2)
+    monkeypatch.setattr(session, "_vendor", lambda: made)
+    return made
+
+
+def test_compiled_in_is_not_usable(runtime: _Runtime) -> None:
+    assert [device.id for device in session.devices()] == ["CPU", "CUDA", "QNN", "QNN.1"]
+    assert [device.kind for device in session.devices()] == ["cpu", "gpu", "npu", "npu"]
+
+
+def test_a_silent_fallback_to_the_cpu_is_refused(runtime: _Runtime, tmp_path: Path) -> None:
+    path = onnx_models.write(Kind.ONE, tmp_path)
+    with pytest.raises(AcceleratorUnavailable, match="fell back to CPUExecutionProvider"):
+        opened(path, device="TENSORRT")
+    opened(
+        path, device="CUDA.1", options=Options(provider_options={"arena_extend_strategy": "kSameAsRequested"})
+    )
+    assert runtime.asked[-1] == {
+        "provider": "CUDAExecutionProvider",
+        "device_id": "1",
+        "use_tf32": "0",
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+
+
+def test_a_lost_gpu_is_a_lost_device(runtime: _Runtime, tmp_path: Path) -> None:
+    loaded = opened(onnx_models.write(Kind.ONE, tmp_path), device="CUDA")
+
+    def lost(*_: object) -> object:
+        raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
+
+    loaded._run = lost  # type: ignore[attr-defined]
+    with pytest.raises(DeviceLost, match=r"onnxruntime:CUDA is lost: CUDA failure 700"):
+        loaded.infer({"x": np.zeros((1, 4), np.float32)})
+
+
+def test_strict_placement_is_asked_of_the_real_runtime(tmp_path: Path) -> None:
+    """Azure's provider takes no node of this graph: with fallback disabled the runtime itself must refuse."""
+    import onnxruntime
+
+    place = targets.Target(id="AZURE", provider="AzureExecutionProvider")
+    path = str(onnx_models.write(Kind.ONE, tmp_path))
+    with pytest.raises(Exception, match="fallback to CPU EP has been explicitly disabled"):
+        session._open(onnxruntime, path, session._settings(onnxruntime, Options(), 1, place), place, {})
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "shape", "outputs"),
+    [
+        (
+            "face-rfb320/version-RFB-320.onnx",
+            "input",
+            (1, 3, 240, 320),
+            {"scores": (1, 4420, 2), "boxes": (1, 4420, 4)},
+        ),
+        ("fastestdet/FastestDet.onnx", "input.1", (1, 3, 352, 352), {"758": (1, 85, 22, 22)}),
+    ],
+)
+def test_real_networks(
+    testdata: Path, capfd: pytest.CaptureFixture[str], file: str, name: str, shape: tuple[int, ...],
+    outputs: Mapping[str, tuple[int, ...]],
+) -> None:  # fmt: skip
+    loaded = opened(testdata / "models" / file)
+    answer = loaded.infer({name: np.zeros(shape, np.float32)})
+    assert {key: array.shape for key, array in answer.items()} == outputs
+    assert loaded.traits.placement["CPU"] > 100
+    assert capfd.readouterr() == ("", ""), "the runtime's hundreds of warnings are nobody's business"
+
+
+@pytest.mark.parametrize("file", ["coral/split_concat.tflite", "vitis/tf2.xmodel", "mlperf-tiny/ad01.h5"])
+def test_foreign_files_called_onnx_are_rejected(testdata: Path, tmp_path: Path, file: str) -> None:
+    path = tmp_path / "model.onnx"
+    shutil.copyfile(testdata / "models" / file, path)
+    with pytest.raises(ModelRejected):
+        opened(path)
