@@ -63,8 +63,9 @@ def settings_from(
 ) -> MqttSettings:
     """Reads EdgeX's `MessageBus` section.
 
-    `credentials` is the secret that `SecretName` names, None if there is none. The client id is `Optional.ClientId`, else the service key, with `-instance` after it. Raises
-    ConfigurationError with every mistake.
+    `credentials` is the secret that `SecretName` names, None if there is none. The client id is
+    `Optional.ClientId`, else the service key, with `-instance` after it. Raises ConfigurationError with every
+    mistake.
     """
     reader = _Reader(section, credentials, file)
     protocol = reader.one_of("Protocol", (*PLAIN, *ENCRYPTED), "tcp")
