@@ -14,10 +14,12 @@ import numpy as np
 
 from edgex_inference.contracts.accelerator import Batch, Session
 from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
     DeadlineExceeded,
     DeviceLost,
     EdgexInferenceError,
     InferenceFailed,
+    SetupError,
 )
 from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.tensors import Datatype
@@ -33,7 +35,7 @@ class Reports(Protocol):
     """What a crew tells its lane; called from the crew's threads."""
 
     def opened(self, crew: "Crew", session: Session) -> None: ...
-    def refused(self, crew: "Crew", error: EdgexInferenceError) -> None: ...
+    def refused(self, crew: "Crew", error: SetupError) -> None: ...
     def answered(
         self, crew: "Crew", items: Sequence[Item], answers: Sequence[Answer], seconds: float
     ) -> None: ...
@@ -121,17 +123,23 @@ class Crew:
         thread.start()
 
     def _open_and_work(self) -> None:
+        refusal: SetupError
         try:
             session = self._load()
-        except EdgexInferenceError as error:
-            self._leave()
-            self._reports.refused(self, error)
-            return
-        except Exception as error:
+        except SetupError as error:
+            refusal = error
+        except BaseException as error:
             logger.debug("loading failed", exc_info=True)
-            self._leave()
-            self._reports.refused(self, _bug(self._name, error))
+            refusal = AcceleratorUnavailable(
+                self._name, f"loading failed with {type(error).__name__}: {error}"
+            )
+        else:
+            self._begin(session)
             return
+        self._leave()
+        self._reports.refused(self, refusal)
+
+    def _begin(self, session: Session) -> None:
         self.session, self._batch = session, session.traits.batch
         if not self.retired:
             _warm_up(session)
@@ -200,7 +208,7 @@ class Crew:
                 raise
         except (DeviceLost, DeadlineExceeded) as error:
             answers = [error] * len(items)
-        except Exception as error:
+        except BaseException as error:
             if len(items) > 1:
                 raise _Apart from error
             if not isinstance(error, EdgexInferenceError):
@@ -238,5 +246,5 @@ def _close(session: Session) -> None:
         logger.debug("closing a session failed", exc_info=True)
 
 
-def _bug(name: str, error: Exception) -> InferenceFailed:
+def _bug(name: str, error: BaseException) -> InferenceFailed:
     return InferenceFailed(f"{name}: the plug-in failed with {type(error).__name__}: {error}")

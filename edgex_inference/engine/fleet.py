@@ -1,6 +1,7 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
+import os
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,19 +134,23 @@ def _seen(loading: "asyncio.Task[Session]") -> None:
 
 
 def _key(candidate: Candidate, request: LoadRequest) -> Hashable:
-    """What makes two sessions the same; a file that was replaced is another one."""
+    """What makes two sessions the same; a model of which a file was replaced is another one."""
     path = request.path.resolve()
-    try:
-        stat = path.stat()
-        content = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-    except OSError:
-        content = (0, 0, 0)
     return (
         candidate.accelerator.name,
         candidate.device,
         path,
-        content,
+        _content(path.parent),
         request.precision,
         request.threads,
         repr(request.options),
     )
+
+
+def _content(folder: Path) -> Hashable:
+    """A mark of every file beside the graph: external data may lie in any of them."""
+    try:
+        files = [(entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files))

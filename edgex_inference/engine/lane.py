@@ -19,6 +19,7 @@ from edgex_inference.contracts.errors import (
     InferenceError,
     InferenceFailed,
     Overloaded,
+    SetupError,
 )
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer, Item, settle, signature
@@ -246,7 +247,7 @@ class Lane:
         if self.state != "closed":
             self._change("ready")
 
-    def crew_refused(self, crew: Crew, error: EdgexInferenceError) -> None:
+    def crew_refused(self, crew: Crew, error: SetupError) -> None:
         """A crew could not load its session."""
         if crew is not self._crew:
             return

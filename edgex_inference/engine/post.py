@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgex_inference.contracts.accelerator import Session
-from edgex_inference.contracts.errors import EdgexInferenceError
+from edgex_inference.contracts.errors import SetupError
 from edgex_inference.engine.batching import Answer, Item
 from edgex_inference.engine.crew import Crew
 
@@ -16,7 +16,7 @@ class Recipient(Protocol):
     """Who takes a crew's reports, on the loop."""
 
     def crew_opened(self, crew: Crew, session: Session) -> None: ...
-    def crew_refused(self, crew: Crew, error: EdgexInferenceError) -> None: ...
+    def crew_refused(self, crew: Crew, error: SetupError) -> None: ...
     def crew_answered(
         self, crew: Crew, items: Sequence[Item], answers: Sequence[Answer], seconds: float
     ) -> None: ...
@@ -33,7 +33,7 @@ class Post:
     def opened(self, crew: Crew, session: Session) -> None:
         self._post(self.lane.crew_opened, crew, session)
 
-    def refused(self, crew: Crew, error: EdgexInferenceError) -> None:
+    def refused(self, crew: Crew, error: SetupError) -> None:
         self._post(self.lane.crew_refused, crew, error)
 
     def answered(self, crew: Crew, items: Sequence[Item], answers: Sequence[Answer], seconds: float) -> None:

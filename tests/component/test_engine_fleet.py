@@ -87,6 +87,18 @@ async def test_a_replaced_file_is_another_session(tmp_path: Path) -> None:
     await fleet.close()
 
 
+async def test_external_data_counts_as_the_model(tmp_path: Path) -> None:
+    path = onnx_models.write_affine(tmp_path / "m.onnx", external=True)
+    fleet, shared = Fleet(), card(Build(path=path, format=Format("onnx")))
+    old, _ = await fleet.acquire(candidate(ORT), ORT, shared)
+    data = tmp_path / "m.onnx.data"
+    data.rename(tmp_path / "elsewhere")
+    data.write_bytes((tmp_path / "elsewhere").read_bytes())
+    new, _ = await fleet.acquire(candidate(ORT), ORT, shared)
+    assert old is not new
+    await fleet.close()
+
+
 async def test_what_cannot_load_is_told_to_all_and_forgotten(tmp_path: Path) -> None:
     fleet, shared = Fleet(), fake_card(tmp_path)
     control(shared.builds[0].path).refuse = ModelRejected("m", "wrong moon")

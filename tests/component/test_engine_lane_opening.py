@@ -1,6 +1,8 @@
 """Lanes that open late, never, or again."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,11 @@ import numpy as np
 import pytest
 
 from edgex_inference.contracts.accelerator import LoadRequest, Session
-from edgex_inference.contracts.errors import AcceleratorUnavailable, DeviceLost, ModelRejected
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    DeviceLost,
+    ModelRejected,
+)
 from edgex_inference.engine.lane import Lane, LaneSettings
 from edgex_inference.testing.fake_accelerator import FAKE, control, load, write_model
 
@@ -68,3 +74,40 @@ async def test_changes_are_told(tmp_path: Path) -> None:
     await until(lambda: lane.state == "ready")
     await lane.close()
     assert told == ["ready", "lost", "ready", "closed"]
+
+
+async def test_a_plugin_that_wants_to_end_the_process_only_fails(tmp_path: Path) -> None:
+    def leave() -> Session:
+        raise SystemExit("goodbye")
+
+    with pytest.raises(AcceleratorUnavailable, match="SystemExit: goodbye"):
+        await Lane("rude", leave).open()
+
+
+_HUNG = """
+import asyncio, sys
+from pathlib import Path
+import numpy as np
+from edgex_inference.contracts.accelerator import LoadRequest
+from edgex_inference.contracts.errors import DeadlineExceeded
+from edgex_inference.engine.lane import Lane
+from edgex_inference.testing.fake_accelerator import FAKE, load, write_model
+
+async def main():
+    path = write_model(Path(sys.argv[1]), script=["ok", "hang"])
+    lane = Lane("hung", lambda: load(LoadRequest(path=path, format=FAKE)))
+    await lane.open()
+    try:
+        await lane.infer({"x": np.zeros((1, 4), np.float32)}, timeout=0.05)
+    except DeadlineExceeded:
+        print("deadline")
+    await lane.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_hung_run_does_not_keep_the_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", _HUNG, str(tmp_path / "hung.fake")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "deadline\n"), done.stderr
