@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -135,10 +136,16 @@ class Service:
     def until(self, enough: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
         """Asks again until the answer is true; AssertionError when the process ends or time is up."""
         deadline = time.monotonic() + seconds
-        while not (found := enough()):
+        while not (found := self._ask(enough)):
             assert time.monotonic() < deadline, f"{what}: not after {seconds:g} s\n{self.log}"
             assert not self._ended(0.02), f"{what}: the service ended\n{self.log}"
         return found
+
+    def _ask(self, enough: Callable[[], Any]) -> Any:
+        try:
+            return enough()
+        except urllib.error.URLError:  # not listening yet
+            return None
 
     def ready(self) -> "Service":
         """Waits until /ready says yes: connected, every binding running."""
@@ -348,6 +355,11 @@ class World:
 
     def profile(self, text: str, name: str = "pump") -> None:
         (self.folder / "profiles" / f"{name}.yaml").write_text(text)
+
+    def free_port(self) -> int:
+        """For a service that cannot tell which port it took."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            return int(server.getsockname()[1])
 
     def start(self, *arguments: str, **options: Any) -> Service:
         """A service in this folder, with `run` where no arguments say otherwise."""

@@ -1,6 +1,7 @@
 """Fixtures for the service as a whole."""
 
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,60 @@ deviceResources:
             outputs: {Wear: {value: value}}
 """
 """One resource, one binding: Wear = 2·Load + 1."""
+
+
+ACME = """
+import json
+import threading
+from dataclasses import replace
+
+from edgex_inference.contracts.errors import DeviceLost
+from edgex_inference.testing import fake_accelerator as fake
+
+
+class Moody:
+    def __init__(self, session):
+        self._session = session
+        self.__dict__.update(vars(session))
+
+    def infer(self, tensors, *, timeout=None):
+        most = max(float(array.max()) for array in tensors.values())
+        if most == 1000:
+            threading.Event().wait()
+        if most == 2000:
+            raise DeviceLost("acme: unplugged")
+        if most == 3000:
+            raise fake.VendorError("error -7 in libacme.so")
+        return self._session.infer(tensors, timeout=timeout)
+
+    def close(self):
+        self._session.close()
+
+
+def load(request):
+    if json.loads(request.path.read_text()).get("loads") == "never":
+        threading.Event().wait()
+    return Moody(fake.load(request))
+
+
+PLUGIN = replace(fake.PLUGIN, name="acme", load=load)
+"""
+"""Somebody else's plug-in. It hangs for ever at 1000, loses its device at 2000, lets an exception out at 3000."""
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> dict[str, str]:
+    """The environment in which the accelerator `acme` of another distribution is installed."""
+    site = tmp_path / "site"
+    facts = site / "acme_accelerator-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (site / "acme_accelerator.py").write_text(ACME)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-accelerator\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(
+        "[edgex_inference.accelerators]\nacme = acme_accelerator:PLUGIN\n"
+    )
+    (facts / "RECORD").write_text("acme_accelerator.py,,\n")
+    return {"PYTHONPATH": str(site)}
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +121,32 @@ def pump(world: Any, affine: Callable[..., None]) -> Any:
     affine(world)
     world.profile(PUMP)
     return world
+
+
+@pytest.fixture
+def bind(world: Any) -> Callable[..., None]:
+    """`bind({binding: block})`: writes the profile `pump` with one resource `<binding>In` for each block."""
+
+    def write(blocks: dict[str, str], kind: str = "Float32") -> None:
+        resources = [
+            f"  - name: {name}In\n    properties:\n      valueType: {kind}\n      readWrite: R\n"
+            f"      optional: {{inference: {{{name}: {block}}}}}"
+            for name, block in blocks.items()
+        ]
+        world.profile("name: pump\ndeviceResources:\n" + "\n".join(resources))
+
+    return write
+
+
+@pytest.fixture
+def acme_block(world: Any, tmp_path: Path) -> Callable[..., str]:
+    """`acme_block(name, limits, **model)`: puts a model for `acme` into the world; the block of a binding to it."""
+
+    def put(name: str, limits: str = "{}", **model: Any) -> str:
+        file = tmp_path / f"{name}.fake"
+        file.write_text(json.dumps({"shape": [None, 1], **model}))
+        world.model(name, [file], f"task: regression\nfiles: [{{path: {name}.fake, format: fake}}]")
+        outputs = f"{{{name}Out: {{value: value}}}}"
+        return f"{{model: {{name: {name}}}, accelerator: acme, limits: {limits}, outputs: {outputs}}}"
+
+    return put
