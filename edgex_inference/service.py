@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
+from edgex_inference.contracts.errors import TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
@@ -29,7 +31,7 @@ from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline import page
-from edgex_inference.pipeline.emission import RUNNING, Outlet
+from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.emit import Sender
 from edgex_inference.pipeline.plan import Engine
 from edgex_inference.pipeline.router import Router
@@ -126,7 +128,7 @@ class Service:
         self._report_book()
         config = self.loaded.config
         async with AsyncExitStack() as stack:
-            stack.callback(self._pixels.shutdown, wait=False, cancel_futures=True)
+            stack.callback(self._pixels.shutdown, cancel_futures=True)
             stack.push_async_callback(self.engine.fleet.close)
             app = build_app(_View(self), max_request_size=config.service.max_request_size)
             listening = await stack.enter_async_context(
@@ -140,9 +142,18 @@ class Service:
                 self.router.runs_of(profile, device)
             reader = self._spawn("bus reader", self._read)
             log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
-            await self._stopping.wait()
-            reader.cancel()
+            await self._until_stopped(reader)
             await self._drain()
+
+    async def _until_stopped(self, reader: asyncio.Task[None]) -> None:
+        """Waits for `stop`, then takes nothing more; raises the SetupError that keeps the reader from reading."""
+        stopping = self._spawn("stop", self._stopping.wait)
+        await asyncio.wait((stopping, reader), return_when=asyncio.FIRST_COMPLETED)
+        if reader.done() and (error := reader.exception()) is not None:
+            raise error
+        await stopping
+        reader.cancel()
+        await asyncio.wait((reader,))
 
     def _known(self) -> Sequence[tuple[str, str]]:
         """What has bindings before the first event: every profile read, every device of the devices files."""
@@ -170,9 +181,9 @@ class Service:
             outlet=Outlet(publish=self._publish, sender=self.sender),
             pixels=self._pixels,
         )
-        run = Run(binding, self.book.resources(binding.profile), place)
+        run = Run(binding, self.book.resources(binding.profile), place, inactive=inactive)
         if binding.enabled:
-            self._spawn(f"binding {binding.name} of {binding.profile}", partial(run.work, inactive))
+            self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
         else:
             run.disable()
         return run
@@ -187,10 +198,18 @@ class Service:
         async with self.bus.subscribe(*wanted) as bursts:
             self.started.set()
             async for burst in bursts:
-                for count, message in enumerate(burst, start=1):
-                    self.router.take(message, partial(self._acknowledge, message))
-                    if count % _FAIR == 0:
+                rest = deque(burst)
+                try:
+                    while len(rest) > _FAIR:
+                        self._take(rest, _FAIR)
                         await asyncio.sleep(0)
+                finally:  # what has come is taken in, also when it is time to stop
+                    self._take(rest, len(rest))
+
+    def _take(self, messages: deque[Message], count: int) -> None:
+        for _ in range(count):
+            message = messages.popleft()
+            self.router.take(message, partial(self._acknowledge, message))
 
     def _acknowledge(self, message: Message) -> None:
         """Collects what is through, and tells the bus once for all of a turn of the loop."""
@@ -202,20 +221,21 @@ class Service:
 
     async def _acknowledge_all(self) -> None:
         through, self._through = self._through, []
-        await self.bus.done(through)
+        try:
+            await self.bus.done(through)
+        except TransportError as error:
+            log.debug("not acknowledged: %s", error)
 
     async def _drain(self) -> None:
         """Lets what was taken in get out, within DrainTimeout; says what did not."""
         limit = self.loaded.config.inference.drain_timeout
-        drains = [asyncio.create_task(run.drain()) for run in self.router.runs]
-        if not drains:
-            return
-        _, late = await asyncio.wait(drains, timeout=limit)
-        for task in late:
-            task.cancel()
-        left = sum(run.queued for run in self.router.runs)
-        if late:
+        drained = asyncio.gather(*(run.drain() for run in self.router.runs), return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(drained, limit)
+        left = sum(run.unfinished for run in self.router.runs)
+        if left:
             log.warning("Inference.DrainTimeout: %d events were not through after %g s", left, limit)
+        await self._acknowledge_all()
 
     async def _end_tasks(self) -> None:
         tasks = tuple(self._tasks)
@@ -251,10 +271,9 @@ class _View:
 
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]
-        runs = [run for run in self.service.router.runs if run.binding.enabled]
-        idle = [
-            f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}"
-            for run in runs
-            if run.status != RUNNING
+        runs = [run for run in self.service.router.runs if run.binding.enabled and run.status != RUNNING]
+        reasons = [
+            f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
         ]
-        return not away and not idle, [*away, *idle]
+        served = all(run.status == DEGRADED for run in runs)
+        return not away and served, [*away, *reasons]

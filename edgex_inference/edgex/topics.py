@@ -28,15 +28,13 @@ def event_topic(
 ) -> str:
     """Where the event of these names is published: `<base>/events/device/<service>/<profile>/<device>/<source>`.
 
-    EdgeX 2 has no service level; `prefix` replaces everything before the profile. The last three levels are the
+    EdgeX 2 has no service level; `prefix` stands in place of `events/device`. The last three levels are the
     event's own names, which core-data insists on.
     """
     names = [_level(dialect, name) for name in (profile, device, source)]
-    if prefix is not None:
-        return "/".join((prefix.rstrip("/"), *names))
     if dialect.major != "2":
         names.insert(0, _level(dialect, service))
-    return under_base(dialect, "/".join(("events/device", *names)))
+    return under_base(dialect, "/".join((prefix.strip("/") if prefix else "events/device", *names)))
 
 
 def rules_topic(dialect: Dialect) -> str:
@@ -71,10 +69,10 @@ def under_base(dialect: Dialect, topic: str) -> str:
 
 def is_own_topic(dialect: Dialect, topic: str, *, service_key: str = SERVICE_KEY) -> bool:
     """Whether an event topic names one of our services as its sender; cheap, before anything is decoded."""
-    levels = topic.removeprefix(dialect.base_topic + "/").split("/")
-    if len(levels) < 4 or levels[0] != "events" or dialect.major == "2":
+    levels = topic.rsplit("/", 4)
+    if len(levels) < 5 or dialect.major == "2":
         return False
-    return unescape(levels[2]) in (service_key, SERVICE_KEY, DEVICE_SERVICE_KEY)
+    return unescape(levels[1]) in (service_key, SERVICE_KEY, DEVICE_SERVICE_KEY)
 
 
 def is_own_event(event: Event) -> bool:

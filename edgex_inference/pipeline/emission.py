@@ -4,9 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgex_inference.contracts.errors import EdgexInferenceError, InferenceError, TransportError
+from edgex_inference.contracts.errors import (
+    EdgexInferenceError,
+    InferenceError,
+    MessageError,
+    TransportError,
+)
 from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Tensors
@@ -15,7 +20,7 @@ from edgex_inference.pipeline.emit import Sender
 from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.plan import Plan
-from edgex_inference.pipeline.policy import Outgoing
+from edgex_inference.pipeline.policy import Outgoing, PublishState
 from edgex_inference.pipeline.state import DeviceState, Memory
 from edgex_inference.postprocess import decide
 
@@ -24,6 +29,14 @@ log = logging.getLogger(__name__)
 Publish = Callable[[Sequence[Message]], Awaitable[None]]
 
 RUNNING, DEGRADED, INACTIVE = "running", "degraded", "inactive"
+
+_ALOUD = 60.0
+"""Seconds for which a device's trouble, once said at WARN, is not said again however often it comes and goes."""
+
+_MOST_ALOUD = 10
+"""Devices in trouble at once that are named at WARN: a lost accelerator has all of them in trouble."""
+
+_LATEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +49,15 @@ class Outlet:
     wall_clock: Callable[[], int] = time.time_ns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What one item causes at once: a status event where the status changed, a result where one is due."""
+
+    state: DeviceState
+    status: Sequence[Message] = ()
+    result: Sequence[Message] = ()
+
+
 class Emission:
     """What one binding says about its devices; keeps each device's memory and timers."""
 
@@ -46,67 +68,125 @@ class Emission:
         self._memory = Memory()
         self._repeats: set[asyncio.Task[None]] = set()
 
-    def result(self, item: Item, sample: Sample, tensors: Tensors) -> Sequence[Message]:
-        """The messages that this run's answer causes now; more may follow by timer."""
+    @property
+    def trouble(self) -> str:
+        """Why the binding is degraded for one of its devices; empty when all is well."""
+        device = next(iter(self._memory.degraded), None)
+        return "" if device is None else f"{device}: {self._memory.degraded[device]}"
+
+    def result(self, item: Item, sample: Sample, tensors: Tensors) -> Parcel:
+        """What this run's answer causes now; more may follow by timer."""
         started = self._outlet.clock()
         try:
             result = self._plan.interpret(tensors, sample)
         except InferenceError as error:
             return self.failed(item, error)
-        state = self._memory.of(item.event.device_name)
+        device = item.event.device_name
+        state = self._memory.of(device)
         moment = self._moment(state, result, started - item.arrived)
-        _, profile, device = self._outlet.sender.names(self._plan.binding, item.event.device_name)
-        origin = sample.origin or item.event.origin
+        _, profile, name = self._outlet.sender.names(self._plan.binding, device)
+        origin = sample.origin if 0 < sample.origin <= _LATEST else item.event.origin
         readings, unfit = outputs.write(
-            self._plan.columns, moment, device=device, profile=profile, origin=origin
+            self._plan.columns, moment, device=name, profile=profile, origin=origin
         )
         self._measures.stages["postprocess"].add(self._outlet.clock() - started)
         if unfit:
             self._measures.events.add("unfit", len(unfit))
-            messages = self.announce(
+            status = self._announce(
                 item, DEGRADED, f"{', '.join(unfit)}: a number that does not fit its type"
             )
         else:
-            messages = self.announce(item, RUNNING, self._plan.standing)
+            status = self._announce(item, RUNNING, self._plan.standing)
         outgoing = Outgoing(readings=readings, origin=origin, correlation_id=item.correlation_id)
-        return [*messages, *self._offer(state, item.event.device_name, outgoing)]
+        messages = self._offer(state, device, outgoing)
+        return Parcel(state=state, status=status, result=messages)
 
-    def failed(self, item: Item, error: EdgexInferenceError) -> Sequence[Message]:
+    def failed(self, item: Item, error: EdgexInferenceError) -> Parcel:
         """Counts a failed run and announces the binding as degraded for this device."""
         self._measures.failed.add(error.kind if isinstance(error, InferenceError) else "failed")
-        log.debug("%s: binding %s: %s", item.event.device_name, self._plan.binding.name, error)
-        return self.announce(item, DEGRADED, str(error))
-
-    def announce(self, item: Item, status: str, reason: str) -> Sequence[Message]:
-        """The status event of a device, when its status is not the one announced last."""
-        device, binding = item.event.device_name, self._plan.binding
+        device = item.event.device_name
+        log.debug("%s: binding %s: %s", device, self._plan.binding.name, error)
+        status = self._announce(item, DEGRADED, str(error))
         state = self._memory.of(device)
-        if state.status == status:
-            return ()
-        first, state.status = state.status is None, status
-        level = logging.WARNING if status == DEGRADED else logging.DEBUG if first else logging.INFO
-        log.log(level, "%s: binding %s: %s: %s", device, binding.name, status, reason)
-        return self._outlet.sender.status(binding, device, status, reason, origin=item.event.origin)
+        if state.timer is None:
+            self._arm(state, device)
+        return Parcel(state=state, status=status)
 
-    async def publish(self, messages: Sequence[Message]) -> bool:
-        """Hands messages to the bus; False when it was away (counted, said by the bus once)."""
-        if not messages:
+    async def send(self, parcel: Parcel) -> bool:
+        """Publishes it; False when a result must not count as out because the bus is away.
+
+        The bus says itself, once, that it is away. The device's status is announced again with its next item then,
+        and its next result is a change whatever it says.
+        """
+        if parcel.status and await self._hand_over(parcel.status) is not None:
+            parcel.state.status = None
+        if not parcel.result:
             return True
+        return self._counted(parcel.state, await self._hand_over(parcel.result))
+
+    def close(self) -> None:
+        """Stops the timers of keepAlive and minInterval; a result that they still held is counted as suppressed."""
+        for task in self._repeats:
+            task.cancel()
+        for state in self._memory.states():
+            if state.publish.pending is not None:
+                self._measures.events.add("suppressed")
+        self._memory.clear()
+
+    def _counted(self, state: DeviceState, error: EdgexInferenceError | None) -> bool:
+        """Counts a result that went out, or the one reason why it did not."""
+        if error is None:
+            self._measures.events.add("published")
+            return True
+        state.publish = replace(state.publish, arrived=False)
+        if isinstance(error, MessageError):
+            self._measures.dropped.add(error.reason)
+            now = self._outlet.clock()
+            fresh = state.said_at is None or now - state.said_at >= _ALOUD
+            state.said_at = now if fresh else state.said_at
+            level = logging.WARNING if fresh else logging.DEBUG
+            log.log(level, "binding %s: %.300s; dropped as %s", self._plan.binding.name, error, error.reason)
+            return True
+        self._measures.failed.add("bus")
+        return False
+
+    async def _hand_over(self, messages: Sequence[Message]) -> EdgexInferenceError | None:
         started = self._outlet.clock()
         try:
             await self._outlet.publish(messages)
-        except TransportError as error:
-            self._measures.failed.add("bus", len(messages))
+        except (TransportError, MessageError) as error:
             log.debug("binding %s: not published: %s", self._plan.binding.name, error)
-            return False
+            return error
         self._measures.stages["publish"].add(self._outlet.clock() - started)
-        return True
+        return None
 
-    def close(self) -> None:
-        """Stops the timers of keepAlive and minInterval."""
-        for task in self._repeats:
-            task.cancel()
-        self._memory.clear()
+    def _announce(self, item: Item, status: str, reason: str) -> Sequence[Message]:
+        """The status event of a device, when its status is not the one announced last."""
+        device, binding = item.event.device_name, self._plan.binding
+        state = self._memory.of(device)
+        state.reason = reason
+        if status == DEGRADED:
+            self._memory.degraded[device] = reason
+        else:
+            self._memory.degraded.pop(device, None)
+        if state.status == status:
+            return ()
+        state.status = status
+        self._say(state, device)
+        return self._outlet.sender.status(binding, device, status, reason, origin=item.event.origin)
+
+    def _say(self, state: DeviceState, device: str) -> None:
+        """Logs a change of status: aloud, but not for each of many devices nor each time it comes and goes."""
+        now = self._outlet.clock()
+        if state.status == DEGRADED:
+            fresh = state.said_at is None or now - state.said_at >= _ALOUD
+            state.aloud = fresh and len(self._memory.degraded) <= _MOST_ALOUD
+            state.said_at = now if state.aloud else state.said_at
+            level = logging.WARNING if state.aloud else logging.DEBUG
+        else:
+            level = logging.INFO if state.aloud else logging.DEBUG
+            state.aloud = False
+        log.log(level, "%s: binding %s: %s: %s", device, self._plan.binding.name, state.status, state.reason)
 
     def _moment(self, state: DeviceState, result: Result, latency: float) -> outputs.Moment:
         decision = None
@@ -123,17 +203,22 @@ class Emission:
         )
 
     def _offer(self, state: DeviceState, device: str, outgoing: Outgoing) -> Sequence[Message]:
-        due = None
-        if outgoing.readings:
-            state.publish, due = self._plan.policy.offer(state.publish, outgoing, self._outlet.clock())
-            self._arm(state, device)
-        if due is None:
+        """What the policy lets out now; each item that it holds back for good counts as suppressed."""
+        if not outgoing.readings:
             self._measures.events.add("suppressed")
             return ()
-        return self._messages(device, due)
+        held = state.publish.pending
+        state.publish, due = self._plan.policy.offer(state.publish, outgoing, self._outlet.clock())
+        self._arm(state, device)
+        if held is not None:
+            self._measures.events.add("suppressed")
+        if due is not None:
+            return self._messages(device, due)
+        if state.publish.pending is not outgoing:
+            self._measures.events.add("suppressed")
+        return ()
 
     def _messages(self, device: str, outgoing: Outgoing) -> Sequence[Message]:
-        self._measures.events.add("published")
         return self._outlet.sender.result(
             self._plan.binding,
             device,
@@ -147,18 +232,46 @@ class Emission:
         if state.timer is not None:
             state.timer.cancel()
             state.timer = None
-        due = self._plan.policy.due_at(state.publish)
+        due, now = self._plan.policy.due_at(state.publish), self._outlet.clock()
+        keep_alive = self._plan.binding.publish.keep_alive
+        if due is None and keep_alive is not None and state.status == DEGRADED:
+            due = now + keep_alive
         if due is not None:
-            delay = max(0.0, due - self._outlet.clock())
-            state.timer = asyncio.get_running_loop().call_later(delay, self._tick, state, device)
+            loop = asyncio.get_running_loop()
+            state.timer = loop.call_later(max(0.0, due - now), self._tick, state, device)
 
     def _tick(self, state: DeviceState, device: str) -> None:
-        state.publish, due = self._plan.policy.tick(state.publish, self._outlet.clock())
+        state.timer = None
+        before = state.publish
+        state.publish, due = self._plan.policy.tick(before, self._outlet.clock())
         self._arm(state, device)
-        if due is not None:
-            task = asyncio.create_task(self._repeat(device, due), name=f"{self._plan.binding.name} due")
+        if due is not None or (before.last is None and state.status == DEGRADED):
+            work = self._late(state, device, before, due)
+            task = asyncio.create_task(work, name=f"{self._plan.binding.name} due")
             self._repeats.add(task)
-            task.add_done_callback(self._repeats.discard)
+            task.add_done_callback(self._repeated)
 
-    async def _repeat(self, device: str, outgoing: Outgoing) -> None:
-        await self.publish(self._messages(device, outgoing))
+    def _repeated(self, task: asyncio.Task[None]) -> None:
+        self._repeats.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s stopped with a defect of ours: %r", task.get_name(), error)
+
+    async def _late(
+        self, state: DeviceState, device: str, before: PublishState, due: Outgoing | None
+    ) -> None:
+        """Publishes what a timer brought: the newest held result, or the last one and a bad status once more."""
+        binding, sender = self._plan.binding, self._outlet.sender
+        was_held = before.pending is not None
+        if not was_held and state.status == DEGRADED:
+            now = self._outlet.wall_clock()
+            await self._hand_over(sender.status(binding, device, DEGRADED, state.reason, origin=now))
+        if due is None:
+            return
+        if state.publish.last is not due:  # a newer one left meanwhile
+            self._measures.events.add("suppressed", was_held)
+            return
+        error = await self._hand_over(self._messages(device, due))
+        if was_held:
+            self._counted(state, error)
+        else:
+            self._measures.events.add("repeated", error is None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgex_inference.contracts.bindings import Binding, InputReading
-from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected
+from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected, SetupError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.models import (
     Build,
@@ -35,7 +35,13 @@ async def check(lane: Lane, card: ModelCard, build: Build, *, max_pixels: int) -
     """Runs every golden sample of the card; raises ModelRejected with the first difference."""
     for sample in card.golden:
         result = await answer(lane, card, build, sample.input, max_pixels=max_pixels)
-        difference = compare(result, _expected(card, sample), {**_TOLERANCE, **sample.tolerance})
+        try:
+            difference = compare(result, _expected(card, sample), {**_TOLERANCE, **sample.tolerance})
+        except ModelRejected:
+            raise
+        except (SetupError, LookupError, TypeError, ValueError) as error:
+            reason = f"golden sample {sample.expect.name} cannot be compared: {error}"
+            raise ModelRejected(card.name, reason) from error
         if difference:
             raise ModelRejected(card.name, f"golden sample {sample.input.name}: {difference}")
 
@@ -124,11 +130,13 @@ def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 
 
 def _differs(value: str, have: Any, want: Any, tolerance: float) -> str:
+    if isinstance(want, list) and not isinstance(have, list):
+        return f"{value} is {have} instead of a list"
     pairs = list(zip(have, want, strict=False)) if isinstance(want, list) else [(have, want)]
     if isinstance(want, list) and len(have) != len(want):
         return f"{value} has {len(have)} entries instead of {len(want)}"
     for got, expected in pairs:
-        if isinstance(expected, float) and isinstance(got, int | float):
+        if isinstance(expected, int | float) and isinstance(got, float):
             near = math.isclose(got, expected, abs_tol=tolerance * max(1.0, abs(expected)))
         else:
             near = got == expected

@@ -1,12 +1,15 @@
 """Where samples wait: one bounded queue for each device, with the binding's declared overload policy."""
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edgex_inference.contracts.bindings import Limits
 from edgex_inference.contracts.events import Event
+
+_MOST = 4096
+"""Items over all devices: a flood of new device names must not fill the memory."""
 
 
 @dataclass(slots=True)
@@ -21,7 +24,7 @@ class Receipt:
 
     def release(self) -> None:
         self.holders -= 1
-        if not self.holders:
+        if self.holders == 0:
             self.acknowledge()
 
 
@@ -52,11 +55,12 @@ class Queueing:
 
 
 class Intake:
-    """Bounded queues, drained in the order in which devices were first heard."""
+    """Bounded queues, one for each device, drained in turn; bounded in total too."""
 
     def __init__(self, queueing: Queueing) -> None:
         self._queueing = queueing
-        self._waiting: dict[str, deque[Item]] = {}
+        self._most = max(queueing.length, _MOST)
+        self._waiting: OrderedDict[str, deque[Item]] = OrderedDict()
         self._total = 0
 
     def __len__(self) -> int:
@@ -64,30 +68,34 @@ class Intake:
 
     def offer(self, item: Item) -> Item | None:
         """Queues the item; returns the one that had to go: the oldest (`latest`) or the item itself (`all`)."""
-        queue = self._waiting.setdefault(item.event.device_name, deque())
-        if len(queue) < self._queueing.length:
-            queue.append(item)
-            self._total += 1
-            return None
-        if not self._queueing.latest:
+        device = item.event.device_name
+        queue = self._waiting.get(device, ())
+        crowded = len(queue) >= self._queueing.length or self._total >= self._most
+        if crowded and not self._queueing.latest:
             return item
-        overtaken = queue.popleft()
+        overtaken = self._next() if crowded and not queue else None
+        queue = self._waiting.setdefault(device, deque())
         queue.append(item)
+        if crowded and overtaken is None:
+            return queue.popleft()
+        self._total += 1
         return overtaken
 
     def take(self, most: int) -> Iterator[Item]:
         """Takes up to `most` items, the devices in turn so that a busy one cannot starve the others."""
-        taken = 0
-        while self._waiting and taken < most:
-            for device in tuple(self._waiting):
-                if taken >= most:
-                    return
-                queue = self._waiting[device]
-                yield queue.popleft()
-                taken += 1
-                self._total -= 1
-                if not queue:
-                    del self._waiting[device]
+        for _ in range(min(most, self._total)):
+            yield self._next()
+
+    def _next(self) -> Item:
+        """The oldest item of the device whose turn it is, which then goes to the end of the row."""
+        device, queue = next(iter(self._waiting.items()))
+        item = queue.popleft()
+        self._total -= 1
+        if queue:
+            self._waiting.move_to_end(device)
+        else:
+            del self._waiting[device]
+        return item
 
     def is_stale(self, item: Item, now_ns: int | None = None) -> bool:
         """Whether the capture lies further back than `maxAge` allows."""

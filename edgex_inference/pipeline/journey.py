@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from edgex_inference.contracts.errors import EdgexInferenceError, MessageError
 from edgex_inference.contracts.events import Event
-from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.pipeline.emission import Emission, Outlet
+from edgex_inference.pipeline.emission import Emission, Outlet, Parcel
 from edgex_inference.pipeline.intake import Intake, Item, Queueing
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.plan import Plan
@@ -19,7 +18,11 @@ from edgex_inference.pipeline.plan import Plan
 log = logging.getLogger(__name__)
 
 _BURST = 256
-"""Items taken at once: far above what makes a hand-off cheap, low enough to stay fair."""
+"""Items taken at once at most: far above what makes a hand-off cheap, low enough to stay fair."""
+
+_PATIENCE = 1.0
+"""Seconds that a burst may take on the lane, or a fourth of `limits.timeout`: what waits there is beyond the overload
+policy, so a slow model gets smaller bursts."""
 
 _AHEAD = 2
 """Bursts in flight: one is prepared while another runs on the lane."""
@@ -52,10 +55,22 @@ class Journey:
         self._idle.set()
         self._warned: set[tuple[str, str]] = set()
         self._bursts: set[asyncio.Task[None]] = set()
+        self._most = 1
+        self._aboard = 0
 
     @property
     def queued(self) -> int:
         return len(self._intake)
+
+    @property
+    def unfinished(self) -> int:
+        """Items that wait or are under way."""
+        return len(self._intake) + self._aboard
+
+    @property
+    def trouble(self) -> str:
+        """Why the binding is degraded for one of its devices; empty when all is well."""
+        return self._emission.trouble
 
     def offer(self, item: Item) -> None:
         """Takes an event in; by the overload policy one may have to go, which is counted."""
@@ -91,27 +106,55 @@ class Journey:
         """Returns when everything offered so far has left or was dropped."""
         await self._idle.wait()
 
+    def leave(self) -> Sequence[Item]:
+        """What still waits, for whoever carries on after `run` has ended."""
+        return tuple(self._intake.take(len(self._intake)))
+
     def _landed(self, burst: asyncio.Task[None], gate: asyncio.Semaphore) -> None:
         self._bursts.discard(burst)
         gate.release()
         if not burst.cancelled() and (error := burst.exception()) is not None:
-            self._measures.failed.add("unexpected")
-            log.error("binding %s: a defect of ours: %r", self.plan.binding.name, error)
+            self._surprise(error)
         if not self._bursts and not len(self._intake):
             self._idle.set()
 
     async def _burst(self, before: asyncio.Task[None] | None) -> None:
-        passages = [_Passage(item) for item in self._intake.take(_BURST)]
+        passages = [_Passage(item) for item in self._intake.take(self._most)]
+        self._aboard += len(passages)
         if not len(self._intake):
             self._wake.clear()
-        await self._prepare(passages)
-        await self._infer([passage for passage in passages if passage.sample is not None])
-        if before is not None and not before.done():
-            await asyncio.wait({before})
-        messages = [message for passage in passages for message in self._emit(passage)]
-        if await self._emission.publish(messages):
+        try:
+            await self._prepare(passages)
+            await self._infer([passage for passage in passages if passage.sample is not None])
+            if before is not None and not before.done():
+                await asyncio.wait({before})
             for passage in passages:
-                passage.item.receipt.release()
+                await self._deliver(passage)
+        finally:
+            self._aboard -= len(passages)
+
+    async def _deliver(self, passage: _Passage) -> None:
+        """Publishes what became of an item; without the bus it is not acknowledged, so a broker may send it again."""
+        try:
+            through = await self._emission.send(parcel) if (parcel := self._emit(passage)) else True
+        except Exception as error:  # noqa: BLE001 - one item's surprise must not take its neighbors along
+            self._fail(error)
+            through = True
+        if through:
+            passage.item.receipt.release()
+
+    def _fail(self, error: Exception, items: int = 1) -> None:
+        self._measures.failed.add("unexpected", items)
+        self._surprise(error)
+
+    def _surprise(self, error: BaseException) -> None:
+        """Says a defect of ours: each kind once at ERROR."""
+        kind = ("", type(error).__name__)
+        first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
+        self._warned.update({kind} if first else ())
+        level = logging.ERROR if first else logging.DEBUG
+        log.log(level, "binding %s: a defect of ours: %r", self.plan.binding.name, error)
+        log.debug("its traceback", exc_info=error)
 
     async def _prepare(self, passages: Sequence[_Passage]) -> None:
         now = self._clock()
@@ -136,6 +179,8 @@ class Journey:
             passage.sample = self.plan.preprocess(event)
         except MessageError as error:
             self._drop(event, error)
+        except Exception as error:  # noqa: BLE001 - as in _deliver
+            self._fail(error)
         else:
             self._measures.stages["preprocess"].add(self._clock() - started)
 
@@ -153,21 +198,36 @@ class Journey:
         if not passages:
             return
         started = self._clock()
-        answers = await self.plan.lane.infer_many(
-            [passage.sample.tensors for passage in passages if passage.sample is not None],
-            timeout=self.plan.binding.limits.timeout,
-        )
+        try:
+            answers = await self.plan.lane.infer_many(
+                [passage.sample.tensors for passage in passages if passage.sample is not None],
+                timeout=self.plan.binding.limits.timeout,
+            )
+        except Exception as error:  # noqa: BLE001 - as in _deliver
+            self._fail(error, len(passages))
+            return
         taken = self._clock() - started
+        self._pace(len(passages), taken)
         for passage, answer in zip(passages, answers, strict=True):
             passage.answer = answer
             self._measures.stages["infer"].add(taken)
 
-    def _emit(self, passage: _Passage) -> Sequence[Message]:
+    def _pace(self, items: int, seconds: float) -> None:
+        patience = min(_PATIENCE, self.plan.binding.limits.timeout / 4)
+        if seconds > patience:
+            self._most = max(1, items // 2)
+        elif seconds < patience / 2 and items >= self._most:
+            self._most = min(_BURST, 2 * self._most)
+
+    def _emit(self, passage: _Passage) -> Parcel | None:
         item, sample, answer = passage.item, passage.sample, passage.answer
         if sample is None or answer is None:
-            return ()
+            return None
+        if isinstance(answer, MessageError):
+            self._drop(item.event, answer)
+            return None
         if isinstance(answer, EdgexInferenceError):
             return self._emission.failed(item, answer)
-        messages = self._emission.result(item, sample, answer)
+        parcel = self._emission.result(item, sample, answer)
         self._measures.stages["total"].add(self._clock() - item.arrived)
-        return messages
+        return parcel

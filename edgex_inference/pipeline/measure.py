@@ -13,7 +13,8 @@ class Measures:
     """One binding's counters and latencies, over all its devices.
 
     `dropped` counts inputs by reason, `failed` runs by kind, `events` the words received, published, suppressed
-    (held back by the publish policy) and unfit (numbers left out of an event).
+    (held back by the publish policy), repeated (by keepAlive) and unfit (numbers left out of an event). When nothing
+    is under way received = published + suppressed + dropped + failed.
     """
 
     events: Counts = field(default_factory=Counts)
@@ -27,6 +28,7 @@ class Measures:
             "received": self.events.total("received"),
             "published": self.events.total("published"),
             "suppressed": self.events.total("suppressed"),
+            "repeated": self.events.total("repeated"),
             "unfit": self.events.total("unfit"),
             "dropped": dict(self.dropped.by_word()),
             "failed": dict(self.failed.by_word()),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgex_inference.contracts import outputs as vocabulary
-from edgex_inference.contracts.bindings import Binding
+from edgex_inference.contracts.bindings import Binding, Output
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.events import Reading, ValueType
 from edgex_inference.contracts.models import Task
@@ -45,7 +45,7 @@ def columns(binding: Binding, task: Task, tensors: Mapping[str, Datatype]) -> tu
         Column(
             name=output.name,
             value=output.value,
-            type=output.type or _default(task, output.value, tensors),
+            type=_type(binding, output, task, tensors),
             units=output.units,
         )
         for output in binding.outputs
@@ -55,13 +55,19 @@ def columns(binding: Binding, task: Task, tensors: Mapping[str, Datatype]) -> tu
     )
 
 
-def _default(task: Task, value: str, tensors: Mapping[str, Datatype]) -> ValueType:
-    known = vocabulary.default_type(task, value)
-    if known is None and task is Task.RAW:
-        return result_values.raw_type(value, tensors)
+def _type(binding: Binding, output: Output, task: Task, tensors: Mapping[str, Datatype]) -> ValueType:
+    """The type of an output: what it says where that can carry the value, else the value's own."""
+    model = binding.model.name if binding.model is not None else binding.name
+    where = f"outputs.{output.name}: {output.value!r}"
+    known = vocabulary.find(task, output.value)
     if known is None:
-        raise ModelRejected(value, f"outputs: {value!r} is no value of task {task}")
-    return known
+        raise ModelRejected(model, f"{where} is no value of task {task}")
+    if not known.built:
+        raise ModelRejected(model, f"{where} is not yet supported")
+    default = known.type or result_values.raw_type(output.value, tensors)
+    if output.type is not None and output.type != default and output.type not in known.types:
+        raise ModelRejected(model, f"{where} cannot be carried by type {output.type}; {default} can")
+    return output.type or default
 
 
 def write(

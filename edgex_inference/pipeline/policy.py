@@ -31,9 +31,13 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishState:
-    """What was published last and what waits for its turn; times are monotonic seconds."""
+    """What was published last and what waits for its turn; times are monotonic seconds.
+
+    `arrived` False: the bus was away, so nobody knows `last` and the next result is a change.
+    """
 
     last: Outgoing | None = None
+    arrived: bool = True
     last_at: float = float("-inf")
     pending: Outgoing | None = None
 
@@ -55,7 +59,8 @@ class Policy:
         self, state: PublishState, outgoing: Outgoing, now: float
     ) -> tuple[PublishState, Outgoing | None]:
         """A new result: what to publish at once, if anything; the rest may become due later."""
-        if self.publish.when == "change" and state.last is not None and self._same(outgoing, state.last):
+        known = state.last if state.arrived else None
+        if self.publish.when == "change" and known is not None and self._same(outgoing, known):
             return replace(state, pending=None), None
         if now - state.last_at < self._interval:
             return replace(state, pending=outgoing), None

@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 _MOST_WARNINGS = 1000
 _MOST_HEARD = 100_000
-"""Topics that are warned about, and devices whose profile is remembered for the page."""
+_MOST_RUNS = 10_000
+"""Topics that are warned about, devices whose profile is remembered for the page, bindings at work: made-up names
+on the bus must not fill the memory, and a side-car may match any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Router:
         self._stand_ins: dict[Rejected, Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._warned: set[str] = set()
+        self._crowded = False
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -66,23 +69,30 @@ class Router:
         """The runs of every binding of a device, the unusable ones included; new ones are started."""
         found = self._book.look_up(profile, device)
         runs = [self._run(binding, "") for binding in found.bindings]
-        return [*runs, *(self._rejected(rejected) for rejected in found.rejected)]
+        runs += [self._rejected(rejected) for rejected in found.rejected]
+        return [run for run in runs if run is not None]
 
     def runs_heard(self, device: str) -> Sequence[Run]:
         """The runs that took events of a device."""
         profile = self._heard.get(device)
         return self.runs_of(profile, device) if profile is not None else ()
 
-    def _run(self, binding: Binding, inactive: str) -> Run:
+    def _run(self, binding: Binding, inactive: str) -> Run | None:
         # Bindings are told apart by identity: the book hands out one object for equal layers.
         run = self._runs.get(id(binding))
-        if run is None:
+        if run is None and len(self._runs) >= _MOST_RUNS:
+            if not self._crowded:
+                log.error(
+                    "profile %s: more than %d bindings: no more are started", binding.profile, _MOST_RUNS
+                )
+            self._crowded = True
+        elif run is None:
             later = ", ".join(binding.unsupported)
             reason = inactive or (f"not yet supported: {later}" if later else "")
             run = self._runs[id(binding)] = self._start(binding, reason)
         return run
 
-    def _rejected(self, rejected: Rejected) -> Run:
+    def _rejected(self, rejected: Rejected) -> Run | None:
         stand_in = self._stand_ins.get(rejected)
         if stand_in is None:
             stand_in = self._stand_ins[rejected] = Binding(
@@ -101,12 +111,21 @@ class Router:
             self._take(message, receipt)
         except MessageError as error:
             self.traffic.invalid.add(error.reason)
-            first = message.topic not in self._warned and len(self._warned) < _MOST_WARNINGS
-            if first:
-                self._warned.add(message.topic)
-            log.log(logging.WARNING if first else logging.DEBUG, "%s; dropped as %s", error, error.reason)
+            level = logging.WARNING if self._is_first(message.topic) else logging.DEBUG
+            log.log(level, "%.300s; dropped as %s", error, error.reason)
+        except Exception as error:
+            self.traffic.invalid.add("unexpected")
+            level = logging.ERROR if self._is_first(f"{type(error)}") else logging.DEBUG
+            log.log(level, "%.100s: a defect of ours: %r", message.topic, error)
+            log.debug("its traceback", exc_info=error)
         finally:
             receipt.release()
+
+    def _is_first(self, source: str) -> bool:
+        first = source not in self._warned and len(self._warned) < _MOST_WARNINGS
+        if first:
+            self._warned.add(source)
+        return first
 
     def _take(self, message: Message, receipt: Receipt) -> None:
         if topics.is_own_topic(self._sender.dialect, message.topic, service_key=self._sender.service_key):

@@ -15,13 +15,21 @@ class DeviceState:
     decide: DecideState = field(default_factory=DecideState)
     publish: PublishState = field(default_factory=PublishState)
     status: str | None = None
+    reason: str = ""
+    aloud: bool = False
+    said_at: float | None = None
+    """whether the trouble that it is in was said at WARN, and when one last was, in monotonic seconds"""
     timer: TimerHandle | None = None
 
 
 class Memory:
-    """The states of a binding's devices, bounded: the device that was silent longest is forgotten first."""
+    """The states of a binding's devices, bounded: the device that was silent longest is forgotten first.
+
+    `degraded` names the devices for which the binding is not as it should be.
+    """
 
     def __init__(self, most: int = 10_000) -> None:
+        self.degraded: dict[str, str] = {}
         self._states: OrderedDict[str, DeviceState] = OrderedDict()
         self._most = most
 
@@ -35,6 +43,7 @@ class Memory:
         return state
 
     def forget(self, device: str) -> None:
+        self.degraded.pop(device, None)
         state = self._states.pop(device, None)
         if state is not None and state.timer is not None:
             state.timer.cancel()
@@ -43,5 +52,5 @@ class Memory:
         for device in tuple(self._states):
             self.forget(device)
 
-    def devices(self) -> tuple[str, ...]:
-        return tuple(self._states)
+    def states(self) -> tuple[DeviceState, ...]:
+        return tuple(self._states.values())

@@ -22,7 +22,9 @@ def test_event_topics() -> None:
     assert made(Dialect(base_topic="plant/edgex")) == "plant/edgex/events/device/app-inference/p/d/s"
     assert made(Dialect(base_topic="")) == "events/device/app-inference/p/d/s"
     assert made(Dialect(major="2")) == "edgex/events/device/p/d/s"
-    assert made(Dialect(), prefix="my/results/") == "my/results/p/d/s"
+    assert made(Dialect(), prefix="events/app") == "edgex/events/app/app-inference/p/d/s"
+    assert made(Dialect(base_topic=""), prefix="/results/") == "results/app-inference/p/d/s"
+    assert made(Dialect(major="2"), prefix="results") == "edgex/results/p/d/s"
     assert made(Dialect(escape_names=True)) == "edgex/events/device/app%2Dinference/p/d/s"
     with pytest.raises(ValueError, match="empty"):
         made(Dialect(), device="")
@@ -87,6 +89,7 @@ def test_filters() -> None:
         ("edgex/events/device/app-inference/p/d/s", True),
         ("edgex/events/device/device-inference/p/d/s", True),
         ("edgex/events/core/app-inference/p/d/s", True),
+        ("edgex/results/app-inference/p/d/s", True),
         ("edgex/events/device/app%2Dinference/p/d/s", True),
         ("edgex/events/device/app-inference-2/p/d/s", True),
         ("edgex/events/device/device-virtual/p/app-inference/s", False),
