@@ -1,4 +1,4 @@
-"""A virtual camera over a conveyor: rendered pictures of moving parts, and the truth about them, by seed.
+"""A virtual camera over a conveyor: pictures of moving parts, and the truth about them, by seed.
 
 A light barrier feeds the belt in batches and the belt's encoder triggers the camera, so from one picture
 to the next the belt moves by one `PITCH` (give or take the encoder's jitter) and a part crosses the picture's
@@ -29,10 +29,10 @@ _SLOTS = 4
 _RAIL = 13  # height of the rails above and below the belt
 _MARGIN = 24  # how far parts of a batch may reach over its ends (into gaps)
 _JITTER = 1.5
-_UNSURE = (0.36, 0.64)  # no part shows a share of itself between these, in any picture
+_UNSURE = (0.34, 0.66)  # no part shows a share of itself between these, in any picture
 _FLAW_SHOWN = 0.75  # a counted defective part shows at least this share of its flaw
 _TRIES = 60
-_APART = 0.6  # centers of parts are at least this share of the sum of their half sizes apart
+_APART = 0.7  # centers of parts are at least this share of the sum of their half sizes apart
 
 _STEEL = ((0.80, 0.83, 0.88), (0.70, 0.73, 0.77), (0.90, 0.91, 0.93))
 _BRASS = ((0.88, 0.72, 0.38), (0.80, 0.62, 0.33))
@@ -212,7 +212,7 @@ def _box(cover: Pixels, top: int, left: int) -> tuple[float, float, float, float
 def _feed(seed: int, batch: int) -> tuple[Part, ...]:
     """The parts of one batch, in the order in which they lie on one another (the last on top)."""
     rng = np.random.default_rng([seed, 3, batch + 1_000_000])
-    wanted = int(rng.choice([1, 2, 3, 4, 5], p=[0.1, 0.25, 0.3, 0.22, 0.13]))
+    wanted = int(rng.choice([1, 2, 3, 4, 5], p=[0.13, 0.3, 0.3, 0.18, 0.09]))
     parts: list[Part] = []
     for _ in range(_TRIES):
         if len(parts) == wanted:
@@ -239,7 +239,7 @@ def _candidate(rng: np.random.Generator, batch: int, parts: Sequence[Part]) -> P
     if parts and rng.random() < 0.55:  # aim at a neighbour, to lie on it in part
         near = parts[int(rng.integers(len(parts)))]
         slot = min(max(int((near.x % _BATCH) // PITCH) + int(rng.integers(-1, 2)), 0), _SLOTS - 1)
-        y = near.y + rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 0.9) * (near.size + size) / 2
+        y = near.y + rng.choice([-1.0, 1.0]) * rng.uniform(0.3, 0.95) * (near.size + size) / 2
         y = min(max(y, _RAIL + 5 + size / 2), HEIGHT - _RAIL - 5 - size / 2)
     color = (_STEEL if rng.random() < 0.62 else _BRASS)[int(rng.integers(2))]
     return Part(

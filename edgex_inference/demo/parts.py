@@ -1,4 +1,4 @@
-"""Drawing of single parts: bolts, nuts and washers, sound or defective, as small anti-aliased pictures."""
+"""Drawing of bolts, nuts and washers, sound or defective, as small anti-aliased pictures."""
 
 import math
 from collections.abc import Sequence
@@ -56,7 +56,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sprite:
-    """A drawn part: `color` [h, w, 3] 0..255, `cover` and `flaw` [h, w] 0..1, placed at column `left`, row `top`."""
+    """A drawn part, placed at column `left`, row `top`.
+
+    `color` is [h, w, 3] in 0..255; `cover` and `flaw` are [h, w], shares of each pixel in 0..1.
+    """
 
     color: Pixels
     cover: Pixels
@@ -218,7 +221,7 @@ def _chip(part: Part, rng: np.random.Generator) -> Points:
     radius = part.size / 2
     if part.kind is Kind.BOLT:
         center = np.array([-0.80 * radius, rng.choice([-1.0, 1.0]) * 0.45 * radius])
-        reach = 0.36 * radius
+        reach = 0.42 * radius
     else:
         angle = rng.uniform(0, 2 * math.pi)
         center = 0.90 * radius * np.array([math.cos(angle), math.sin(angle)])
@@ -240,7 +243,7 @@ def _crack(part: Part, rng: np.random.Generator) -> Points:
         inner = {Kind.NUT: 0.42, Kind.WASHER: 0.44, Kind.STANDING_BOLT: -0.75}[part.kind]
         start = 1.02 * radius * np.array([math.cos(angle), math.sin(angle)])
         end = inner * radius * np.array([math.cos(angle + 0.3), math.sin(angle + 0.3)])
-    return _jagged(start, end, max(3.2, 0.085 * part.size), rng)
+    return _jagged(start, end, max(4.0, 0.1 * part.size), rng)
 
 
 def _jagged(start: Points, end: Points, width: float, rng: np.random.Generator) -> Points:

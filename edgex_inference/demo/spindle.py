@@ -1,4 +1,4 @@
-"""A virtual spindle: bursts of 3-axis acceleration and its temperature; a bearing fault from some time on."""
+"""A virtual spindle: bursts of 3-axis acceleration, a temperature, and a bearing fault, by seed."""
 
 import math
 from dataclasses import dataclass

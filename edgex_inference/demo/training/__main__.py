@@ -1,4 +1,4 @@
-"""`python -m edgex_inference.demo.training`: trains the demo's models and writes them into a model store."""
+"""Trains the demo's models from fixed seeds and writes them into a model store."""
 
 import argparse
 import time

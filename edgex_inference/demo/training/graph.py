@@ -71,7 +71,7 @@ class Graph:
 def difference(
     model: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]], expected: Sequence[ArrayLike]
 ) -> float:
-    """The largest distance of the model's answers, as ONNX's own reference computes them, from the expected ones."""
+    """The largest distance of the answers, as ONNX's own reference computes them, from `expected`."""
     answers = ReferenceEvaluator(model).run(None, inputs)
     return max(float(np.abs(a - np.asarray(e)).max()) for a, e in zip(answers, expected, strict=True))
 

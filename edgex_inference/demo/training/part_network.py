@@ -123,7 +123,10 @@ def prepared(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def export(weights: Weights) -> onnx.ModelProto:
-    """The graph: `image` [batch, 3, 240, 320] → `heatmap` (scores), `extent` (of the input), `shift` (in cells)."""
+    """The graph: image [batch, 3, 240, 320] → heatmap [batch, 4, 30, 40], extent and shift [batch, 2, 30, 40].
+
+    Scores in 0..1; extents as shares of the input's; shifts from the cell's upper left corner, in cells.
+    """
     graph = Graph("part-detect")
 
     def conv(source: str, name: str, stride: int = 1, pad: int = 1, output: str | None = None) -> str:

@@ -109,7 +109,10 @@ def _moments(weights: Weights, examples: Examples) -> Moments:
     groups = [
         prepared(examples.pictures[start::_GROUPS]) for start in range(min(_GROUPS, len(examples.pictures)))
     ]
-    return jax.tree.map(lambda *seen: jnp.stack(seen).mean(0), *[compiled(group) for group in groups])
+    moments: Moments = jax.tree.map(
+        lambda *seen: jnp.stack(seen).mean(0), *[compiled(group) for group in groups]
+    )
+    return moments
 
 
 def _batches(
@@ -161,6 +164,6 @@ def _picture_loss(heads: Heads, parts: jax.Array, labels: jax.Array) -> jax.Arra
     label = optax.softmax_cross_entropy_with_integer_labels(heads["label"], jnp.maximum(labels[owner], 0))
     extent = jnp.abs(heads["extent"] - parts[owner][..., 2:]) * jnp.array([WIDTH, HEIGHT]) / 8
     shift = jnp.abs(heads["shift"] - (center - cell)[owner])
-    weighted = (near * (label + 0.1 * extent.sum(-1))).sum() / jnp.maximum(near.sum(), 1)
+    weighted = (near * (2 * label + 0.1 * extent.sum(-1))).sum() / jnp.maximum(near.sum(), 1)
     total: jax.Array = present + weighted + 0.3 * (at_center[..., None] * shift).sum() / count
     return total

@@ -47,7 +47,7 @@ class Detection:
 
 
 def finish(weights: Weights) -> Trained:
-    """Chooses the threshold by validation, prints the share of right counts on others, adds golden samples."""
+    """Chooses the threshold by validation, prints what unseen seeds show, adds golden samples."""
     run = jax.jit(partial(answers, weights))
     validation = _seen(run, _VALIDATION)
     threshold = max(_THRESHOLDS, key=lambda limit: _right(validation, limit))

@@ -41,7 +41,10 @@ _FLOOR = 1e-7  # g², far below the noise of the sensor
 
 
 def _waves() -> NDArray[np.float32]:
-    """Hann-windowed cosines and sines of bins 1 to 63 as kernels [126, 1, 1, 128], blind to a constant (gravity)."""
+    """Hann-windowed cosines and sines of bins 1 to 63, blind to a constant such as gravity.
+
+    Kernels [126, 1, 1, 128].
+    """
     time = np.arange(FRAME)
     angles = 2 * np.pi * np.arange(BANDS[0], BANDS[-1])[:, None] * time / FRAME
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (time + 0.5) / FRAME)
@@ -97,7 +100,7 @@ def answers(weights: Weights, accel: jax.Array, temperature: jax.Array) -> tuple
 
 
 def export(weights: Weights) -> onnx.ModelProto:
-    """The graph: `accel` [batch, 3, 512], `temperature` [batch, 1] → `reconstruction`, `target` [batch, 49]."""
+    """The graph: accel [batch, 3, 512], temperature [batch, 1] → reconstruction, target [batch, 49]."""
     graph = Graph("spindle-ae")
     target = _add_features(graph, weights)
     x = target

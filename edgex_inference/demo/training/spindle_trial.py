@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -21,52 +22,50 @@ _RESERVE = 1.5  # the limit as a multiple of the worst healthy score of the vali
 _FAULT_AT = 10.0
 _RAISE_AFTER = 2  # bursts over the limit that make an alarm
 
+Run: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[jax.Array, jax.Array]]
 Tensors: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def finish(weights: Weights) -> Trained:
-    """Sets the limit on validation spindles, prints false alarms and delays on others, adds golden samples."""
+    """Sets the limit by validation, prints what unseen spindles show, adds golden samples."""
     run = jax.jit(partial(answers, weights))
-
-    def scores(bursts: Sequence[Burst]) -> NDArray[np.float32]:
-        reconstruction, target = run(*_tensors(bursts))
-        return np.asarray(((reconstruction - target) ** 2).mean(1))
-
-    worst = max(float(scores(_bursts(Spindle(seed, None), _HEALTHY)).max()) for seed in _VALIDATION)
+    validation = [_scores(run, _bursts(Spindle(seed, None), _HEALTHY)) for seed in _VALIDATION]
+    worst = max(float(scores.max()) for scores in validation)
     limit = math.ceil(10 * _RESERVE * worst) / 10
-    healthy = [scores(_bursts(Spindle(seed, None), _HEALTHY)) for seed in _TEST]
-    alarms = sum(_alarm(run_of_scores, limit) is not None for run_of_scores in healthy)
-    delays = []
-    for seed in _TEST:
-        at = _alarm(scores(_bursts(Spindle(seed, _FAULT_AT), 20 * BURSTS_PER_SECOND)), limit)
-        delays.append(math.inf if at is None else at / BURSTS_PER_SECOND + SAMPLES / RATE - _FAULT_AT)
-    print(
-        f"  limit {limit}; worst healthy score {worst:.3f} in validation, {max(s.max() for s in healthy):.3f} unseen"
-    )
-    print(
-        f"  {alarms} false alarms in {len(healthy)} healthy minutes; faults found within {max(delays):.2f} s",
-        flush=True,
-    )
+    print(f"  limit {limit}; worst healthy score of validation spindles {worst:.3f}")
+    _report(run, limit)
     model = export(weights)
     accel, temperature = _tensors(_bursts(Spindle(_TEST[0]), 4))
-    expected = run(accel, temperature)
+    distance = difference(model, {"accel": accel, "temperature": temperature}, run(accel, temperature))
+    healthy, faulty = Spindle(_TEST[0]).burst(20), Spindle(_TEST[1]).burst(44)
     return Trained(
         name="spindle-ae",
         model=model,
         card=SPINDLE_AE,
-        facts={
-            "limit": limit,
-            "difference": difference(model, {"accel": accel, "temperature": temperature}, expected),
-        },
+        facts={"limit": limit, "difference": distance},
         tolerance="{score: 0.02}",
-        golden=tuple(
-            _golden(name, burst, float(scores([burst])[0]))
-            for name, burst in (
-                ("healthy", Spindle(_TEST[0]).burst(20)),
-                ("faulty", Spindle(_TEST[1]).burst(44)),
-            )
-        ),
+        golden=(_golden("healthy", healthy, run), _golden("faulty", faulty, run)),
     )
+
+
+def _report(run: Run, limit: float) -> None:
+    """Prints false alarms in healthy minutes and the delays with which faults are found."""
+    healthy = [_scores(run, _bursts(Spindle(seed, None), _HEALTHY)) for seed in _TEST]
+    alarms = sum(_alarm(scores, limit) is not None for scores in healthy)
+    delays = []
+    for seed in _TEST:
+        at = _alarm(_scores(run, _bursts(Spindle(seed, _FAULT_AT), 20 * BURSTS_PER_SECOND)), limit)
+        delays.append(math.inf if at is None else at / BURSTS_PER_SECOND + SAMPLES / RATE - _FAULT_AT)
+    print(f"  unseen: worst healthy score {max(s.max() for s in healthy):.3f}, ", end="")
+    print(
+        f"{alarms} false alarms in {len(healthy)} minutes, faults found within {max(delays):.2f} s",
+        flush=True,
+    )
+
+
+def _scores(run: Run, bursts: Sequence[Burst]) -> NDArray[np.float32]:
+    reconstruction, target = run(*_tensors(bursts))
+    return np.asarray(((reconstruction - target) ** 2).mean(1))
 
 
 def _bursts(spindle: Spindle, count: int) -> list[Burst]:
@@ -87,9 +86,11 @@ def _alarm(scores: NDArray[np.float32], limit: float) -> int | None:
     return None
 
 
-def _golden(name: str, burst: Burst, score: float) -> GoldenSample:
-    numbers = [[round(float(value), 5) for value in axis] for axis in burst.acceleration]
-    content = {"accel": numbers, "temperature": [round(burst.temperature, 3)]}
-    return GoldenSample(
-        name=f"{name}.json", content=json.dumps(content).encode() + b"\n", expect={"score": round(score, 4)}
+def _golden(name: str, burst: Burst, run: Run) -> GoldenSample:
+    rounded = replace(
+        burst, acceleration=burst.acceleration.round(5), temperature=round(burst.temperature, 3)
     )
+    numbers = [[round(float(value), 5) for value in axis] for axis in rounded.acceleration]
+    content = json.dumps({"accel": numbers, "temperature": [rounded.temperature]}) + "\n"
+    score = float(_scores(run, [rounded])[0])
+    return GoldenSample(name=f"{name}.json", content=content.encode(), expect={"score": round(score, 4)})
