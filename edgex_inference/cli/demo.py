@@ -81,8 +81,13 @@ async def _play(wish: "Wish", told: "list[Summary]", *, as_json: bool) -> None:
 
     show = Show(wish, sys.stderr if as_json else sys.stdout, _print if as_json else None)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, show.stop)
+    loop.add_signal_handler(signal.SIGTERM, show.stop)
+
+    def interrupted() -> None:
+        show.stop()
+        loop.remove_signal_handler(signal.SIGINT)  # a second Ctrl-C ends it at once
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
     told.append(await show.run())
 
 

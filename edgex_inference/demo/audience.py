@@ -26,6 +26,7 @@ class Audience:
     echo: Callable[[bytes], None] | None = None
     clock: Callable[[], int] = time.time_ns
     readings_sent: int = 0
+    _wrong: str = ""
 
     def expect(self, shot: Shot) -> None:
         """A device sends this now. The truth stays here; the bus gets the message alone."""
@@ -78,22 +79,21 @@ class Audience:
             self._alarm(event, values, now)
             return
         wrong = self.parts.hear(event.origin, values)
-        if wrong:
-            self.board.log(f"{event.device_name}: {wrong}", now, "warning")
+        if wrong and wrong != self._wrong:
+            self.board.log(f"miscounted: {wrong}", now, "warning")
+        self._wrong = wrong
         defects, earlier = values.get("DefectCount"), before.get("DefectCount", 0)
-        if isinstance(defects, int) and isinstance(earlier, int) and defects > earlier:
-            self.board.log(
-                f"{event.device_name}: a defective part comes into view (DefectCount {defects})", now
-            )
+        if isinstance(defects, int) and isinstance(earlier, int) and defects > earlier and not wrong:
+            self.board.log(f"a defective part comes into view: DefectCount {defects}", now)
 
     def _alarm(self, event: Event, values: Mapping[str, object], now: int) -> None:
         score, was = values.get("AnomalyScore"), self.board.alarm
         self.board.alarm = values["IsAnomaly"] is True
         news = self.fault.hear(event.origin, values, now)
-        said = f"AnomalyScore {score:.2f}" if isinstance(score, float) else ""
+        said = f" (AnomalyScore {score:.2f})" if isinstance(score, float) else ""
         if self.board.alarm and not was:
             found = f", {self.fault.delay:.1f} s after the fault began" if news == "found" else ""
-            found = " without a fault: a false alarm" if news == "false alarm" else found
-            self.board.log(f"ALARM {event.device_name}: IsAnomaly true ({said}){found}", now, "bad")
+            found = ", a false alarm" if news == "false alarm" else found
+            self.board.log(f"ALARM: IsAnomaly true{found}{said}", now, "bad")
         elif was and not self.board.alarm:
-            self.board.log(f"{event.device_name}: IsAnomaly false again ({said})", now, "good")
+            self.board.log(f"IsAnomaly false again{said}", now, "good")

@@ -64,7 +64,7 @@ def _panel(panel: Panel, width: int, height: int, now: int) -> Frame:
     else:
         body = [Text(panel.reason or "waiting for the first result", style="dim", overflow="fold")]
     body = body[: height - 2] + [Text()] * (height - 2 - len(body))
-    foot = _foot(panel, now)
+    foot = _foot(panel, width, now)
     border = "bold red" if alarm or panel.status not in ("", "running") else "blue"
     title = f"[bold]{panel.binding}[/] of {panel.device}" + (" [reverse] ALARM [/]" if alarm else "")
     content = Group(*(_cropped(line, width) for line in (*body, *foot)))
@@ -78,15 +78,17 @@ def _cropped(line: Text, width: int) -> Text:
     return line
 
 
-def _foot(panel: Panel, now: int) -> Sequence[Text]:
+def _foot(panel: Panel, width: int, now: int) -> Sequence[Text]:
     latency = panel.latency.summary()
     if not latency.count:
         return [Text(), Text(panel.status or "…", style="dim")]
     rate = panel.rate(now)
+    room = width - len(panel.accelerator) - 3
+    model = panel.model if len(panel.model) <= room else panel.model.partition(" ")[0]
     times = f"p50 {1e3 * latency.p50:.0f} ms · p99 {1e3 * latency.p99:.0f} ms"
     return [
         Text.assemble((f"{rate:.1f}/s", "bold"), f" · {times}"),
-        Text.assemble((panel.accelerator, "bold magenta"), f" · {panel.model}"),
+        Text.assemble((panel.accelerator, "bold magenta"), f" · {model}"),
     ]
 
 
@@ -99,7 +101,6 @@ def _counts(panel: Panel) -> list[Text]:
     for label in LABELS:
         number = values.get(count_name(label), 0)
         second.append(f" {label} {number} ", style=f"bold white on {_COLORS[label]}" if number else "dim")
-        second.append(" ")
     return [first, second]
 
 
@@ -136,14 +137,14 @@ def _verdict(panel: Panel, alarm: bool) -> list[Text]:
     number = f"{score:.2f}" if isinstance(score, float) else "–"
     return [
         Text.assemble("IsAnomaly ", state),
-        Text.assemble("AnomalyScore ", (number, "bold"), ("  (log scale, newest right)", "dim")),
+        Text.assemble("AnomalyScore ", (number, "bold"), ("  (log scale)", "dim")),
     ]
 
 
 def _chart(panel: Panel, width: int, rows: int) -> list[Text]:
     """The latest scores as bars."""
     shown = list(panel.scores)[-width:]
-    lines = [Text() for _ in range(rows)]
+    lines = [Text(" " * (width - len(shown))) for _ in range(rows)]
     for score, alarm in shown:
         share = (math.log10(max(score, _LOW)) - math.log10(_LOW)) / math.log10(_HIGH / _LOW)
         eighths = max(1, min(rows * 8, round(share * rows * 8)))

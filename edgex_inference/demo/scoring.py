@@ -63,16 +63,15 @@ class PartScore:
             return ""
         self.answered += 1
         wrong = [
-            f"{name} {readings.get(name)} instead of {wanted}"
-            for name, wanted in self._wanted(truth)
-            if readings.get(name) != wanted
+            f"{count_name(label)} {readings.get(count_name(label))} for {truth.counts.get(label, 0)}"
+            for label in self.labels
+            if readings.get(count_name(label)) != truth.counts.get(label, 0)
         ]
+        total = sum(truth.counts.values())
+        if not wrong and readings.get("PartCount") != total:
+            wrong.append(f"PartCount {readings.get('PartCount')} for {total}")
         self.right += not wrong
         return ", ".join(wrong)
-
-    def _wanted(self, truth: PartTruth) -> list[tuple[str, int]]:
-        counts = [(count_name(label), truth.counts.get(label, 0)) for label in self.labels]
-        return [*counts, ("PartCount", sum(truth.counts.values()))]
 
     @property
     def broken(self) -> str:

@@ -11,20 +11,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
+from edgex_inference.bindings.book import Book
+from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import SetupError
+from edgex_inference.contracts.errors import ConfigurationError, SetupError
 from edgex_inference.demo.audience import Audience
 from edgex_inference.demo.board import Board, Panel
 from edgex_inference.demo.broker import EmbeddedBroker
 from edgex_inference.demo.conveyor import LABELS
 from edgex_inference.demo.devices import CAMERA, SPINDLE, Camera, Device, VibrationSensor, play
 from edgex_inference.demo.scoring import FaultScore, PartScore
-from edgex_inference.demo.stage import BINDINGS, book, configuration, connection, fates
+from edgex_inference.demo.stage import BINDINGS, HTTP_PORTS, book, configuration, connection, fates, idle
 from edgex_inference.demo.summary import Summary, summarize
 from edgex_inference.demo.view import LiveView, save_picture, view_for
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
-from edgex_inference.pipeline.emission import INACTIVE
 from edgex_inference.service import Service, open_bus
 from edgex_inference.telemetry import logs
 
@@ -72,12 +73,14 @@ class Show:
             audience = self._audience(port)
             self._open_view(stack, audience.board)
             stack.push_async_callback(self._end, self._tasks)
-            loaded = configuration(folder, port, wish.major)
             drawn = asyncio.create_task(asyncio.to_thread(_devices, wish))
-            service = Service(loaded, open_bus(loaded), book=bindings)
-            await self._open_bus(stack, connection("demo-audience", port), audience)
-            await self._open_service(stack, service)
-            _refuse_idle(service)
+            await self._subscribe(stack, connection("demo-audience", port), audience)
+            service = await self._open_service(
+                stack, lambda http: _service(configuration(folder, port, wish.major, http), bindings)
+            )
+            self._said.release(forget=bool(idle(service)))
+            if idle(service):
+                raise SetupError(idle(service))
             seconds = await self._play(
                 audience, [(made, await self._plug(stack, made, port)) for made in await drawn]
             )
@@ -87,7 +90,7 @@ class Show:
         wish = self._wish
         results = topics.under_base(Dialect(major=wish.major), f"events/device/{topics.SERVICE_KEY}/#")
         board = Board(
-            title=f"edgex-inference demo · EdgeX {wish.major} · MQTT port {port} · seed {wish.seed}",
+            title=f"edgex-inference demo · EdgeX {wish.major} · seed {wish.seed}",
             listen=f"mosquitto_sub -h localhost -p {port} -t '{results}' -v",
             panels=tuple(Panel(binding=BINDINGS[n.profile], device=n.device) for n in (CAMERA, SPINDLE)),
             duration=wish.seconds,
@@ -96,9 +99,8 @@ class Show:
 
     def _open_view(self, stack: AsyncExitStack, board: Board) -> None:
         view = view_for(board, self._out)
-        said = _Said(board)
-        live = isinstance(view, LiveView)
-        logs.configure(topics.SERVICE_KEY, level="WARN", stream=said if live else sys.stderr)
+        said = self._said = _Said(board, live=isinstance(view, LiveView))
+        logs.configure(topics.SERVICE_KEY, level="WARN", stream=said)
         stack.callback(said.repeat)
         if self._wish.svg is not None:
             stack.callback(save_picture, board, self._wish.svg)
@@ -112,7 +114,7 @@ class Show:
 
         self._spawn(refresh())
 
-    async def _open_bus(self, stack: AsyncExitStack, bus: Bus, audience: Audience) -> None:
+    async def _subscribe(self, stack: AsyncExitStack, bus: Bus, audience: Audience) -> None:
         """Subscribes to the results before there are any."""
         await self._connect(stack, bus)
         topic = topics.under_base(Dialect(), f"events/device/{topics.SERVICE_KEY}/#")
@@ -125,8 +127,23 @@ class Show:
 
         self._spawn(hear())
 
-    async def _open_service(self, stack: AsyncExitStack, service: Service) -> None:
-        """Returns when the service listens and every binding has its model, or never will."""
+    async def _open_service(self, stack: AsyncExitStack, make: Callable[[int], Service]) -> Service:
+        """The service once it listens and every binding has its model, or never will."""
+        for http_port in HTTP_PORTS:
+            service = make(http_port)
+            try:
+                await self._start(stack, service)
+            except ConfigurationError:
+                if http_port == HTTP_PORTS[-1]:
+                    raise
+                await service.bus.close()
+            else:
+                break
+        for run in service.router.runs:
+            await self._or_over(run.settled.wait())
+        return service
+
+    async def _start(self, stack: AsyncExitStack, service: Service) -> None:
         await self._connect(stack, service.bus)
         task = self._spawn(service.run())
 
@@ -135,9 +152,11 @@ class Show:
             await asyncio.wait([task])
 
         stack.push_async_callback(end)
-        await self._or_over(service.started.wait())
-        for run in service.router.runs:
-            await self._or_over(run.settled.wait())
+        try:
+            await self._or_over(service.started.wait())
+        except ConfigurationError:
+            self._tasks.remove(task)
+            raise
 
     async def _plug(self, stack: AsyncExitStack, device: Device, port: int) -> Bus:
         """A device's own connection."""
@@ -194,30 +213,41 @@ class Show:
 
 
 class _Said(io.StringIO):
-    """Log lines while the terminal is the view's: they go into its log, and are repeated afterwards."""
+    """Log lines that must wait: until the start is over, or the terminal is free again.
 
-    def __init__(self, board: Board) -> None:
+    While the terminal is the view's they are shown in its log of events.
+    """
+
+    def __init__(self, board: Board, *, live: bool) -> None:
         super().__init__()
-        self._board = board
+        self._board, self._live, self._direct = board, live, False
 
     def write(self, text: str, /) -> int:
-        message = text.partition(" msg=")[2].strip() or text.strip()
-        self._board.log(message.strip('"'), time.time_ns(), "warning")
+        if self._direct:
+            return sys.stderr.write(text)
+        if self._live:
+            message = text.partition(" msg=")[2].strip() or text.strip()
+            self._board.log(message.strip('"'), time.time_ns(), "warning")
         return super().write(text)
 
-    def repeat(self) -> None:
-        print(self.getvalue(), end="", file=sys.stderr)
+    def release(self, *, forget: bool = False) -> None:
+        """The start is over; `forget` what was said, where it is said otherwise."""
+        if forget or not self._live:
+            self.repeat(forget=forget)
+        self._direct = not self._live
+
+    def repeat(self, *, forget: bool = False) -> None:
+        """Says what waited on standard error."""
+        if not forget:
+            print(self.getvalue(), end="", file=sys.stderr)
+        self.seek(0)
+        self.truncate()
+
+
+def _service(loaded: Loaded, bindings: Book) -> Service:
+    return Service(loaded, open_bus(loaded), book=bindings)
 
 
 def _devices(wish: Wish) -> Sequence[Device]:
     dialect = Dialect(major=wish.major)
     return Camera(wish.seed, dialect), VibrationSensor(wish.seed, dialect)
-
-
-def _refuse_idle(service: Service) -> None:
-    """Raises SetupError when no binding can ever answer."""
-    runs = service.router.runs
-    if runs and all(run.status == INACTIVE for run in runs):
-        raise SetupError(
-            "; ".join(dict.fromkeys(f"{run.binding.name} is inactive: {run.reason}" for run in runs))
-        )

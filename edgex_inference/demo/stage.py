@@ -1,7 +1,6 @@
 """What the demo sets up: a configuration of its own, the packaged profiles, connections to its broker."""
 
 import json
-import socket
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -14,16 +13,18 @@ from edgex_inference.config.load import Loaded, load
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.demo.devices import CAMERA, SPINDLE
 from edgex_inference.edgex.dialect import Major
+from edgex_inference.pipeline.emission import INACTIVE
 from edgex_inference.service import Service
 
 BINDINGS: Mapping[str, str] = {CAMERA.profile: "PartInspection", SPINDLE.profile: "SpindleHealth"}
 """Profile → the binding in it."""
 
 HOST = "127.0.0.1"
-_HTTP_PORT = 59760
+HTTP_PORTS = (59760, 0)
+"""Where the service answers HTTP: on the usual port, else on any free one."""
 
 
-def configuration(folder: Path, port: int, major: Major) -> Loaded:
+def configuration(folder: Path, port: int, major: Major, http_port: int) -> Loaded:
     """The packaged defaults on the demo's broker; nothing of the working directory or the environment counts."""
     settings = {
         "EDGEX_SECURITY_SECRET_STORE": "false",
@@ -32,17 +33,9 @@ def configuration(folder: Path, port: int, major: Major) -> Loaded:
         "MESSAGEBUS_HOST": HOST,
         "MESSAGEBUS_PORT": str(port),
         "SERVICE_HOST": HOST,
-        "SERVICE_PORT": str(_HTTP_PORT if _is_free(_HTTP_PORT) else 0),
+        "SERVICE_PORT": str(http_port),
     }
     return load(environ=settings, directory=folder)
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return False
-    return True
 
 
 def book(folder: Path, accelerator: str) -> Book:
@@ -65,6 +58,17 @@ def book(folder: Path, accelerator: str) -> Book:
 def connection(client_id: str, port: int) -> MqttBus:
     """A connection of its own to the demo's broker, not yet open."""
     return MqttBus(MqttSettings(host=HOST, port=port, client_id=client_id))
+
+
+def idle(service: Service) -> str:
+    """Why no binding will ever answer; nothing when one does."""
+    runs = service.router.runs
+    if any(run.status != INACTIVE for run in runs):
+        return ""
+    reasons: dict[str, list[str]] = {}
+    for run in runs:
+        reasons.setdefault(run.reason, []).append(run.binding.name)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
 def fates(service: Service) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from edgex_inference.demo.audience import Audience
 from edgex_inference.demo.board import Panel
+from edgex_inference.demo.scoring import FaultScore, PartScore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +20,11 @@ def summarize(audience: Audience, seconds: float, dropped: Mapping[str, str]) ->
     """Tells the whole run; `dropped` says for each binding what the service counted as dropped or failed."""
     parts, fault, board = audience.parts, audience.fault, audience.board
     results = sum(panel.results for panel in board.panels)
-    sent = parts.sent + fault.sent
-    lines = [
-        f"{seconds:.0f} s: {audience.readings_sent} readings in ({sent} events), {results} results out",
-        f"  pictures  {parts.answered} of {parts.sent} answered, "
-        f"all part counts right in {parts.right} of {parts.answered}{_share(parts.right, parts.answered)}",
-        f"  spindle   {fault.answered} of {fault.sent} answered, {_fault(audience)}",
-    ]
-    lines += [_latency(panel) for panel in board.panels if panel.results]
-    lines += [f"  {binding}: {what}" for binding, what in dropped.items() if what]
+    sent = f"{audience.readings_sent} readings in ({parts.sent + fault.sent} events)"
+    lines = [f"{seconds:.0f} s: {sent}, {results} results out"]
+    for panel, told in zip(board.panels, (_pictures(parts), _bursts(fault)), strict=True):
+        lines.append(f"  {panel.binding:<15} {told}")
+        lines += [f"{'':17} {line}" for line in (_latency(panel), dropped.get(panel.binding, "")) if line]
     broken = [reason for reason in (parts.broken, fault.broken) if reason]
     broken += [f"{panel.binding} is {panel.status}: {panel.reason}" for panel in board.panels if _ill(panel)]
     return Summary(lines=lines, broken=broken)
@@ -37,23 +34,19 @@ def _ill(panel: Panel) -> bool:
     return panel.status not in ("", "running")
 
 
-def _share(some: int, all_: int) -> str:
-    return f" ({100 * some / all_:.1f} %)" if all_ else ""
+def _pictures(parts: PartScore) -> str:
+    share = f" ({100 * parts.right / parts.answered:.1f} %)" if parts.answered else ""
+    return f"{parts.answered} of {parts.sent} pictures answered, all counts right in {parts.right}{share}"
 
 
-def _fault(audience: Audience) -> str:
-    fault = audience.fault
-    alarms = f"{fault.false_alarms} false alarms" if fault.false_alarms else "no false alarm before it"
-    if fault.began is None:
-        return f"no fault yet, {alarms.removesuffix(' before it')}"
-    if fault.delay is None:
-        return f"fault not found, {alarms}"
-    return f"fault found after {fault.delay:.1f} s, {alarms}"
+def _bursts(fault: FaultScore) -> str:
+    alarms = f"false alarms: {fault.false_alarms}" if fault.false_alarms else "no false alarm"
+    found = "fault not found" if fault.delay is None else f"fault found in {fault.delay:.1f} s"
+    found = "no fault yet" if fault.began is None else found
+    return f"{fault.answered} of {fault.sent} bursts answered, {alarms}, {found}"
 
 
 def _latency(panel: Panel) -> str:
     latency = panel.latency.summary()
-    return (
-        f"  {panel.binding}: {panel.results} results by {panel.model} on {panel.accelerator}, capture to result "
-        f"p50 {1e3 * latency.p50:.0f} ms, p99 {1e3 * latency.p99:.0f} ms"
-    )
+    times = f"p50 {1e3 * latency.p50:.0f} ms, p99 {1e3 * latency.p99:.0f} ms from capture to result"
+    return f"{times}; {panel.accelerator}" if latency.count else ""

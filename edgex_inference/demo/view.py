@@ -1,6 +1,7 @@
 """Ways to show the board: live on a terminal, as plain lines elsewhere, as a picture in a file."""
 
 import io
+import re
 import time
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -86,4 +87,6 @@ def save_picture(board: Board, path: Path, *, width: int = 100, height: int = 30
     """Writes the board as it is now to an SVG file; raises OSError."""
     console = Console(record=True, width=width, height=height, file=io.StringIO(), force_terminal=True)
     console.print(render(board, width, height, time.time_ns()))
-    path.write_text(console.export_svg(title="edgex-inference demo"), encoding="utf-8")
+    drawn = console.export_svg(title="edgex-inference demo")
+    # Without the web font that rich asks a server for: the machine's own monospace font does.
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")
