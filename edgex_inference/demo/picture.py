@@ -1,4 +1,4 @@
-"""The board as text in color: for terminals from 76 columns and 20 rows on as panels, below that as plain lines."""
+"""The board as text in color: for terminals from 80 columns and 20 rows on as panels, below that as plain lines."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from edgex_inference.demo.board import Board, Entry, Panel
 from edgex_inference.demo.conveyor import LABELS
 from edgex_inference.demo.scoring import count_name
 
-_WIDE, _TALL = 76, 20
+_WIDE, _TALL = 80, 20
 _HEAD = 3
 _BELT = "on grey19"
 _COLORS = {"bolt": "dodger_blue2", "nut": "dark_orange", "washer": "green3", "defect": "red3"}
