@@ -64,6 +64,14 @@ def test_answers_whose_length_depends_on_the_values_are_no_batch(tmp_path: Path)
     assert opened(path).traits.batch.kind == "none"
 
 
+def test_rows_that_depend_on_earlier_rows_are_no_batch(tmp_path: Path) -> None:
+    spec = (FLOAT, ("N", 4))
+    axis = numpy_helper.from_array(np.array(0, np.int64), "axis")
+    nodes = [helper.make_node("CumSum", ["x", "axis"], ["y"])]
+    path = onnx_models.save(tmp_path / "sum.onnx", nodes, {"x": spec}, {"y": spec}, [axis])
+    assert opened(path).traits.batch.kind == "none"
+
+
 def test_a_declared_rank_that_is_wrong_is_corrected(tmp_path: Path) -> None:
     path = onnx_models.save(
         tmp_path / "rank.onnx",
