@@ -128,16 +128,33 @@ class Journey:
             await self._infer([passage for passage in passages if passage.sample is not None])
             if before is not None and not before.done():
                 await asyncio.wait({before})
-            for passage in passages:
-                await self._deliver(passage)
+            await self._deliver(passages)
         finally:
             self._aboard -= len(passages)
 
-    async def _deliver(self, passage: _Passage) -> None:
+    async def _deliver(self, passages: Sequence[_Passage]) -> None:
+        """Publishes in order; no result waits for the acknowledgement of the one before, a status holds up all."""
+        started: list[asyncio.Task[None]] = []
+        for passage in passages:
+            try:
+                parcel = self._emit(passage)
+            except Exception as error:  # noqa: BLE001 - one item's surprise must not take its neighbors along
+                self._fail(error)
+                parcel = None
+            sending = self._send(passage, parcel)
+            if parcel is not None and not parcel.status and len(passages) > 1:
+                started.append(asyncio.create_task(sending))
+            else:
+                await asyncio.gather(*started)
+                started.clear()
+                await sending
+        await asyncio.gather(*started)
+
+    async def _send(self, passage: _Passage, parcel: Parcel | None) -> None:
         """Publishes what became of an item; without the bus it is not acknowledged, so a broker may send it again."""
         try:
-            through = await self._emission.send(parcel) if (parcel := self._emit(passage)) else True
-        except Exception as error:  # noqa: BLE001 - one item's surprise must not take its neighbors along
+            through = await self._emission.send(parcel) if parcel is not None else True
+        except Exception as error:  # noqa: BLE001 - as in _deliver
             self._fail(error)
             through = True
         if through:

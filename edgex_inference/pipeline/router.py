@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgex_inference.bindings.book import Book, Rejected
 from edgex_inference.contracts.bindings import Binding
@@ -93,6 +93,7 @@ class Router:
         return run
 
     def _rejected(self, rejected: Rejected) -> Run | None:
+        rejected = replace(rejected, device="")  # devices with the same mistake share one run
         stand_in = self._stand_ins.get(rejected)
         if stand_in is None:
             stand_in = self._stand_ins[rejected] = Binding(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,7 @@ import yaml
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import Configuration, Inference, MessageBus, Seconds, Service, Trigger
+from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope, events, topics, wire
@@ -88,7 +90,9 @@ class Stage:
             found.append({"name": resource, "properties": properties})
         self.write(f"{name}.yaml", {"apiVersion": "v3", "name": name, "deviceResources": found})
 
-    def model(self, name: str = "double", *, card: Mapping[str, Any] | None = None, **keys: object) -> Control:
+    def model(
+        self, name: str = "double", *, card: Mapping[str, Any] | None = None, **keys: object
+    ) -> Control:
         """A model whose answer is 2x + 1 unless `keys` say otherwise; the strings on it."""
         folder = self.folder / "models" / name / "1"
         path = write_model(folder / "model.fake", **{"shape": [None, 1], **keys})
@@ -207,9 +211,7 @@ class Stage:
         ]
 
     def statuses(self, device: str | None = None) -> list[str | None]:
-        return [
-            one.status for one in self.heard if one.status and device in (None, one.event.device_name)
-        ]
+        return [one.status for one in self.heard if one.status and device in (None, one.event.device_name)]
 
     async def have(self, count: int, device: str | None = None) -> Sequence[Heard]:
         """The results, once there are this many."""
@@ -260,7 +262,12 @@ def reading(name: str, value: object, kind: ValueType = ValueType.FLOAT32) -> Re
 
 
 def event(
-    device: str, *readings: Reading, profile: str = "pump", origin: int = 7, source: str = "All", **numbers: object
+    device: str,
+    *readings: Reading,
+    profile: str = "pump",
+    origin: int = 7,
+    source: str = "All",
+    **numbers: object,
 ) -> Event:
     """An event of these readings, and of numbers by resource name."""
     given = [*readings, *(reading(name, value) for name, value in numbers.items())]
@@ -302,15 +309,19 @@ def encode(one: Event, correlation_id: str) -> Message:
 
 
 def _ours(message: Message) -> Heard | None:
-    read = envelope.read(message) if message.payload[:1] == b"{" and len(message.payload) < 1 << 20 else None
-    found = events.read(read) if read is not None and b"-inference" in bytes(read.payload or b"") else None
-    if read is None or found is None or not topics.is_own_event(found):
+    try:
+        read = envelope.read(message, max_bytes=1 << 20)
+        found = events.read(read)
+    except MessageError:
+        return None
+    if found is None or not topics.is_own_event(found):
         return None
     return Heard(message.topic, read.correlation_id, found)
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Stage:
+    caplog.set_level(logging.INFO, logger="edgex_inference")
     made = Stage(tmp_path)
     (tmp_path / "profiles").mkdir()
     (tmp_path / "models").mkdir()
