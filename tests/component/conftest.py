@@ -71,6 +71,7 @@ class Stage:
     inference: Mapping[str, Any] = late(default_factory=dict)
     topics: str = "events/#"
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
+    bus: MemoryBus | None = None
 
     # What lies in the folders
 
@@ -144,7 +145,7 @@ class Stage:
     async def running(self, *, settled: bool = True) -> AsyncIterator[InferenceService]:
         """The service from its start to the end of `run`; `settled`: every binding runs or is inactive."""
         catalog = Catalog([_PLUGIN], probe=lambda _value, _deadline: Found(devices=DEVICES))
-        self.service = InferenceService(self.loaded(), MemoryBus(self.hub), catalog=catalog)
+        self.service = InferenceService(self.loaded(), self.bus or MemoryBus(self.hub), catalog=catalog)
         self.service.engine.fleet._settings = self.lanes
         witness = MemoryBus(self.hub, name="witness")
         await witness.open()
