@@ -1,6 +1,7 @@
 """What the demo promises, through the whole service, on seeds that nobody trained on, without waiting for a clock."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.service import Service
 
 START = 1_795_418_138_000_000_000
-PICTURES = 120
+SEEDS = (411_001, 411_002, 411_003, 411_004)
+PICTURES = range(0, 120, 3)
 
 
 class Rehearsal:
@@ -33,9 +35,9 @@ class Rehearsal:
             board=board, parts=PartScore(labels=LABELS), fault=FaultScore(), clock=lambda: self._now
         )
 
-    async def send(self, device: Device, count: int) -> None:
-        """The first `count` events, each when the one before is answered."""
-        for index in range(count):
+    async def send(self, device: Device, indices: Iterable[int]) -> None:
+        """These events of a run, each when the one before is answered."""
+        for index in indices:
             shot = device.shot(index, START)
             self._now = shot.origin
             self.audience.expect(shot)
@@ -47,8 +49,6 @@ class Rehearsal:
 
 @pytest.fixture
 async def rehearsal(tmp_path: Path) -> AsyncIterator[Rehearsal]:
-    import asyncio
-
     hub = MemoryHub()
     loaded = stage.configuration(tmp_path, 1883, "4", 0)
     service = Service(loaded, MemoryBus(hub), book=stage.book(tmp_path, ""))
@@ -68,11 +68,12 @@ async def rehearsal(tmp_path: Path) -> AsyncIterator[Rehearsal]:
         await task
 
 
-@pytest.mark.parametrize("seed", [411_001, 411_002])
-async def test_part_counts_are_right(rehearsal: Rehearsal, seed: int) -> None:
-    await rehearsal.send(Camera(seed, Dialect(major="4")), PICTURES)
+async def test_part_counts_are_right(rehearsal: Rehearsal) -> None:
+    """Every third picture, since neighbors show the same parts, and so are right or wrong together."""
+    for seed in SEEDS:
+        await rehearsal.send(Camera(seed, Dialect(major="4")), PICTURES)
     parts = rehearsal.audience.parts
-    assert (parts.sent, parts.answered) == (PICTURES, PICTURES)
+    assert parts.sent == parts.answered == len(SEEDS) * len(PICTURES)
     assert parts.right / parts.answered >= 0.95
 
 
@@ -80,7 +81,7 @@ async def test_part_counts_are_right(rehearsal: Rehearsal, seed: int) -> None:
 async def test_the_fault_is_found_within_three_seconds_and_never_before(
     rehearsal: Rehearsal, seed: int
 ) -> None:
-    await rehearsal.send(VibrationSensor(seed, Dialect(major="4")), 60)
+    await rehearsal.send(VibrationSensor(seed, Dialect(major="4")), range(60))
     fault = rehearsal.audience.fault
     assert (fault.answered, fault.false_alarms) == (60, 0)
     assert fault.delay is not None
@@ -89,6 +90,6 @@ async def test_the_fault_is_found_within_three_seconds_and_never_before(
 
 
 async def test_a_healthy_spindle_raises_no_alarm(rehearsal: Rehearsal) -> None:
-    await rehearsal.send(VibrationSensor(413_001, Dialect(major="4"), fault_at=1e6), 240)
+    await rehearsal.send(VibrationSensor(413_001, Dialect(major="4"), fault_at=1e6), range(240))
     fault = rehearsal.audience.fault
     assert (fault.answered, fault.false_alarms, fault.found) == (240, 0, None)
