@@ -25,27 +25,15 @@ _VARYING = (
     (re.compile(r"\b[0-9]{19}\b"), "<time>"),
 )
 _FLOAT = re.compile(r"-?\d\.\d+e[-+]\d\d")
-_CLIENT = """#!{python}
-import sys, paho.mqtt.client as mqtt
-words = sys.argv[1:]
-said = lambda flag: words[words.index(flag) + 1]
-left = int(said("-C")) if "-C" in words else -1
-client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-def show(client, _, message):
-    global left
-    print((message.topic + " ") * ("-v" in words) + message.payload.decode(), flush=True)
-    left -= 1
-    if not left:
-        client.disconnect()
-client.on_message = show
-client.connect("localhost", int(said("-p")))
-if sys.argv[0].endswith("_sub"):
-    client.subscribe(said("-t"))
-    client.loop_forever()
-else:
-    client.loop_start()
-    client.publish(said("-t"), said("-m"), qos=1).wait_for_publish(10)
+_CURL = """#!{python}
+import sys, urllib.error, urllib.request
+try:
+    answer = urllib.request.urlopen("http://" + sys.argv[-1])
+except urllib.error.HTTPError as error:
+    answer = error
+sys.stdout.write(answer.read().decode())
 """
+"""A stand-in where there is no curl: it knows `curl -s URL`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +103,9 @@ class Walkthrough:
         tools.mkdir()
         path = [str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin", str(tools)]
         self._environment = {**os.environ, **environment, "HOME": str(home), "PATH": os.pathsep.join(path)}
-        for name in ("mosquitto_pub", "mosquitto_sub"):
-            if shutil.which(name) is None:
-                (tools / name).write_text(_CLIENT.format(python=sys.executable))
-                (tools / name).chmod(0o755)
+        if shutil.which("curl") is None:
+            (tools / "curl").write_text(_CURL.format(python=sys.executable))
+            (tools / "curl").chmod(0o755)
 
     def typed(self, text: str) -> str:
         for word, other in self._replace.items():

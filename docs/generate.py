@@ -1,0 +1,251 @@
+"""Writes the parts of the reference that the code knows best, between the marks of each page.
+
+    .venv/bin/python docs/generate.py            rewrites the pages
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; a NAME with a slash is a file. A test compares the pages with what this gives.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from edgex_inference.cli.main import COMMANDS
+from edgex_inference.config import environment, flags, schema
+from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Accelerator
+from edgex_inference.contracts.models import Task
+from edgex_inference.contracts.outputs import BUILT_TASKS, OutputValue, legal
+from edgex_inference.engine.cards.tensors import DTYPES
+from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.options import decode
+from edgex_inference.pipeline.measure import STAGES
+from edgex_inference.postprocess.table import DECODERS, UNDECLARED
+
+DOCS = Path(__file__).parent
+CONFIGURATION = DOCS.parent / "configuration.toml"
+OURS = ("onnxruntime", "openvino", "reference")
+_MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SETTING = re.compile(r"(\w+) = (.*?)\s*# (.*)")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; bars inside cells are escaped."""
+    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in (head, *rows)]
+    lines.insert(1, "|".join("---" for _ in head))
+    return "\n".join(f"| {line} |" if "---" not in line else f"|{line}|" for line in lines) + "\n"
+
+
+def code(text: object) -> str:
+    return f"`{text}`" if text not in ("", None) else ""
+
+
+def configuration() -> str:
+    """Every key of configuration.toml with its comment, under its section."""
+    parts: list[str] = []
+    section: tuple[str, ...] = ()
+    rows: list[tuple[str, str, str, str]] = []
+
+    def flush() -> None:
+        if rows:
+            head = ("Key", "Default", "Environment variable", "")
+            parts.append(f"### {'.'.join(section)}\n\n{table(head, rows)}")
+            rows.clear()
+
+    for line in CONFIGURATION.read_text().splitlines():
+        if line.startswith("["):
+            flush()
+            section = tuple(line.strip("[]").split("."))
+        elif found := _SETTING.fullmatch(line):
+            name = code(environment.variable_name((*section, found[1]))) if found[2] != "{}" else "none"
+            rows.append((code(found[1]), code(found[2]), name, found[3]))
+    flush()
+    return "\n".join(parts)
+
+
+def later() -> str:
+    """Words that a key knows and this release refuses."""
+    rows = []
+    for section in dataclasses.fields(schema.Configuration):
+        hints = typing.get_type_hints(type(section.default), include_extras=True)
+        for key, hint in hints.items():
+            for rule in getattr(hint, "__metadata__", ()):
+                if isinstance(rule, schema.Choice) and rule.later:
+                    words = ", ".join(code(word) for word in rule.later)
+                    path = f"{_pascal(section.name)}.{_pascal(key)}"
+                    rows.append((code(path), words, next(iter(rule.later.values()))))
+    return table(("Key", "Refused", "With"), rows)
+
+
+def _pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def unused() -> str:
+    """EdgeX's keys that are accepted and not read."""
+    return ", ".join(code(".".join(steps)) for steps in sorted(schema.UNUSED)) + ".\n"
+
+
+def service_flags() -> str:
+    """The flags of `run`, with the variable that wins over each."""
+    texts, switches = environment._TEXTS, environment._SWITCHES
+    variables = {field: variable for variable, field in (*texts.items(), *switches.items())}
+    rows = [
+        (
+            ", ".join(code(name) for name in ((f"-{flag.short}",) if flag.short else ()) + (f"--{flag.long}",)),
+            {"text": "text", "switch": "", "optional": "URL, or none at all"}[flag.kind],
+            code(variables.get(flag.field)),
+            flag.help,
+        )
+        for flag in flags._FLAGS
+    ]
+    return table(("Flag", "Takes", "Variable", ""), rows)
+
+
+def commands() -> str:
+    """Every command with its options; the flags of `run` have a table of their own."""
+    parts = []
+    for name, what in COMMANDS.items():
+        parts.append(f"### {name}\n\n{what[0].upper()}{what[1:]}.\n")
+        if name == "run":
+            parts.append("Its flags are in the next table.\n")
+            continue
+        try:
+            module = importlib.import_module(f"edgex_inference.cli.{name}")
+        except ModuleNotFoundError:
+            parts.append("Not in this checkout.\n")
+            continue
+        parser = argparse.ArgumentParser(add_help=False)
+        module.add_arguments(parser)
+        parts.append(table(("Argument", "Default", ""), [_argument(one) for one in parser._actions]))
+    return "\n".join(parts)
+
+
+def _argument(action: argparse.Action) -> tuple[str, str, str]:
+    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = "" if action.nargs == 0 else f" {value}"
+    names = ", ".join(code(name + takes) for name in action.option_strings) or code(value)
+    default = action.default if action.nargs != 0 else None
+    return names, code(default if default is not argparse.SUPPRESS else ""), action.help or ""
+
+
+def outputs() -> str:
+    """What `outputs.<name>.value` can say, task by task."""
+    whole = {value.form for value in legal(Task.RAW)} - {"<tensor name>"}
+    parts = ["### Every task\n", _values(value for value in legal(Task.RAW) if value.form in whole)]
+    for task in Task:
+        built = "" if task in BUILT_TASKS else " (not yet supported)"
+        own = [value for value in legal(task) if value.form not in whole]
+        parts += [f"### {task}{built}\n", _values(own)]
+    return "\n".join(parts)
+
+
+def _values(values: Iterable[OutputValue]) -> str:
+    rows = []
+    for value in values:
+        others = [one.value for one in value.types if one is not value.type]
+        carriers = ", ".join(others) if value.type or len(others) < 20 else "any"
+        rows.append(
+            (
+                code(value.form),
+                value.type.value if value.type else "the tensor's",
+                carriers,
+                code(value.needs),
+                "yes" if value.built else "not yet",
+            )
+        )
+    return table(("Value", "Default type", "Other types that carry it", "Needs", "Built"), rows)
+
+
+def decoders() -> str:
+    """The decoders, their tasks, the roles of their outputs, and what their code says of them."""
+    rows = [
+        (code(name), decoder.task.value, ", ".join(code(role) for role in decoder.roles), _doc(decoder.make))
+        for name, decoder in DECODERS.items()
+    ]
+    rows += [
+        ("none", task.value, ", ".join(code(role) for role in decoder.roles), _doc(decoder.make))
+        for task, decoder in UNDECLARED.items()
+    ]
+    return table(("Decoder", "Task", "Roles", ""), rows)
+
+
+def _doc(make: Callable[..., object]) -> str:
+    """The first sentence about a decoder: its own, else its module's."""
+    said = make.__doc__ or ""
+    if said.startswith("Raises"):
+        said = sys.modules[make.__module__].__doc__ or ""
+    return " ".join(said.split("\n\n")[0].split())
+
+
+def words() -> str:
+    """Formats and element types."""
+    formats = ", ".join(code(name) for name in sorted(KNOWN_FORMATS))
+    return f"Formats: {formats}.\n\nElement types: {', '.join(code(name) for name in DTYPES)}.\n"
+
+
+def accelerators() -> str:
+    """The plug-ins of this distribution; devices and versions are a machine's own."""
+    found = [_plugin(name) for name in OURS]
+    rows = [
+        (
+            code(one.name),
+            one.level.value,
+            ", ".join(sorted(one.formats)),
+            one.default_device,
+            code(f'pip install "edgex-inference[{one.extra}]"') if one.load else one.declared,
+        )
+        for one in found
+    ]
+    return table(("Name", "Level", "Formats", "Default device", "How to get it"), rows)
+
+
+def _plugin(name: str) -> Accelerator:
+    plugin = importlib.import_module(f"accelerators.{name}").PLUGIN
+    assert isinstance(plugin, Accelerator)
+    assert name in Catalog().names()
+    assert decode(plugin, {}) == plugin.options()
+    return plugin
+
+
+def stages() -> str:
+    return ", ".join(code(stage) for stage in STAGES) + ".\n"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "configuration": configuration,
+    "later": later,
+    "unused": unused,
+    "flags": service_flags,
+    "commands": commands,
+    "outputs": outputs,
+    "decoders": decoders,
+    "words": words,
+    "accelerators": accelerators,
+    "stages": stages,
+}
+
+
+def written(page: str) -> str:
+    """The page with its generated parts as they should be."""
+    return _MARKED.sub(lambda found: f"{found[1]}\n{part(found[2])}\n{found[3]}", page)
+
+
+def part(name: str) -> str:
+    """A part by its name; a name with a slash is a file of the project, shown whole."""
+    if "/" not in name:
+        return PARTS[name]()
+    language = {".py": "python", ".toml": "toml"}[Path(name).suffix]
+    return f"```{language}\n{(DOCS.parent / name).read_text().strip()}\n```\n"
+
+
+def main() -> None:
+    for path in sorted(DOCS.rglob("*.md")):
+        path.write_text(written(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
