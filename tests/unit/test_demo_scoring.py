@@ -265,7 +265,7 @@ def drawn(board: Board, width: int, height: int) -> list[str]:
     return captured.get().splitlines()
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60), (80, 20), (79, 24), (60, 15), (40, 12)])
+@pytest.mark.parametrize("size", [(80, 24), (200, 60), (80, 20), (75, 24), (60, 15), (40, 12)])
 @pytest.mark.parametrize("filled", [False, True])
 def test_the_view_fits_its_terminal(
     audience: Audience, clock: Clock, size: tuple[int, int], filled: bool
