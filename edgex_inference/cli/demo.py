@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accelerator", default="", metavar="NAME[:DEVICE]", help="run both models on this one"
     )
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="save a picture of the last view")
+    parser.add_argument("--svg", type=_file, metavar="FILE", help="save a picture of the last view")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,6 +110,13 @@ def _seed(text: str) -> int:
     if not text.isascii() or not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
     return int(text)
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: no such folder, or a folder itself")
+    return path
 
 
 def _port(text: str) -> int:

@@ -84,6 +84,8 @@ class Show:
             seconds = await self._play(
                 audience, [(made, await self._plug(stack, made, port)) for made in await drawn]
             )
+            if wish.svg is not None:
+                save_picture(audience.board, wish.svg)
             return summarize(audience, seconds, fates(service))
 
     def _audience(self, port: int) -> Audience:
@@ -102,8 +104,6 @@ class Show:
         said = self._said = _Said(board, live=isinstance(view, LiveView))
         logs.configure(topics.SERVICE_KEY, level="WARN", stream=said)
         stack.callback(said.repeat)
-        if self._wish.svg is not None:
-            stack.callback(save_picture, board, self._wish.svg)
         view.open()
         stack.callback(view.close)
 

@@ -9,6 +9,7 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.live import Live
 
+from edgex_inference.contracts.errors import SetupError
 from edgex_inference.demo.board import Board
 from edgex_inference.demo.picture import render, told
 
@@ -84,9 +85,13 @@ def view_for(board: Board, stream: TextIO) -> View:
 
 
 def save_picture(board: Board, path: Path, *, width: int = 100, height: int = 30) -> None:
-    """Writes the board as it is now to an SVG file; raises OSError."""
+    """Writes the board as it is now to an SVG file; raises SetupError where it cannot."""
     console = Console(record=True, width=width, height=height, file=io.StringIO(), force_terminal=True)
     console.print(render(board, width, height, time.time_ns()))
     drawn = console.export_svg(title="edgex-inference demo")
     # Without the web font that rich asks a server for: the machine's own monospace font does.
-    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")
+    plain = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
+    try:
+        path.write_text(plain, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"--svg {path}: {error.strerror or error}") from error

@@ -231,7 +231,8 @@ def test_missing_extras_are_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "options", [["--for", "soon"], ["--for", "0s"], ["--seed", "-1"], ["--port", "0"], ["--edgex", "2"]]
+    "options",
+    [["--for", "soon"], ["--for", "0s"], ["--seed", "-1"], ["--port", "0"], ["--edgex", "2"], ["--svg", "/"]],
 )
 def test_wrong_options_are_refused(options: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", *options]) == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.demo.audience import Audience
@@ -316,3 +317,8 @@ def test_the_picture_asks_no_server(audience: Audience, clock: Clock, tmp_path: 
     assert "AnomalyScore" in picture
     assert "url(http" not in picture
     assert "@font-face" not in picture
+
+
+def test_a_picture_that_cannot_be_written_is_a_sentence(audience: Audience, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"--svg .*nowhere/view.svg: No such file"):
+        save_picture(audience.board, tmp_path / "nowhere" / "view.svg")
