@@ -2,7 +2,8 @@
 
     .venv/bin/python docs/generate.py            rewrites the pages
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; a NAME with a slash is a file. A test compares the pages with what this gives.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; a NAME with a slash is a file. A test compares
+the pages with what this gives.
 """
 
 import argparse
@@ -95,7 +96,9 @@ def service_flags() -> str:
     variables = {field: variable for variable, field in (*texts.items(), *switches.items())}
     rows = [
         (
-            ", ".join(code(name) for name in ((f"-{flag.short}",) if flag.short else ()) + (f"--{flag.long}",)),
+            ", ".join(
+                code(name) for name in ((f"-{flag.short}",) if flag.short else ()) + (f"--{flag.long}",)
+            ),
             {"text": "text", "switch": "", "optional": "URL, or none at all"}[flag.kind],
             code(variables.get(flag.field)),
             flag.help,

@@ -1,19 +1,35 @@
 """The documents say what is true: their commands run, their tables are the code's, their links lead somewhere."""
 
 import importlib.util
+import json
 import re
-import shutil
 import socket
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from edgex_inference.bindings import later
+from edgex_inference.bindings.block import Scope, read_block
+from edgex_inference.bindings.book import Book
+from edgex_inference.bindings.files import read
+from edgex_inference.config.flags import Flags
+from edgex_inference.config.load import load as load_configuration
+from edgex_inference.config.places import Steps
+from edgex_inference.config.problems import Document
+from edgex_inference.config.reader import Cursor, Reader
+from edgex_inference.contracts.errors import InferenceError
+from edgex_inference.engine.cards.card import check_card
+from edgex_inference.web.app import build
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md"))
+PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / "accelerators").rglob("*.md"), *ROOT.glob("*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def load(path: Path) -> Any:
@@ -30,17 +46,220 @@ def load(path: Path) -> Any:
 walkthrough = load(ROOT / "tests" / "walkthrough.py")
 
 
+def text(page: str) -> str:
+    return (DOCS / page).read_text()
+
+
+# Links
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    heads = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_relative_links_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    plain = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", plain):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        other = (page.parent / path).resolve() if path else page
+        assert other.exists(), f"{name}: {target} leads nowhere"
+        if anchor:
+            assert anchor in anchors(other.read_text()), f"{name}: {target}: no such heading"
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    seen, left = set[Path](), [DOCS / "README.md"]
+    while left:
+        page = left.pop()
+        if page in seen or page.suffix != ".md":
+            continue
+        seen.add(page)
+        found = re.findall(r"\]\(([^)#\s:]+)", page.read_text())
+        left += [(page.parent / link).resolve() for link in found if (page.parent / link).is_file()]
+    apart = {page for page in DOCS.rglob("*.md") if page.parent.name != "adr"} - seen
+    assert not apart
+
+
+# Tables
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_generated_parts_are_what_the_code_says(page: Path) -> None:
+    generate = load(DOCS / "generate.py")
+    assert page.read_text() == generate.written(page.read_text()), (
+        "run .venv/bin/python docs/generate.py and look at the difference"
+    )
+
+
+def rows(page: str, heading: str) -> list[str]:
+    """The first cells of the first table below a heading, without backticks."""
+    below = f"\n{text(page)}".split(f"\n{heading}\n", 1)[1]
+    table = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE)
+    assert table is not None
+    return [line.split("|")[1].strip().strip("`") for line in table[0].splitlines()[2:]]
+
+
+def leaves(keys: Iterable[str]) -> set[str]:
+    """The keys that no other one continues."""
+    found = set(keys)
+    return {key for key in found if not any(other.startswith((f"{key}.", f"{key}[")) for other in found)}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[Steps]:
+    """Every key that any reader asks for."""
+    found = set[Steps]()
+    at = Reader.at
+
+    def recorded(self: Reader, key: str) -> Cursor:
+        found.add((*self.steps, key))
+        return at(self, key)
+
+    monkeypatch.setattr(Reader, "at", recorded)
+    return found
+
+
+def spelled(steps: Iterable[object], named: tuple[str, ...]) -> str:
+    """`("inputs", 0, "field")` → `inputs[].field`; what stands below one of `named` is a name."""
+    said = ""
+    before: object = None
+    for step in steps:
+        said += "[]" if isinstance(step, int) else f".{'<name>' if before in named else step}"
+        before = step
+    return said.lstrip(".")
+
+
+def test_the_page_has_every_key_of_the_block(asked: set[Steps], monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = {(key,) for key in (*later._CHECKERS, "steps")}
+    note = later.Later.note
+
+    def recorded(self: later.Later, cursor: Cursor) -> Cursor:
+        noted.add(cursor.steps[1:])
+        return note(self, cursor)
+
+    monkeypatch.setattr(later.Later, "note", recorded)
+    maps = ("model", "normalize", "postprocess", "decide", "publish", "limits")
+    parts: dict[str, object] = {key: {} for key in maps}
+    block = {**parts, "inputs": [{}], "accelerator": {"name": "a", "options": {}}, "outputs": {"X": {}}}
+    node = Document.of(block, "block").root
+    read_block("B", node, Scope(profile="p", resource="r"))
+    vocabulary = {spelled(steps[1:], ("outputs",)) for steps in asked}
+    unbuilt = {spelled(steps, ()) for steps in noted}
+    section = (
+        text("reference/inference-block.md").split("## Valid, but not built yet")[1].split("So do tasks")[0]
+    )
+    listed = set(re.findall(r"`([a-zA-Z.\[\]]+)`", section)) - {"validate", "run"}
+    assert listed == unbuilt
+    assert leaves(rows("reference/inference-block.md", "## Keys")) == leaves(vocabulary) - unbuilt
+
+
+def test_the_page_has_every_key_of_a_card(asked: set[Steps], tmp_path: Path) -> None:
+    numbers = {"kind": "vector", "normalize": {}, "quantization": {}}
+    output = {"quantization": {}, "stride": 8, "background": 0, "form": "corners", "input": "x"}
+    card = {
+        "files": [{"path": "x"}],
+        "inputs": {"picture": {"kind": "image", "quantization": {}}, "numbers": numbers},
+        "outputs": {"o": output},
+        "golden": [{"tolerance": {}}],
+        **{key: {} for key in ("postprocess", "score", "priors", "parity")},
+    }
+    check_card(Document.of(card, "model.yaml"), tmp_path)
+    vocabulary = {spelled(steps, ("inputs", "outputs")) for steps in asked}
+    assert leaves(rows("reference/model-card.md", "## Keys")) == leaves(vocabulary)
+
+
+def test_every_reason_of_a_drop_is_explained() -> None:
+    spoken = re.compile(r'(?:Unfit\(|reason=|(?:dropped|invalid)\.add\()\s*"(\w+)"')
+    used = set[str]()
+    for room in ("buses", "edgex", "preprocess", "pipeline"):
+        for path in (ROOT / "edgex_inference" / room).glob("*.py"):
+            used.update(spoken.findall(path.read_text()))
+    used |= {"queueFull", "overtaken", "envelope"}  # chosen by an expression, and a default
+    of_messages = text("reference/metrics.md").split("Messages that never become", 1)[1].split("\n## ")[0]
+    said = {*rows("reference/metrics.md", "## Reasons of drops"), *re.findall(r"`([a-z]+)`", of_messages)}
+    assert said == used
+
+
+def test_every_kind_of_failure_is_explained() -> None:
+    kinds = {kind.kind for kind in InferenceError.__subclasses__()} | {"bus", "unexpected"}
+    assert set(rows("reference/metrics.md", "## Kinds of failures")) == kinds
+
+
+def test_sentences_of_troubleshooting_are_those_of_the_code() -> None:
+    """What a table says that the service says is in the code, apart from names, numbers and what is left out."""
+    files = [*(ROOT / "edgex_inference").rglob("*.py"), *(ROOT / "accelerators").rglob("*.py")]
+    code = "\n".join(path.read_text() for path in files).replace('\\"', '"')
+    code = re.sub(r"""["']\s*\n\s*(?:\+ )?f?["']""", "", code)
+    for cell in re.findall(r"^\| (`.*?) \|", text("how-to/troubleshooting.md"), re.MULTILINE):
+        for sentence in re.findall(r"`([^`]+)`", cell):
+            parts = re.split(r"…|'[^']*'|\b\d+\b|\b[A-Za-z]\b|[A-Za-z]+\.[A-Za-z]+|[:;,?()]", sentence)
+            for words in (part.split() for part in parts if part.count(" ") > 2):
+                pattern = " ".join(rf"(?:{re.escape(word)}|\{{[^}}]*\}}|%\S+)" for word in words)
+                assert re.search(pattern, code), f"nothing says {' '.join(words)!r} of {sentence!r}"
+
+
+def test_every_http_path_is_described() -> None:
+    app = build(None)  # type: ignore[arg-type]
+    paths = {str(route.resource.canonical) for route in app.router.routes() if route.resource is not None}
+    assert set(rows("reference/http.md", "# HTTP")) == paths
+
+
+# Examples
+
+
+def examples(language: str) -> list[Any]:
+    """Blocks of all pages but the tutorial, whose blocks are played."""
+    return [
+        pytest.param(block.text, id=f"{page.stem}-{block.line}")
+        for page in sorted(DOCS.rglob("*.md"))
+        if page.stem != "tutorial"
+        for block in walkthrough.blocks(page.read_text())
+        if block.language == language
+    ]
+
+
+@pytest.mark.parametrize("example", examples("yaml"))
+def test_examples_of_profiles_are_valid(example: str, tmp_path: Path) -> None:
+    found = yaml.safe_load(example)
+    if not {"deviceResources", "match"} & set(found):
+        return
+    (tmp_path / "example.yaml").write_text(example)
+    assert [str(problem) for problem in Book(read([tmp_path])).problems] == []
+
+
+@pytest.mark.parametrize("example", examples("toml"))
+def test_examples_of_configuration_are_valid(example: str, tmp_path: Path) -> None:
+    if "MessageBus" not in tomllib.loads(example):
+        return
+    (tmp_path / "configuration.toml").write_text(example.replace('password = ""', 'password = "x"'))
+    load_configuration(Flags(), environ={}, directory=tmp_path)
+
+
+@pytest.mark.parametrize("example", examples("json"))
+def test_examples_of_json_are_json(example: str) -> None:
+    assert json.loads(example)
+
+
+# The tutorial
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
-_SUBSCRIBED = {
+_READY = {
     "broker": ("broker", " running$"),
     "service": ("broker", r" 0 edgex/events/#$"),
     "listener": ("broker", r" 0 edgex/events/device/app-inference/#$"),
 }
-"""What shows in Mosquitto's verbose log that a terminal is ready."""
+"""Where and how it shows that a terminal is ready: in Mosquitto's verbose log."""
 
 
 def test_the_tutorial_is_true(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
@@ -50,7 +269,7 @@ def test_the_tutorial_is_true(tmp_path: Path, mosquitto: Callable[..., Any]) -> 
     port = str(free_port())
     replace = {"mosquitto -p": "mosquitto -v -p", "18830": str(broker.port), "59760": port}
     reader = walkthrough.Walkthrough(tmp_path, replace, {"SERVICE_PORT": port})
-    page = walkthrough.blocks((DOCS / "tutorial.md").read_text())
+    page = walkthrough.blocks(text("tutorial.md"))
     said: list[str] = []
     try:
         for before, block in zip([None, *page], page, strict=False):
@@ -63,7 +282,9 @@ def test_the_tutorial_is_true(tmp_path: Path, mosquitto: Callable[..., Any]) -> 
                 walkthrough.expect(block, lines, wanted)
     finally:
         reader.close()
-    assert len(page) > 25
+    shown = next(block for block in walkthrough.blocks(text("reference/http.md")) if "sample" in block.words)
+    real = json.loads((tmp_path / "pumps" / "page.json").read_text())["bindings"][0]
+    assert outline(json.loads(shown.text)["bindings"][0]) == outline(real)
 
 
 def play(reader: Any, block: Any) -> list[str]:
@@ -73,6 +294,11 @@ def play(reader: Any, block: Any) -> list[str]:
         found: list[str] = reader.run(block)
         return found
     reader.start(block)
-    terminal, sign = _SUBSCRIBED[block.terminal]
+    terminal, sign = _READY[block.terminal]
     reader.wait(terminal, until=sign)
     return []
+
+
+def outline(row: dict[str, Any]) -> dict[str, object]:
+    """The keys of a binding's row and of its counters and latencies."""
+    return {"row": list(row), "counters": list(row["counters"]), "latencyMs": list(row["latencyMs"])}
