@@ -59,7 +59,7 @@ class Watched:
             while not (found := enough(self.items)):
                 left = deadline - time.monotonic()
                 assert left > 0, (
-                    f"{what}: not after {seconds:g} s; {len(self.items)} so far: {self.items[-8:]}"
+                    f"{what}: not after {seconds:g} s; {len(self.items)} so far: {str(self.items[-2:])[:2000]}"
                 )
                 self._changed.wait(left)
             return found
