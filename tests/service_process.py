@@ -85,7 +85,8 @@ class Service:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._port = int((env or {}).get("SERVICE_PORT", 0))
+        given = (env or {}).get("SERVICE_PORT", "")
+        self._port = int(given) if given.isdigit() else 0
 
     def _read(self) -> None:
         if self._process.stdout is None:
