@@ -67,7 +67,9 @@ def _main(argv: list[str]) -> int:
         return USAGE
     command: Command = importlib.import_module(f"edgex_inference.cli.{name}")
     parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {name}", description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.", allow_abbrev=False
+        prog=f"{PROGRAM} {name}",
+        description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
+        allow_abbrev=False,
     )
     command.add_arguments(parser)
     return command.run(parser.parse_args(spell_out(rest) if name == "run" else rest))
