@@ -249,7 +249,7 @@ def _candidate(rng: np.random.Generator, batch: int, parts: Sequence[Part]) -> P
         size=size,
         angle=float(rng.uniform(0, 2 * math.pi)),
         color=tuple(float(c * rng.uniform(0.94, 1.06)) for c in color),  # type: ignore[arg-type]
-        flaw=FLAWS[int(rng.integers(len(FLAWS)))] if rng.random() < 0.22 else None,
+        flaw=FLAWS[kind][int(rng.integers(len(FLAWS[kind])))] if rng.random() < 0.22 else None,
         grain=int(rng.integers(2**31)),
     )
 

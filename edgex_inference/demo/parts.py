@@ -1,7 +1,7 @@
 """Drawing of bolts, nuts and washers, sound or defective, as small anti-aliased pictures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -219,14 +219,9 @@ def _flaw(part: Part) -> tuple[Points, bool]:
 def _chip(part: Part, rng: np.random.Generator) -> Points:
     """A piece that is missing at the rim, as an irregular polygon around a point of the outline."""
     radius = part.size / 2
-    if part.kind is Kind.BOLT:
-        center = np.array([-0.80 * radius, rng.choice([-1.0, 1.0]) * 0.45 * radius])
-        reach = 0.42 * radius
-    else:
-        angle = rng.uniform(0, 2 * math.pi)
-        center = 0.90 * radius * np.array([math.cos(angle), math.sin(angle)])
-        reach = 0.50 * radius
-    corners = _ring(1.0, 9, rng.uniform(0, 1)) * (reach * rng.uniform(0.75, 1.15, (9, 1)))
+    angle = rng.uniform(0, 2 * math.pi)
+    center = 0.90 * radius * np.array([math.cos(angle), math.sin(angle)])
+    corners = _ring(1.0, 9, rng.uniform(0, 1)) * (0.50 * radius * rng.uniform(0.75, 1.15, (9, 1)))
     points: Points = corners + center
     return points
 
@@ -259,4 +254,10 @@ def _jagged(start: Points, end: Points, width: float, rng: np.random.Generator) 
 
 _SHAPES = {Kind.BOLT: _bolt, Kind.STANDING_BOLT: _standing_bolt, Kind.NUT: _nut, Kind.WASHER: _washer}
 
-FLAWS: Sequence[Flaw] = tuple(Flaw)
+FLAWS: Mapping[Kind, tuple[Flaw, ...]] = {
+    Kind.BOLT: (Flaw.CRACK,),  # a bolt on its side breaks across its shaft
+    Kind.STANDING_BOLT: (Flaw.CRACK, Flaw.CHIP),
+    Kind.NUT: (Flaw.CRACK, Flaw.CHIP),
+    Kind.WASHER: (Flaw.CRACK, Flaw.CHIP),
+}
+"""How each kind of part can be defective."""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgex_inference.demo.conveyor import HEIGHT, LABELS, PITCH, WIDTH, Conveyor
-from edgex_inference.demo.parts import FLAWS, Kind, Part, draw
+from edgex_inference.demo.parts import FLAWS, Flaw, Kind, Part, draw
 from edgex_inference.demo.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Spindle
 
 SEEDS = (1, 2, 3)
@@ -123,9 +123,8 @@ def test_a_negative_index_is_refused() -> None:
         Spindle(1).burst(-1)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("flaw", list(FLAWS))
-def test_a_flaw_shows(kind: Kind, flaw: object) -> None:
+@pytest.mark.parametrize(("kind", "flaw"), [(kind, flaw) for kind in Kind for flaw in FLAWS[kind]])
+def test_a_flaw_shows(kind: Kind, flaw: Flaw) -> None:
     sound, flawed = draw(a_part(kind), 0.3), draw(a_part(kind, flaw=flaw), 0.3)
     changed = (
         np.abs(sound.color * sound.cover[..., None] - flawed.color * flawed.cover[..., None]).max(-1) > 60
@@ -137,7 +136,7 @@ def test_a_flaw_shows(kind: Kind, flaw: object) -> None:
 
 def test_a_flawed_part_of_any_kind_is_a_defect() -> None:
     assert [a_part(kind).label for kind in Kind] == ["bolt", "bolt", "nut", "washer"]
-    assert {a_part(kind, flaw=flaw).label for kind in Kind for flaw in FLAWS} == {"defect"}
+    assert {a_part(kind, flaw=flaw).label for kind in Kind for flaw in FLAWS[kind]} == {"defect"}
 
 
 def test_nuts_and_washers_have_a_hole_and_standing_bolts_have_none() -> None:
