@@ -1,6 +1,5 @@
-"""pipeline.emit and pipeline.state: names, topics, tags, copies; bounded memories."""
+"""pipeline.emit: names, topics, tags, copies."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope, events, topics, values
 from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.pipeline.emit import Sender
-from edgex_inference.pipeline.state import Memory
 
 
 def binding(**publish: Any) -> Binding:
@@ -98,32 +96,3 @@ def test_a_tag_is_never_empty() -> None:
 
 def _reading() -> Reading:
     return values.reading("Y", 1, ValueType.INT8, device="d", profile="pump-inference", origin=1)
-
-
-async def test_the_device_that_was_silent_longest_is_forgotten() -> None:
-    memory, fired = Memory(most=2), []
-    first = memory.of("a")
-    first.timer = asyncio.get_running_loop().call_soon(fired.append, "a")
-    memory.degraded["a"] = "trouble"
-    memory.of("b")
-    assert memory.of("a") is first, "heard again"
-    memory.of("c")
-    assert memory.of("a") is first
-    second = memory.of("b")
-    assert len(memory.states()) == 2
-    assert memory.degraded == {"a": "trouble"}
-    memory.of("d")
-    assert first not in memory.states()
-    assert second in memory.states()
-    assert memory.degraded == {}
-    await asyncio.sleep(0)
-    assert fired == [], "its timer went with it"
-
-
-async def test_clearing_stops_every_timer() -> None:
-    memory, fired = Memory(), []
-    for name in "abc":
-        memory.of(name).timer = asyncio.get_running_loop().call_soon(fired.append, name)
-    memory.clear()
-    await asyncio.sleep(0)
-    assert (memory.states(), fired) == ((), [])
