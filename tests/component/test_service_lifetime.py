@@ -28,9 +28,11 @@ class Acknowledging(MemoryBus):
         super().__init__(hub)
         self.acknowledged: list[str] = []
         self.deaf: set[str] = set()
+        self.refused = 0
 
     async def publish(self, message: Message) -> None:
         if message.topic.split("/")[-2] in self.deaf:
+            self.refused += 1
             raise BusUnavailable("not today")
         await super().publish(message)
 
@@ -244,6 +246,20 @@ async def test_a_bus_that_fails_in_the_middle(stage: Any, make: Any, acknowledgi
             "p7",
         }
         await stage.until(lambda: len(acknowledging.acknowledged) == 8)
+
+
+async def test_a_status_that_was_lost_is_said_again(
+    stage: Any, make: Any, acknowledging: Acknowledging
+) -> None:
+    stage.simple(model={"name": "none"})
+    acknowledging.deaf = {"p"}
+    async with stage.running():
+        await stage.send(make.event("p", X=1))
+        await stage.until(lambda: acknowledging.refused == 1)
+        acknowledging.deaf.clear()
+        await stage.send(make.event("p", X=1), make.event("p", X=1))
+        await stage.until(lambda: stage.statuses() == ["inactive"])
+        assert (await stage.through(3))["dropped"] == {"inactive": 3}
 
 
 async def test_a_topic_that_cannot_be_subscribed_to_ends_the_start(stage: Any) -> None:

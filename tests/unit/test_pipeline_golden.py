@@ -29,7 +29,7 @@ ITEMS: list[dict[str, Any]] = [
     ("result", "expected"),
     [
         (REGRESSION, {"value": 3.0, "value.1": 201.9, "values": [3.009, 199.0]}),
-        (REGRESSION, {"value": 3}),
+        (REGRESSION, {"value": 3, "value.1": 201}),
         (CLASSES, {"label": "on", "index": 1, "score": 0.755, "top2": ["on", "off"]}),
         (BOXES, {"count": 2, "count.cat": 1, "present": True, "detections": {"items": ITEMS}}),
         (Raw(tensors={"y": np.array([[1.0, 2.0]])}), {"y": [1.0, 2.0], "y.1": 2.0}),
