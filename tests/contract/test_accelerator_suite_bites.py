@@ -1,6 +1,7 @@
 """Faults put into an accelerator on purpose: the contract suite must notice each of them."""
 
 import inspect
+import mmap
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -122,13 +123,15 @@ class _ClaimsBatch(_Broken):
         self.traits = Traits()
 
 
-KEPT: list[Array] = []
+KEPT: list[mmap.mmap] = []
+"""Pages of their own: what numpy keeps may come out of memory that an earlier test has freed."""
 
 
 class _Grows(_Broken):
     def __init__(self, good: Session) -> None:
         super().__init__(good)
-        KEPT.append(np.ones(1 << 18))
+        KEPT.append(mmap.mmap(-1, 2 << 20))
+        KEPT[-1].write(b"x" * (2 << 20))
 
 
 SESSIONS: Mapping[str, type[_Broken]] = {
