@@ -11,10 +11,13 @@ import pytest
 from edgex_inference.buses.memory import MemoryBus
 from edgex_inference.config.schema import Seconds
 from edgex_inference.contracts.errors import BusUnavailable, SetupError
+from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.engine.lane import LaneSettings
-from edgex_inference.pipeline import plan, supervision
+from edgex_inference.pipeline import supervision
+from edgex_inference.pipeline.journey import Journey
+from edgex_inference.pipeline.planning import plan
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int, text: str) -> int:
@@ -50,11 +53,16 @@ def acknowledging(stage: Any) -> Acknowledging:
 
 async def test_nothing_is_left_behind(stage: Any, make: Any, threads: Callable[[], set[str]]) -> None:
     stage.simple(publish={"keepAlive": "10ms"})
-    stage.profile("cam", Frame=("Binary", {"Bad": make.binding(model={"name": "none"})}))
+    stage.profile("cam", Frame=("Binary", {"Look": make.binding(model={"name": "look"})}))
+    stage.profile("fan", Z=("Float32", {"Bad": make.binding(model={"name": "none"})}))
+    stage.model("look", shape=[None, 3, 1, 1], card={"inputs": {"x": {"kind": "image", "layout": "NCHW"}}})
+    picture = make.reading("Frame", b"no picture", ValueType.BINARY)
     tasks = asyncio.all_tasks()
     async with stage.running():
-        await stage.send(make.event("p", X=1))
+        await stage.send(make.event("p", X=1), make.event("c", picture, profile="cam"))
         await stage.have(2)
+        await stage.through(1, "Look")
+        assert any(name.startswith("pixels") for name in threads())
         await stage.get("/ready")
     left = {task for task in asyncio.all_tasks() - tasks if not task.done()}
     assert not left
@@ -220,6 +228,24 @@ async def test_inputs_are_acknowledged_when_they_are_through(
     assert sorted(acknowledging.acknowledged) == ["bad", "broken", "failed", "none", "p", "same", "same"]
 
 
+async def test_what_is_overtaken_is_acknowledged_at_once(
+    stage: Any, make: Any, acknowledging: Acknowledging
+) -> None:
+    strings = stage.simple(limits={"overload": "latest", "timeout": "30s"})
+    async with stage.running() as service:
+        strings.script.append("hang")
+        for number in range(2):
+            await stage.send(make.event("p", X=number))
+            await stage.until(
+                lambda: service.router.runs[0].journey.unfinished > service.router.runs[0].queued == 0
+            )
+        await stage.send(*(make.event("q", X=number) for number in range(3)))
+        await stage.until(lambda: acknowledging.acknowledged == ["q", "q"])
+        strings.release.set()
+        await stage.through(5)
+    assert sorted(acknowledging.acknowledged) == ["p", "p", "q", "q", "q"]
+
+
 async def test_the_last_acknowledgements_are_not_lost(
     stage: Any, make: Any, acknowledging: Acknowledging
 ) -> None:
@@ -308,6 +334,26 @@ async def test_a_binding_that_stumbles_starts_again(
         await stage.send(make.event("p", X=1))
         await stage.have(1)
     assert said(caplog, logging.ERROR, "stopped with a defect of ours") == 2
+
+
+async def test_a_journey_that_stumbles_leaves_its_events_to_the_next(
+    stage: Any, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervision, "_SHORTEST", 0.001)
+    stage.simple()
+    real, stumbles = Journey.run, iter([True])
+
+    async def stumbling(journey: Journey) -> None:
+        if next(stumbles, False):
+            await journey._wake.wait()
+            raise ZeroDivisionError("oops")
+        await real(journey)
+
+    monkeypatch.setattr(Journey, "run", stumbling)
+    async with stage.running():
+        await stage.send(make.event("p", X=1))
+        await stage.have(1)
+    assert said(caplog, logging.ERROR, "stopped with a defect of ours") == 1
 
 
 async def test_stop_is_legal_at_any_time(stage: Any) -> None:

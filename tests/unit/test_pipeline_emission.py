@@ -17,11 +17,11 @@ from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.results import Raw, Sample
 from edgex_inference.edgex import envelope, events
 from edgex_inference.pipeline.emission import Emission, Outlet
-from edgex_inference.pipeline.emit import Sender
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.measure import Measures
-from edgex_inference.pipeline.outputs import Column
-from edgex_inference.pipeline.policy import Policy
+from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.publishing.outputs import Column
+from edgex_inference.pipeline.publishing.policy import Policy
 
 
 @dataclass
@@ -32,9 +32,9 @@ class Rig:
     now: float = 100.0
     error: Exception | None = None
     timers: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
     out: list[dict[str, Any]] = field(default_factory=list)
     measures: Measures = field(default_factory=Measures)
-    answer: Callable[[], Any] = lambda: None
 
     def __post_init__(self) -> None:
         binding = Binding(
@@ -103,7 +103,7 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rig]:
 
         def call_later(delay: float, callback: Callable[..., None], *arguments: Any) -> Any:
             made.timers.append((delay, lambda: callback(*arguments)))
-            return SimpleNamespace(cancel=lambda: None)
+            return SimpleNamespace(cancel=lambda: made.cancelled.append(len(made.timers)))
 
         monkeypatch.setattr(loop, "call_later", call_later)
         return made
@@ -197,8 +197,10 @@ async def test_a_held_result_at_the_end_is_suppressed(rig: Callable[..., Rig]) -
     one = rig(min_interval=10.0)
     await one.say(0)
     await one.say(1)
+    assert one.cancelled == []
     one.emission.close()
     assert one.counters() == {"published": 1, "suppressed": 1}
+    assert one.cancelled == [1], "and its timer stopped"
 
 
 async def test_a_repetition_never_follows_what_is_newer(rig: Callable[..., Rig]) -> None:
