@@ -32,8 +32,8 @@ from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline import page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
-from edgex_inference.pipeline.emit import Sender
-from edgex_inference.pipeline.plan import Engine
+from edgex_inference.pipeline.planning.plan import Engine
+from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.run import Run, Workplace
 from edgex_inference.pipeline.supervision import supervised

@@ -26,7 +26,7 @@ def _semantic(book: Book, models: Path | None) -> Iterable[Problem]:
 
     from edgex_inference.config.flags import Flags
     from edgex_inference.config.load import load
-    from edgex_inference.pipeline.check import check_bindings
+    from edgex_inference.pipeline.planning.check import check_bindings
     from edgex_inference.service import open_engine
 
     loaded = load(Flags(models=str(models.absolute()) if models else ""))

@@ -13,8 +13,8 @@ from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import TransportError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
-from edgex_inference.demo.conveyor import FRAMES_PER_SECOND, Conveyor
-from edgex_inference.demo.spindle import AXES, BURSTS_PER_SECOND, RATE, SAMPLES, Spindle
+from edgex_inference.demo.world.conveyor import FRAMES_PER_SECOND, Conveyor
+from edgex_inference.demo.world.spindle import AXES, BURSTS_PER_SECOND, RATE, SAMPLES, Spindle
 from edgex_inference.edgex import topics, values, wire
 from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.edgex.ids import new_id

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edgex_inference.demo.board import Board, Entry, Panel
-from edgex_inference.demo.conveyor import LABELS
 from edgex_inference.demo.scoring import count_name
+from edgex_inference.demo.world.conveyor import LABELS
 
 _WIDE, _TALL = 80, 20
 _HEAD = 3

@@ -18,12 +18,12 @@ from edgex_inference.contracts.errors import ConfigurationError, SetupError
 from edgex_inference.demo.audience import Audience
 from edgex_inference.demo.board import Board, Panel
 from edgex_inference.demo.broker import EmbeddedBroker
-from edgex_inference.demo.conveyor import LABELS
 from edgex_inference.demo.devices import CAMERA, SPINDLE, Camera, Device, VibrationSensor, play
 from edgex_inference.demo.scoring import FaultScore, PartScore
 from edgex_inference.demo.stage import BINDINGS, HTTP_PORTS, book, configuration, connection, fates, idle
 from edgex_inference.demo.summary import Summary, summarize
 from edgex_inference.demo.view import LiveView, save_picture, view_for
+from edgex_inference.demo.world.conveyor import LABELS
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.service import Service, open_bus

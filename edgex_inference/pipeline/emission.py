@@ -15,12 +15,12 @@ from edgex_inference.contracts.errors import (
 from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.pipeline import outputs
-from edgex_inference.pipeline.emit import Sender
 from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.measure import Measures
-from edgex_inference.pipeline.plan import Plan
-from edgex_inference.pipeline.policy import Outgoing, PublishState
+from edgex_inference.pipeline.planning.plan import Plan
+from edgex_inference.pipeline.publishing import outputs
+from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.publishing.policy import Outgoing, PublishState
 from edgex_inference.pipeline.state import DeviceState, Memory
 from edgex_inference.postprocess import decide
 

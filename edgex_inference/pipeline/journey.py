@@ -13,7 +13,7 @@ from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel
 from edgex_inference.pipeline.intake import Intake, Item, Queueing
 from edgex_inference.pipeline.measure import Measures
-from edgex_inference.pipeline.plan import Plan
+from edgex_inference.pipeline.planning.plan import Plan
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope, events, topics
-from edgex_inference.pipeline.emit import Sender
 from edgex_inference.pipeline.intake import Item, Receipt
+from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.run import Run
 from edgex_inference.telemetry.metrics import Counts, Histogram
 

@@ -13,7 +13,7 @@ from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Outle
 from edgex_inference.pipeline.intake import Intake, Item, Queueing
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.measure import Measures
-from edgex_inference.pipeline.plan import Engine, Plan, draw, release
+from edgex_inference.pipeline.planning.plan import Engine, Plan, draw, release
 
 log = logging.getLogger(__name__)
 

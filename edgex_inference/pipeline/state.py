@@ -4,7 +4,7 @@ from asyncio import TimerHandle
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from edgex_inference.pipeline.policy import PublishState
+from edgex_inference.pipeline.publishing.policy import PublishState
 from edgex_inference.postprocess.decide import DecideState
 
 

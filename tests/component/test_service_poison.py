@@ -9,7 +9,7 @@ from PIL import Image
 
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.messages import Message
-from edgex_inference.pipeline import outputs
+from edgex_inference.pipeline.publishing import outputs
 from edgex_inference.pipeline.run import Run
 
 

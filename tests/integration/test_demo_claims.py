@@ -12,9 +12,9 @@ from edgex_inference.contracts.messages import Message
 from edgex_inference.demo import stage
 from edgex_inference.demo.audience import Audience
 from edgex_inference.demo.board import Board, Panel
-from edgex_inference.demo.conveyor import LABELS
 from edgex_inference.demo.devices import Camera, Device, VibrationSensor
 from edgex_inference.demo.scoring import FaultScore, PartScore
+from edgex_inference.demo.world.conveyor import LABELS
 from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.service import Service
 

@@ -16,9 +16,9 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-import edgex_inference.demo.conveyor as world
-from edgex_inference.demo.conveyor import Conveyor
-from edgex_inference.demo.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Burst, Spindle
+import edgex_inference.demo.world.conveyor as world
+from edgex_inference.demo.world.conveyor import Conveyor
+from edgex_inference.demo.world.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Burst, Spindle
 
 STORE = Path(world.__file__).parent / "models"
 PARTS, SPINDLE = STORE / "part-detect" / "2026.11", STORE / "spindle-ae" / "2026.11"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgex_inference.demo.conveyor import HEIGHT, LABELS, PITCH, WIDTH, Conveyor
-from edgex_inference.demo.parts import FLAWS, Flaw, Kind, Part, draw
-from edgex_inference.demo.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Spindle
+from edgex_inference.demo.world.conveyor import HEIGHT, LABELS, PITCH, WIDTH, Conveyor
+from edgex_inference.demo.world.parts import FLAWS, Flaw, Kind, Part, draw
+from edgex_inference.demo.world.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Spindle
 
 SEEDS = (1, 2, 3)
 

@@ -9,7 +9,7 @@ from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope, events, topics, values
 from edgex_inference.edgex.dialect import Dialect
-from edgex_inference.pipeline.emit import Sender
+from edgex_inference.pipeline.publishing.emit import Sender
 
 
 def binding(**publish: Any) -> Binding:

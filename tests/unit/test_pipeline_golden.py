@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgex_inference.contracts.results import Classification, Detections, Raw, Regression
-from edgex_inference.pipeline.golden import compare
+from edgex_inference.pipeline.planning.golden import compare
 
 NEAR = {"score": 0.01, "box": 0.01}
 REGRESSION = Regression(values=np.array([3.0, 200.0], np.float32))

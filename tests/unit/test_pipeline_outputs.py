@@ -11,7 +11,7 @@ from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.results import Anomaly, Classification, Detections, Raw, Regression, Result
 from edgex_inference.contracts.tensors import Datatype
-from edgex_inference.pipeline import outputs
+from edgex_inference.pipeline.publishing import outputs
 
 NAN = float("nan")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgex_inference.contracts.bindings import Publish
 from edgex_inference.contracts.events import Reading, ValueType
-from edgex_inference.pipeline.policy import Outgoing, Policy, PublishState
+from edgex_inference.pipeline.publishing.policy import Outgoing, Policy, PublishState
 
 TYPES = {"Label": ValueType.STRING, "Score": ValueType.FLOAT32, "More": ValueType.OBJECT}
 

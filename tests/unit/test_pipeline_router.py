@@ -16,8 +16,8 @@ from edgex_inference.edgex import wire
 from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.pipeline import router as room
-from edgex_inference.pipeline.emit import Sender
 from edgex_inference.pipeline.intake import Item
+from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 
 BLOCK = {"model": {"name": "m"}, "outputs": {"Y": {"value": "y", "type": "Float32Array"}}}

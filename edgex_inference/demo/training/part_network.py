@@ -10,8 +10,8 @@ import onnx
 from jax import lax
 from numpy.typing import NDArray
 
-from edgex_inference.demo.conveyor import HEIGHT, LABELS, WIDTH
 from edgex_inference.demo.training.graph import Graph
+from edgex_inference.demo.world.conveyor import HEIGHT, LABELS, WIDTH
 
 STRIDE = 8
 ROWS, COLUMNS = HEIGHT // STRIDE, WIDTH // STRIDE

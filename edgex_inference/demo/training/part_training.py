@@ -14,7 +14,6 @@ import optax
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgex_inference.demo.conveyor import HEIGHT, LABELS, WIDTH, Conveyor, TruePart
 from edgex_inference.demo.training.part_network import (
     COLUMNS,
     MEAN,
@@ -28,6 +27,7 @@ from edgex_inference.demo.training.part_network import (
     normalized_forward,
     prepared,
 )
+from edgex_inference.demo.world.conveyor import HEIGHT, LABELS, WIDTH, Conveyor, TruePart
 
 _SPREAD = 0.75  # of a center's bump in the heatmap, in cells
 _MOST = 20  # parts of one picture at most

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgex_inference.demo.conveyor import HEIGHT, LABELS, WIDTH, Conveyor, Frame
 from edgex_inference.demo.training.cards import PART_DETECT, GoldenSample, Trained
 from edgex_inference.demo.training.graph import difference
 from edgex_inference.demo.training.part_network import (
@@ -24,6 +23,7 @@ from edgex_inference.demo.training.part_network import (
     export,
     prepared,
 )
+from edgex_inference.demo.world.conveyor import HEIGHT, LABELS, WIDTH, Conveyor, Frame
 
 _THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 _VALIDATION, _TEST = range(20_000, 20_012), range(30_000, 30_012)

@@ -10,8 +10,8 @@ import onnx
 from jax import lax
 from numpy.typing import NDArray
 
-from edgex_inference.demo.spindle import AXES, SAMPLES
 from edgex_inference.demo.training.graph import Graph
+from edgex_inference.demo.world.spindle import AXES, SAMPLES
 
 Weights: TypeAlias = dict[str, jax.Array]
 

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from edgex_inference.demo.spindle import Spindle
 from edgex_inference.demo.training.spindle_network import Weights, initial, raw_features, reconstructed
+from edgex_inference.demo.world.spindle import Spindle
 
 _CONSTANTS = ("mean", "deviation")  # of the training data, not learned
 

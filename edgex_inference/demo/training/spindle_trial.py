@@ -11,10 +11,10 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from edgex_inference.demo.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Burst, Spindle
 from edgex_inference.demo.training.cards import SPINDLE_AE, GoldenSample, Trained
 from edgex_inference.demo.training.graph import difference
 from edgex_inference.demo.training.spindle_network import Weights, answers, export
+from edgex_inference.demo.world.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Burst, Spindle
 
 _VALIDATION, _TEST = range(20_000, 20_030), range(30_000, 30_030)
 _HEALTHY = 60 * BURSTS_PER_SECOND

@@ -12,7 +12,7 @@ from edgex_inference.contracts.errors import (
     SetupError,
 )
 from edgex_inference.engine.catalog import AUTO
-from edgex_inference.pipeline.plan import Engine, draw, release
+from edgex_inference.pipeline.planning.plan import Engine, draw, release
 
 NOT_CHECKED = "not checked"
 """The severity of what this machine cannot tell."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgex_inference.demo.parts import FLAWS, Kind, Part, Pixels, Sprite, draw
+from edgex_inference.demo.world.parts import FLAWS, Kind, Part, Pixels, Sprite, draw
 
 WIDTH, HEIGHT = 320, 240
 LABELS = ("bolt", "nut", "washer", "defect")

@@ -11,9 +11,9 @@ from edgex_inference.engine.catalog import Candidate, Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.store import Store
-from edgex_inference.pipeline import golden
-from edgex_inference.pipeline.outputs import Column, columns
-from edgex_inference.pipeline.policy import Policy
+from edgex_inference.pipeline.planning import golden
+from edgex_inference.pipeline.publishing.outputs import Column, columns
+from edgex_inference.pipeline.publishing.policy import Policy
 from edgex_inference.postprocess import decide, table
 from edgex_inference.postprocess.wiring import Interpreter
 from edgex_inference.preprocess import build as preprocess

@@ -1,0 +1,1 @@
+"""From bindings, cards and accelerators to plans, proven by golden samples."""

@@ -1,0 +1,1 @@
+"""What leaves: readings of results, when they go out, under which names."""
