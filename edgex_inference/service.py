@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,7 +19,7 @@ from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.buses.mqtt import MqttBus
 from edgex_inference.buses.mqtt_settings import settings_from
 from edgex_inference.config.credentials import credentials
-from edgex_inference.config.decode import wire
+from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
@@ -37,12 +37,16 @@ from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.run import Run, Workplace
 from edgex_inference.pipeline.supervision import supervised
+from edgex_inference.telemetry import logs
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
 
 log = logging.getLogger(__name__)
 
 _MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
+
+_PATIENCE = 10
+"""Times that a task is asked to end, half a second apart, before it is left behind."""
 
 _FAIR = 64
 """Messages read in a row before results and timers get their turn."""
@@ -118,6 +122,17 @@ class Service:
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
+
+    def apply(self, loaded: Loaded) -> None:
+        """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
+        before, after = self.loaded.config, loaded.config
+        for key in differences(before, after):
+            if not key.startswith("Writable."):
+                log.warning("%s has changed: it is taken up at the next start", key)
+        self.loaded = replace(self.loaded, config=replace(before, writable=after.writable))
+        if after.writable.log_level != before.writable.log_level:
+            logs.set_level(after.writable.log_level)
+            log.info("Writable.LogLevel is %s now", after.writable.log_level)
 
     def stop(self) -> None:
         """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
@@ -231,17 +246,24 @@ class Service:
         limit = self.loaded.config.inference.drain_timeout
         drained = asyncio.gather(*(run.drain() for run in self.router.runs), return_exceptions=True)
         with suppress(TimeoutError):
-            await asyncio.wait_for(drained, limit)
+            async with asyncio.timeout(limit):
+                await drained
         left = sum(run.unfinished for run in self.router.runs)
         if left:
             log.warning("Inference.DrainTimeout: %d events were not through after %g s", left, limit)
         await self._acknowledge_all()
 
     async def _end_tasks(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancels until every task has ended: one cancellation can get lost in a library's clean-up."""
+        left = set(self._tasks)
+        for _ in range(_PATIENCE):
+            for task in left:
+                task.cancel()
+            if not left:
+                return
+            _, left = await asyncio.wait(left, timeout=0.5)
+        for task in left:
+            log.error("%s does not end: a defect of ours", task.get_name())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Nodes to the typed configuration and back to EdgeX's keys; every mistake is collected."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from edgex_inference.config import durations
@@ -33,6 +33,20 @@ def wire(config: Any) -> dict[str, Any]:
     """The configuration as maps under EdgeX's PascalCase keys, durations as texts; secrets included."""
     hints = _hints(type(config))
     return {_key(name): _wire(hint, getattr(config, name)) for name, hint in hints.items()}
+
+
+def differences(before: Configuration, after: Configuration) -> tuple[str, ...]:
+    """The dotted keys whose values differ, such as `Writable.LogLevel`; in no order."""
+    return tuple(_differences(wire(before), wire(after), ""))
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str) -> Iterator[str]:
+    for key in before.keys() | after.keys():
+        one, other = before.get(key), after.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _differences(one, other, f"{path}{key}.")
+        elif one != other:
+            yield path + key
 
 
 def _wire(hint: Any, value: Any) -> Any:

@@ -106,7 +106,8 @@ class Lane:
         self._opened = self._loop.create_future()
         self._enlist()
         try:
-            return await asyncio.wait_for(asyncio.shield(self._opened), self.settings.load_timeout)
+            async with asyncio.timeout(self.settings.load_timeout):
+                return await asyncio.shield(self._opened)
         except TimeoutError:
             self._abandon()
             self._change("closed", "it did not load in time")
@@ -197,7 +198,8 @@ class Lane:
         if self._items and drain > 0 and crew is not None and not opening:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), drain)
+                async with asyncio.timeout(drain):
+                    await self._idle.wait()
         self._stop_timers()
         for item in self._items:
             settle(item, InferenceFailed(f"{self.name}: closed before this run ended"))
@@ -209,7 +211,8 @@ class Lane:
             crew.close_now()
         if crew.threads:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._left.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._left.wait()
 
     def _enlist(self) -> None:
         self._crew = Crew(self.name, self._load, Post(self, self._loop))
