@@ -53,11 +53,18 @@ def settled(service: Any) -> Any:
     return service.until(enough, "received = published + suppressed + dropped + failed")
 
 
+def patient(pump: Any) -> None:
+    """Gives the binding a queue that no burst of these tests can fill."""
+    text = (pump.folder / "profiles" / "pump.yaml").read_text()
+    pump.profile(text + "            limits: {queue: 10000}\n")
+
+
 @pytest.mark.parametrize("qos", [0, 1])
 def test_the_broker_is_killed_under_load(
     pump: Any, process: ModuleType, mosquitto: Mosquitto, qos: int
 ) -> None:
     broker = mosquitto(*UNBOUNDED)
+    patient(pump)
     pump.configure(broker.port, qos=qos)
     service = pump.start().ready()
     client = pump.client(broker.port, qos=qos)
@@ -102,8 +109,7 @@ def test_quality_of_service_one_from_end_to_end(
     In order, too; but with a window Mosquitto 2.0.11 itself lets new messages overtake queued ones.
     """
     broker = mosquitto(f"max_inflight_messages {window}", "max_queued_messages 0")
-    text = (pump.folder / "profiles" / "pump.yaml").read_text()
-    pump.profile(text + "            limits: {queue: 5000}\n")
+    patient(pump)
     pump.configure(broker.port, qos=1)
     service = pump.start().ready()
     client = pump.client(broker.port, qos=1)
@@ -199,6 +205,7 @@ def test_good_events_between_every_kind_of_bad_ones(
     pump: Any, process: ModuleType, mosquitto: Mosquitto
 ) -> None:
     broker = mosquitto(*UNBOUNDED)
+    patient(pump)
     pump.configure(broker.port)
     service = pump.start().ready()
     client = pump.client(broker.port)
@@ -261,6 +268,7 @@ def memory(pid: int) -> int:
 def test_memory_stays_flat(pump: Any, process: ModuleType, mosquitto: Mosquitto) -> None:
     """20 000 events of 200 devices; then as many again cost next to nothing."""
     broker = mosquitto(*UNBOUNDED)
+    patient(pump)
     pump.configure(broker.port)
     service = pump.start().ready()
     client = pump.client(broker.port)
