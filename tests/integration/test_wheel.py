@@ -4,6 +4,7 @@ What the wheel's metadata declares is lent from this environment, nothing else, 
 is missed here.
 """
 
+import email
 import importlib.metadata
 import json
 import shutil
@@ -68,24 +69,26 @@ def contents(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def needed(*extras: str, seen: set[str] | None = None) -> set[str]:
-    """The distributions that edgex-inference needs with these extras, by canonical name."""
-    seen = set() if seen is None else seen
-    _need("edgex-inference", frozenset(extras), seen)
+def needed(wheel: Path, *extras: str) -> set[str]:
+    """The distributions that this wheel says it needs with these extras, by canonical name."""
+    (metadata,) = (text for name, text in contents(wheel).items() if name.endswith(".dist-info/METADATA"))
+    ours = email.message_from_bytes(metadata).get_all("Requires-Dist", [])
+    seen: set[str] = set()
+    _need("edgex-inference", frozenset(extras), seen, ours)
     return {name.partition("[")[0] for name in seen} - {"edgex-inference"}
 
 
-def _need(name: str, extras: frozenset[str], seen: set[str]) -> None:
+def _need(name: str, extras: frozenset[str], seen: set[str], ours: list[str]) -> None:
     for extra in ("", *extras):
         key = f"{name}[{extra}]"
         if key in seen:
             continue
         seen.add(key)
-        for text in importlib.metadata.requires(name) or ():
+        for text in ours if name == "edgex-inference" else importlib.metadata.requires(name) or ():
             wanted = Requirement(text)
             here = wanted.marker is None or wanted.marker.evaluate({"extra": extra})
             if here and not (extra and wanted.marker is None):
-                _need(canonicalize_name(wanted.name), frozenset(wanted.extras), seen)
+                _need(canonicalize_name(wanted.name), frozenset(wanted.extras), seen, ours)
 
 
 def lend(folder: Path, names: Iterable[str]) -> Path:
@@ -101,14 +104,14 @@ def lend(folder: Path, names: Iterable[str]) -> Path:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Callable[..., Path]:
+def empty(dist: Path, tmp_path: Path) -> Callable[..., Path]:
     """`empty(*extras, more=…)`: the bin folder of a new environment with what the extras of edgex-inference need."""
 
     def make(*extras: str, more: Iterable[str] = ()) -> Path:
         home = tmp_path / "environment"
         venv.create(home, with_pip=False, symlinks=True)
         site = only(home, "lib/python*/site-packages")
-        lent = lend(tmp_path / "lent", {*needed(*extras), *more})
+        lent = lend(tmp_path / "lent", {*needed(only(dist / "dist", "*.whl"), *extras), *more})
         (site / "lent.pth").write_text(f"{lent}\n")
         return home / "bin"
 
