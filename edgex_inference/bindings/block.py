@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edgex_inference.bindings import later as not_built
@@ -11,10 +11,10 @@ from edgex_inference.bindings.later import Later
 from edgex_inference.bindings.outputs import Asked, check_decide, read_outputs
 from edgex_inference.config.places import Node, spell, suggest
 from edgex_inference.config.reader import Cursor, Reader
-from edgex_inference.contracts.bindings import Binding, InputReading, Resource
+from edgex_inference.contracts.bindings import Binding, InputReading, ModelChoice, Resource
 from edgex_inference.contracts.errors import Problem
 from edgex_inference.contracts.events import ValueType
-from edgex_inference.contracts.models import Task
+from edgex_inference.contracts.models import SETTINGS, Task, serves
 
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -38,6 +38,14 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a block's model once its card was read; the labels are those that hold, None: nobody says."""
+
+    task: Task
+    labels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """What came out of a block: the binding, or None when one of the problems is an error."""
 
@@ -55,13 +63,18 @@ class Draft:
         return f"{errors[0]}{more}" if errors else ""
 
 
-def read_block(name: str, node: Node, scope: Scope, flaws: tuple[Problem, ...] = ()) -> Draft:
-    """Reads one block; `flaws` are problems of its text that make it unusable. Never raises."""
+def read_block(
+    name: str, node: Node, scope: Scope, flaws: tuple[Problem, ...] = (), facts: Facts | None = None
+) -> Draft:
+    """Reads one block; `flaws` are problems of its text that make it unusable. Never raises.
+
+    With `facts` everything that depends on the task and the labels is checked, whether the block says them or not.
+    """
     problems = list(flaws)
     cursor = Cursor(node=node, place=node.place, steps=(name,), problems=problems)
     _check_name(cursor, name)
     reader = cursor.reader()
-    binding = _binding(name, reader, scope) if reader is not None else None
+    binding = _binding(name, reader, scope, facts) if reader is not None else None
     if any(problem.severity == "error" for problem in problems):
         binding = None
     return Draft(name=name, scope=scope, node=node, binding=binding, problems=tuple(problems))
@@ -77,14 +90,14 @@ def _check_name(cursor: Cursor, name: str) -> None:
         )
 
 
-def _binding(name: str, reader: Reader, scope: Scope) -> Binding:
+def _binding(name: str, reader: Reader, scope: Scope, facts: Facts | None) -> Binding:
     later = Later()
     schema = reader.at("schema").integer()
     if schema not in (None, SCHEMA):
         reader.at("schema").say(f"schema {schema} is not known to this release: it reads schema {SCHEMA}")
     enabled = reader.at("enabled").boolean()
     not_built.check(reader, later)
-    asked = _models(reader, later)
+    asked = _models(reader, later, facts)
     readings = parts.inputs(reader.at("inputs"), later)
     _check_inputs(reader, readings, scope)
     decide = parts.decide(reader.at("decide"))
@@ -108,12 +121,12 @@ def _binding(name: str, reader: Reader, scope: Scope) -> Binding:
         unsupported=tuple(later.keys),
     )
     check_decide(reader.at("decide").reader() if decide is not None else None, decide, asked)
-    _check_classes(reader, binding)
+    _check_postprocess(reader, asked)
     reader.close()
     return binding
 
 
-def _models(reader: Reader, later: Later) -> Asked:
+def _models(reader: Reader, later: Later, facts: Facts | None) -> Asked:
     has_model, has_steps = "model" in reader.keys, "steps" in reader.keys
     if has_model and has_steps:
         reader.say_key("steps", "model and steps exclude each other: remove one")
@@ -122,9 +135,18 @@ def _models(reader: Reader, later: Later) -> Asked:
     chosen = parts.model(reader.at("model"), later)
     steps = reader.at("steps")
     if not steps.given:
-        return Asked(model=chosen)
+        return Asked(model=_completed(reader, chosen, facts))
     later.note_key(reader, "steps")
     return Asked(model=None, steps=_steps(steps, later))
+
+
+def _completed(reader: Reader, chosen: ModelChoice | None, facts: Facts | None) -> ModelChoice | None:
+    if chosen is None or facts is None:
+        return chosen
+    said = reader.at("model").reader()
+    if chosen.task not in (None, facts.task) and said is not None:
+        said.at("task").say(f"the card of {chosen.name} says task {facts.task}: change it, or leave it out")
+    return replace(chosen, task=facts.task, labels=facts.labels)
 
 
 def _steps(cursor: Cursor, later: Later) -> dict[str, Task | None]:
@@ -192,13 +214,20 @@ def _check_type(say: _Say, resource: Resource, *, pointer: bool) -> None:
         say(f"field reads into an Object, and resource {resource.name} is {resource.value_type}")
 
 
-def _check_classes(reader: Reader, binding: Binding) -> None:
-    """Classes to keep are labels of the model, where the block lists those."""
-    known = binding.model.labels if binding.model is not None else None
-    if not isinstance(known, tuple):
+def _check_postprocess(reader: Reader, asked: Asked) -> None:
+    """Settings serve the task, and classes to keep are labels of the model, as far as those are known."""
+    known = asked.model.labels if asked.model is not None else None
+    said = reader.at("postprocess").reader()
+    if said is None:
         return
-    kept = reader.at("postprocess").reader()
-    for item in (kept.at("classes").items() if kept is not None else None) or ():
+    wrong = {problem.path for problem in said.problems}
+    for key in said.keys if asked.task is not None else ():
+        useless = key in SETTINGS and asked.task is not None and not serves(key, asked.task)
+        if useless and said.at(key).path not in wrong:
+            said.say_key(key, f"does nothing for task {asked.task}: remove it")
+    if not isinstance(known, tuple) or asked.task not in (None, Task.DETECTION):
+        return
+    for item in said.at("classes").items() or ():
         value = item.plain()
         if isinstance(value, str) and value not in known:
             item.say(f"{value!r} is not one of the labels{suggest(value, known)}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from edgex_inference.bindings.block import Draft, Scope, read_block
+from edgex_inference.bindings.block import Draft, Facts, Scope, read_block
 from edgex_inference.bindings.files import Device, Files, SideCar, read
 from edgex_inference.bindings.layers import Stack, stacks, target
 from edgex_inference.bindings.profiles import Block
@@ -129,6 +129,22 @@ class Book:
         if draft is None:
             return Spot(place=Place(source=Source(file=binding.profile)), path=path)
         return Spot(place=draft.node.nearest(steps, key=key), path=path)
+
+    def wrote(self, binding: Binding, *steps: str | int) -> bool:
+        """Whether a key of one of this book's bindings was written."""
+        draft = self._homes.get(id(binding))
+        return draft is not None and draft.node.find(*steps) is not None
+
+    def recheck(self, binding: Binding, facts: Facts) -> Sequence[Problem]:
+        """What is wrong with a binding's block once its model is known; all of it, and nothing of what was said.
+
+        A warning is that of a key or value that is not built yet.
+        """
+        draft = self._homes.get(id(binding))
+        if draft is None:
+            return ()
+        again = read_block(draft.name, draft.node, draft.scope, facts=facts)
+        return [problem for problem in again.problems if problem not in draft.problems]
 
     def _group(self, profile: str, found: Mapping[str, Stack]) -> list[Draft]:
         known = self._files.profiles.get(profile)

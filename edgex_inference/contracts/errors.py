@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+Steps = tuple[str | int, ...]
+"""The way to a value in something that a person wrote: keys and indexes."""
+
 
 class EdgexInferenceError(Exception):
     """Everything this service raises on purpose; the text is fit for a user's eyes."""
@@ -41,11 +44,23 @@ class Problem:
 class SetupError(EdgexInferenceError):
     """A person must change something before this can work."""
 
+    @property
+    def brief(self) -> str:
+        """The text in one line, for a log and for a reading."""
+        return " ".join(str(self).split())
+
 
 class _Problems(SetupError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @property
+    def brief(self) -> str:
+        """The first problem, and how many more there are."""
+        first = next((one for one in self.problems if one.severity == "error"), None) or self.problems[0]
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        return " ".join(str(first).split()) + more
 
 
 class ConfigurationError(_Problems):
@@ -73,11 +88,16 @@ class ModelNotFound(SetupError):
 
 
 class ModelRejected(SetupError):
-    """The model is there but cannot be used as asked: broken, foreign, unfit, or it answers wrongly."""
+    """The model is there but cannot be used as asked: broken, foreign, unfit, or it answers wrongly.
 
-    def __init__(self, model: str | Path, reason: str) -> None:
-        self.model, self.reason = str(model), reason
-        super().__init__(f"model {self.model!r}: {reason}")
+    `card` and `block` are the steps to the key of the model card and of the inference block that can mend it; where
+    both can, the block's counts when it was written.
+    """
+
+    def __init__(self, model: str | Path, reason: str, *, card: Steps = (), block: Steps = ()) -> None:
+        self.model, self.reason, self.card, self.block = str(model), reason, card, block
+        key = ".".join(map(str, card or block))
+        super().__init__(f"model {self.model!r}: {key}{': ' if key else ''}{reason}")
 
 
 class MessageError(EdgexInferenceError):

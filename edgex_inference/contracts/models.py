@@ -127,6 +127,15 @@ class Postprocess:
     top: int | None = None
 
 
+SETTINGS = ("scoreThreshold", "nmsIou", "classes", "minArea", "top")
+"""The keys of `postprocess`, in the order of Postprocess."""
+
+
+def serves(setting: str, task: Task) -> bool:
+    """Whether a key of `postprocess`, as written, does anything for this task."""
+    return task is Task.DETECTION or (task is Task.CLASSIFICATION and setting == "top")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """A sample with a known answer, run at every load; `expect` maps output values to what they must be."""

@@ -13,13 +13,13 @@ _T = ValueType
 _INTEGERS = tuple(_T(f"{sign}{bits}") for sign in ("Uint", "Int") for bits in (8, 16, 32, 64))
 _REALS = (_T.FLOAT32, _T.FLOAT64)
 _REAL_ARRAYS = (_T.FLOAT32_ARRAY, _T.FLOAT64_ARRAY)
-_NUMBER_ARRAYS = (*(_T(f"{one}Array") for one in _INTEGERS), *_REAL_ARRAYS, _T.BOOL_ARRAY)
+_NUMBERS = (*_INTEGERS, *_REALS)
 
 _CARRIERS: dict[ValueType, tuple[ValueType, ...]] = {
     _T.BOOL: (_T.BOOL,),
     _T.STRING: (_T.STRING,),
-    _T.UINT16: (*_INTEGERS, *_REALS),
-    _T.INT32: (*_INTEGERS, *_REALS),
+    _T.UINT16: _NUMBERS,
+    _T.INT32: _NUMBERS,
     _T.INT64: (_T.INT64, _T.UINT64),
     _T.FLOAT32: _REALS,
     _T.STRING_ARRAY: (_T.STRING_ARRAY,),
@@ -70,6 +70,22 @@ def default_type(task: Task, value: str) -> ValueType | None:
     return known.type if known is not None else None
 
 
+def element_carriers(element: ValueType) -> tuple[ValueType, ...]:
+    """The types that can carry an element of a tensor, given the element's own type."""
+    if element in (_T.BOOL, _T.STRING):
+        return (element,)
+    return _NUMBERS if element in _INTEGERS else _REALS
+
+
+def array_carriers(element: ValueType) -> tuple[ValueType, ...]:
+    """The types that can carry a whole tensor of such elements."""
+    return tuple(map(_array, element_carriers(element)))
+
+
+def _array(element: ValueType) -> ValueType:
+    return _T(f"{element}Array")
+
+
 def parameter(value: str) -> tuple[str, str]:
     """A value as word and parameter: `count.person` → `count`, `person`; `top3` → `top`, `3`; `label` → `label`, ``."""
     if found := re.fullmatch(r"top([1-9][0-9]*)", value):
@@ -92,6 +108,7 @@ def _value(
     return OutputValue(form=form, type=default, types=types, needs=needs, whole=whole, built=built)
 
 
+_ELEMENTS = (*_NUMBERS, _T.BOOL, _T.STRING)
 _EVERY = (
     _value("state", _T.BOOL, needs="decide", whole=True),
     _value("latency", _T.FLOAT32, whole=True),
@@ -148,9 +165,7 @@ _TASKS: dict[Task, tuple[OutputValue, ...]] = {
         _value("score", _T.FLOAT32, built=False),
     ),
     Task.EMBEDDING: (_value("vector", _T.FLOAT32_ARRAY, built=False),),
-    Task.RAW: (
-        OutputValue(form="<tensor name>", type=None, types=(*_NUMBER_ARRAYS, *_INTEGERS, *_REALS, _T.BOOL)),
-    ),
+    Task.RAW: (OutputValue(form="<tensor name>", type=None, types=(*_ELEMENTS, *map(_array, _ELEMENTS))),),
 }
 BUILT_TASKS = frozenset({Task.CLASSIFICATION, Task.DETECTION, Task.ANOMALY, Task.REGRESSION, Task.RAW})
 """The tasks whose results this release gives."""
