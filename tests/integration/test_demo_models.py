@@ -20,7 +20,7 @@ import edgex_inference.demo.world.conveyor as world
 from edgex_inference.demo.world.conveyor import Conveyor
 from edgex_inference.demo.world.spindle import BURSTS_PER_SECOND, RATE, SAMPLES, Burst, Spindle
 
-STORE = Path(world.__file__).parent / "models"
+STORE = Path(world.__file__).parent.parent / "models"
 PARTS, SPINDLE = STORE / "part-detect" / "2026.11", STORE / "spindle-ae" / "2026.11"
 RAISE_AFTER = 2
 SEEDS = range(77_000, 77_012)
