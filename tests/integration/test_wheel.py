@@ -175,7 +175,7 @@ def works(binaries: Path, folder: Path) -> None:
     assert found
     checked(command, "validate", *found, cwd=folder)
     lines = checked(
-        command, "demo", "--for", "3s", "--json", "--port", str(free_port()), cwd=folder
+        command, "demo", "--for", "3s", "--json", "--seed", "310007", "--port", str(free_port()), cwd=folder
     ).splitlines()
     sources = {json.loads(line)["event"]["sourceName"] for line in lines}
     assert {"PartInspection", "SpindleHealth"} <= sources
@@ -235,7 +235,7 @@ def test_the_core_alone(dist: Path, empty: Callable[..., Path], elsewhere: Path,
     said = run(command, "validate", profile, cwd=elsewhere)
     assert "Traceback" not in said.stdout + said.stderr
     env = process.environment({"SERVICE_PORT": str(free_port())})
-    for words in (["run"], ["demo", "--for", "1s"]):
+    for words in (["run"], ["demo", "--for", "1s", "--seed", "310007"]):
         done = run(command, *words, cwd=elsewhere, env=env)
         text = done.stdout + done.stderr
         assert done.returncode == 1, text

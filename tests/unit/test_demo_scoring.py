@@ -149,9 +149,9 @@ def test_pictures_in_flight_are_not_wrong() -> None:
 
 @pytest.mark.parametrize(
     ("answered", "right", "kept"),
-    [(0, 0, False), (5, 4, True), (5, 3, False), (100, 94, True), (100, 93, False)],
+    [(0, 0, False), (5, 1, True), (5, 0, False), (20, 15, False), (100, 95, True), (100, 94, False)],
 )
-def test_the_promise_of_counts_forgives_one_picture(answered: int, right: int, kept: bool) -> None:
+def test_the_promise_of_counts_forgives_one_part(answered: int, right: int, kept: bool) -> None:
     score = PartScore(labels=LABELS, sent=answered, answered=answered, right=right)
     assert (score.broken == "") is kept
 
