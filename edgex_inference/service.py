@@ -196,7 +196,7 @@ class Service:
             outlet=Outlet(publish=self._publish, sender=self.sender),
             pixels=self._pixels,
         )
-        run = Run(binding, self.book.resources(binding.profile), place, inactive=inactive)
+        run = Run(binding, self.book, place, inactive=inactive)
         if binding.enabled:
             self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
         else:

@@ -1,7 +1,7 @@
 """One inference block to one Binding: the whole vocabulary, every mistake at once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -54,6 +54,8 @@ class Draft:
     node: Node
     binding: Binding | None
     problems: tuple[Problem, ...]
+    model: ModelChoice | None = None
+    """the model that a block names which is no binding for other reasons"""
 
     @property
     def reason(self) -> str:
@@ -61,6 +63,11 @@ class Draft:
         errors = [problem for problem in self.problems if problem.severity == "error"]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return f"{errors[0]}{more}" if errors else ""
+
+    def recheck(self, facts: Facts) -> Sequence[Problem]:
+        """What is wrong once the model is known, without what was said before."""
+        again = read_block(self.name, self.node, self.scope, facts=facts)
+        return [problem for problem in again.problems if problem not in self.problems]
 
 
 def read_block(
@@ -75,9 +82,10 @@ def read_block(
     _check_name(cursor, name)
     reader = cursor.reader()
     binding = _binding(name, reader, scope, facts) if reader is not None else None
+    model = binding.model if binding is not None else None
     if any(problem.severity == "error" for problem in problems):
         binding = None
-    return Draft(name=name, scope=scope, node=node, binding=binding, problems=tuple(problems))
+    return Draft(name=name, scope=scope, node=node, binding=binding, problems=tuple(problems), model=model)
 
 
 def _check_name(cursor: Cursor, name: str) -> None:

@@ -141,10 +141,14 @@ class Book:
         A warning is that of a key or value that is not built yet.
         """
         draft = self._homes.get(id(binding))
-        if draft is None:
-            return ()
-        again = read_block(draft.name, draft.node, draft.scope, facts=facts)
-        return [problem for problem in again.problems if problem not in draft.problems]
+        return draft.recheck(facts) if draft is not None else ()
+
+    @property
+    def refused(self) -> Sequence[Draft]:
+        """The blocks with mistakes that name a model all the same."""
+        return tuple(
+            draft for draft in self._drafts.values() if draft.binding is None and draft.model is not None
+        )
 
     def _group(self, profile: str, found: Mapping[str, Stack]) -> list[Draft]:
         known = self._files.profiles.get(profile)

@@ -82,8 +82,9 @@ class AcceleratorUnavailable(SetupError):
 class ModelNotFound(SetupError):
     """No folder of the model store holds this model or version."""
 
-    def __init__(self, model: str, reason: str) -> None:
-        self.model, self.reason = model, reason
+    def __init__(self, model: str, reason: str, *, version: str | None = None) -> None:
+        """`version` is the one that is missing where others are there."""
+        self.model, self.reason, self.version = model, reason, version
         super().__init__(f"model {model!r}: {reason}")
 
 

@@ -85,6 +85,11 @@ class Catalog:
             raise AcceleratorUnavailable(name, reason)
         return claim.accelerator
 
+    def formats(self) -> frozenset[Format]:
+        """What all plug-ins read together, those included that cannot be used here."""
+        found = [claim.accelerator.formats for claim in self._all().values() if claim.accelerator is not None]
+        return frozenset().union(*found)
+
     def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:
         """Who may run a model that has files of these formats, in order; `auto` is every usable plug-in.
 

@@ -93,7 +93,7 @@ class Emission:
         if unfit:
             self._measures.events.add("unfit", len(unfit))
             status = self._announce(
-                item, DEGRADED, f"{', '.join(unfit)}: a number that does not fit its type"
+                item, DEGRADED, f"{', '.join(unfit)}: a value that is missing or does not fit its type"
             )
         else:
             status = self._announce(item, RUNNING, self._plan.standing)

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from edgex_inference.contracts.bindings import Binding, Resource
+from edgex_inference.bindings.book import Book
+from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.errors import MessageError, SetupError, TransportError
 from edgex_inference.contracts.events import Event
 from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Outlet
@@ -36,21 +36,20 @@ class Workplace:
 class Run:
     """Takes a binding's events from the first moment on; they wait while the model loads."""
 
-    def __init__(
-        self, binding: Binding, resources: Mapping[str, Resource], place: Workplace, *, inactive: str = ""
-    ) -> None:
-        """`inactive` says why the binding cannot run at all."""
+    def __init__(self, binding: Binding, book: Book, place: Workplace, *, inactive: str = "") -> None:
+        """`book` is where the binding comes from; `inactive` says why it cannot run at all."""
         self.binding = binding
         self.measures = Measures()
         self._status, self._reason = STARTING, _LOADING
         self._inactive = inactive
         self.journey: Journey | None = None
         self.settled = asyncio.Event()
-        self._resources = resources
+        self._book = book
         self._place = place
         self._wanted = frozenset(reading.resource for reading in binding.readings)
         self._announced: dict[str, bool] = {}
         self._outgoing: set[asyncio.Task[None]] = set()
+        resources = book.resources(binding.profile)
         pictures = any(
             resources[name].value_type.lower() == "binary" for name in self._wanted if name in resources
         )
@@ -98,9 +97,9 @@ class Run:
         if self._inactive:
             await self._rest(self._inactive)
         try:
-            plan = await draw(self.binding, self._place.engine, self._resources)
+            plan = await draw(self.binding, self._place.engine, self._book)
         except SetupError as error:
-            await self._rest(str(error))
+            await self._rest(error.brief)
         except Exception as error:
             self._reason = f"a defect of ours: {error!r}; trying again"
             raise

@@ -121,15 +121,46 @@ def reconstruction(wiring: Wiring) -> Interpreter:
     if name is not None:
         inputs = tuple(card for card in inputs if card.name == name)
     if target is None and len(inputs) != 1:
-        raise wiring.rejected(
-            f"outputs.{made.name}: which input is it compared with? Say input: NAME, or give an output role: target"
-        )
+        reason = "which input is it compared with? Say input: NAME, or give an output role: target"
+        raise wiring.rejected(reason, "outputs", made.name)
+    _check_sizes(wiring, made, target, inputs)
     return Reconstruction(
         reconstruction=made,
         target=target,
         input=inputs[0] if len(inputs) == 1 else None,
         score=wiring.card.score or Score(),
     )
+
+
+def _check_sizes(
+    wiring: Wiring, made: ModelOutput, target: ModelOutput | None, inputs: tuple[InputCard, ...]
+) -> None:
+    """Two tensors that are compared must have as many numbers, as far as their declarations tell."""
+    have = made.numbers_of_one
+    if target is not None:
+        other, what = target.numbers_of_one, f"output {target.name}"
+    else:
+        other, what = _numbers_of(inputs[0]), f"input {inputs[0].name}"
+    if have is not None and other is not None and have != other:
+        reason = f"its {have} numbers cannot be compared with the {other} of {what}"
+        raise wiring.rejected(reason, "outputs", made.name)
+
+
+def _numbers_of(card: InputCard) -> int | None:
+    if isinstance(card, NumbersInput):
+        return None if card.shape is None else prod(card.shape)
+    return None if card.size is None else prod(card.size) * (1 if card.color == "gray" else 3)
+
+
+def gives_contributions(wiring: Wiring) -> bool:
+    """Whether a result says each channel's share: of a reconstruction of numbers, compared with an input."""
+    decoder = wiring.build.decoder
+    if decoder != "reconstruction" and (decoder is not None or wiring.find("reconstruction") is None):
+        return False
+    made = wiring.pick("reconstruction")
+    name = made.parameter("input", str)
+    inputs = [card for card in wiring.build.inputs if name in (None, card.name)]
+    return not (len(inputs) == 1 and isinstance(inputs[0], ImageInput))
 
 
 def score(wiring: Wiring) -> Interpreter:

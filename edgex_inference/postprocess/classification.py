@@ -125,7 +125,8 @@ def undeclared(wiring: Wiring) -> Interpreter:
     extent = output.spec.shape[-1] if output.spec.shape else None
     if extent == 1 and output.is_real:
         meanings = "softmax (it is a probability), logits or multilabel (it is raw)"
-        raise wiring.rejected(f"decoder is missing: output {output.name} is a single score; say {meanings}")
+        reason = f"is missing: output {output.name} is a single score; say {meanings}"
+        raise wiring.rejected(reason, "decoder")
     step = output.quantization.scale if output.quantization else 0.0
 
     def activate(scores: Floats) -> Floats:
@@ -145,14 +146,14 @@ def _make(wiring: Wiring, activate: Callable[[Floats], Floats], *, pair: bool = 
     output = _source(wiring)
     if output is None:
         if wiring.labels is None:
-            raise wiring.rejected(
-                "labels are missing: the model answers with a class alone, so they must be listed"
-            )
+            reason = "are missing: the model answers with a class alone, so they must be listed"
+            raise wiring.rejected(reason, "labels")
         return Label(output=wiring.find("label") or wiring.outputs[0], labels=wiring.labels)
     background = output.parameter("background", int)
     declared = output.spec.shape[-1] if output.spec.shape and output.is_real else None
     if background is not None and (background < 0 or (declared is not None and background >= declared)):
-        raise wiring.rejected(f"outputs.{output.name}.background: the model has no class {background}")
+        reason = f"the model has no class {background}"
+        raise wiring.rejected(reason, "outputs", output.name, "background")
     if declared is not None and declared > 1:  # a declared 1 lies often enough to be judged by the answer
         wiring.check_classes(declared if background is None else declared - 1)
     return Scores(output=output, activate=activate, wiring=wiring, background=background, pair=pair)

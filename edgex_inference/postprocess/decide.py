@@ -6,8 +6,9 @@ from edgex_inference.contracts.bindings import Decide
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.models import ModelCard, Task
-from edgex_inference.contracts.outputs import default_type
+from edgex_inference.contracts.outputs import find
 from edgex_inference.contracts.results import Result
+from edgex_inference.postprocess.prospect import Prospect
 from edgex_inference.postprocess.values import evaluate
 
 _VALUES = {Task.DETECTION: "count", Task.REGRESSION: "value"}
@@ -34,24 +35,29 @@ class Resolved:
     unknown_below: float | None = None
 
 
-def resolve(decide: Decide | None, task: Task, card: ModelCard, *, state: bool = False) -> Resolved:
+def resolve(decide: Decide | None, card: ModelCard, prospect: Prospect, *, state: bool = False) -> Resolved:
     """The thresholds that hold: `value` is the task's own number, `clear` equals `raise`, both counts are 1.
 
     For an anomaly `raise` is the card's `score.limit`; an isolation forest without one has 0, its border. `state`
-    says that an output wants the state, for which `raise` must be known. Raises ModelRejected.
+    says that an output wants the state, for which `raise` must be known. Raises ModelRejected, also for a value that
+    the model, given its `prospect`, never gives.
     """
-    said = decide or Decide()
+    said, task = decide or Decide(), card.task
     value = said.value or _VALUES.get(task, "score")
     if task is Task.RAW and said.value is None:
-        raise ModelRejected(card.name, "decide.value is missing: name the tensor to decide on, like scores.0")
-    _check(value, task, card)
+        reason = "is missing: name the tensor to decide on, like scores.0"
+        raise ModelRejected(card.name, reason, block=("decide", "value"))
+    _check(value, card, prospect)
     raise_at = said.raise_at if said.raise_at is not None else _limit(value, card)
     if raise_at is None and (state or said.unknown_below is None):
-        where = "neither the binding nor the card's score.limit says from where on the state is true"
-        raise ModelRejected(card.name, f"decide.raise is missing: {where}")
+        reason = (
+            "is missing: neither the binding nor the card's score.limit says from where on the state is true"
+        )
+        raise ModelRejected(card.name, reason, block=("decide", "raise"))
     clear_below = said.clear_below if said.clear_below is not None else raise_at
     if raise_at is not None and clear_below is not None and clear_below > raise_at:
-        raise ModelRejected(card.name, f"decide.clear: {clear_below:g} is above decide.raise {raise_at:g}")
+        reason = f"{clear_below:g} is above decide.raise {raise_at:g}"
+        raise ModelRejected(card.name, reason, block=("decide", "clear"))
     return Resolved(
         value=value,
         raise_at=raise_at,
@@ -85,9 +91,16 @@ def step(state: DecideState, value: float | None, decide: Resolved) -> tuple[Dec
     return DecideState(active=not state.active), not state.active
 
 
-def _check(value: str, task: Task, card: ModelCard) -> None:
-    if task is not Task.RAW and default_type(task, value) not in _COUNTABLE:
-        raise ModelRejected(card.name, f"decide.value: {value!r} is no number that task {task} gives")
+def _check(value: str, card: ModelCard, prospect: Prospect) -> None:
+    known = find(card.task, value)
+    whole = known is None or known.whole
+    reason = "" if whole else prospect.objection(card.task, value)
+    if not reason:
+        kinds = () if known is None else (known.type,) if known.type else prospect.raw(value)[1]
+        if not _COUNTABLE & set(kinds):
+            reason = f"{value!r} is no number that task {card.task} gives"
+    if reason:
+        raise ModelRejected(card.name, reason, block=("decide", "value"))
 
 
 def _limit(value: str, card: ModelCard) -> float | None:

@@ -24,12 +24,14 @@ _NUMBERED = re.compile(r"(\d{1,5})(?:\s*:\s*|\s+)(\S.*)")
 _LARGEST_FILE = 4 << 20
 
 
-def resolve(labels: tuple[str, ...] | str | None, folder: Path | None) -> tuple[str, ...] | None:
+def resolve(
+    labels: tuple[str, ...] | str | None, folder: Path | None, model: str = ""
+) -> tuple[str, ...] | None:
     """The names in the order of the classes; None stays None.
 
     A text is a built-in set or a file in `folder`: one name a line, blank lines at the end are ignored. Where every
     line is `0 person` or `0: person`, the numbers are the classes and gaps become `n/a`. Lines that say `n/a` keep
-    their place, see `fit`. Raises ModelRejected.
+    their place, see `fit`. Raises ModelRejected in the name of `model`.
     """
     if not isinstance(labels, str):
         return labels
@@ -37,8 +39,10 @@ def resolve(labels: tuple[str, ...] | str | None, folder: Path | None) -> tuple[
         return _SETS[labels]
     if folder is None or (path := folder / labels).parent.resolve() != folder.resolve() or not path.is_file():
         known = "a built-in set (coco80) nor a file beside the model card"
-        raise ModelRejected(labels, f"labels: {labels!r} is neither {known}{suggest(labels, _SETS)}")
-    return _read(path)
+        beside = [one.name for one in folder.iterdir() if one.is_file()] if folder is not None else []
+        hint = suggest(labels, [*_SETS, *beside])
+        raise _rejected(model, f"{labels!r} is neither {known}{hint}")
+    return _read(model, path)
 
 
 def fit(labels: tuple[str, ...], classes: int) -> tuple[str, ...] | None:
@@ -53,22 +57,26 @@ def fit(labels: tuple[str, ...], classes: int) -> tuple[str, ...] | None:
     return named if len(named) == classes else None
 
 
-def _read(path: Path) -> tuple[str, ...]:
+def _rejected(model: str, reason: str) -> ModelRejected:
+    return ModelRejected(model, reason, card=("labels",), block=("model", "labels"))
+
+
+def _read(model: str, path: Path) -> tuple[str, ...]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
-            raise ModelRejected(path, "labels: the file is larger than 4 MiB, which no list of labels is")
+            raise _rejected(model, f"{path.name} is larger than 4 MiB, which no list of labels is")
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelRejected(path, f"labels: the file cannot be read as UTF-8 text: {error}") from None
+        raise _rejected(model, f"{path.name} cannot be read as UTF-8 text: {error}") from None
     if not lines:
-        raise ModelRejected(path, "labels: the file is empty")
+        raise _rejected(model, f"{path.name} is empty")
     numbered = [found for line in lines if line and (found := _NUMBERED.fullmatch(line))]
     if len(numbered) < sum(1 for line in lines if line):
         return tuple(line or NOBODY for line in lines)
-    return _by_number(path, {int(found[1]): found[2] for found in numbered}, len(numbered))
+    return _by_number(model, path, {int(found[1]): found[2] for found in numbered}, len(numbered))
 
 
-def _by_number(path: Path, names: dict[int, str], lines: int) -> tuple[str, ...]:
+def _by_number(model: str, path: Path, names: dict[int, str], lines: int) -> tuple[str, ...]:
     if len(names) < lines:
-        raise ModelRejected(path, "labels: a class number stands on two lines")
+        raise _rejected(model, f"{path.name}: a class number stands on two lines")
     return tuple(names.get(index, NOBODY) for index in range(max(names) + 1))

@@ -11,7 +11,7 @@ def regression(wiring: Wiring) -> Interpreter:
     """All numeric outputs, one behind the other in the card's order; raises ModelRejected where there is none."""
     outputs = [output for output in wiring.outputs if output.is_real]
     if not outputs:
-        raise wiring.rejected("outputs: none holds real numbers, which regression needs")
+        raise wiring.rejected("none holds real numbers, which regression needs", "outputs")
 
     def interpret(tensors: Tensors, sample: Sample) -> Regression:
         parts = [output.numbers(tensors).reshape(-1) for output in outputs]

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from math import prod
 
 import numpy as np
 
 from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.models import Build, ModelCard, Postprocess, Task
+from edgex_inference.contracts.models import SETTINGS, Build, ModelCard, Postprocess, Task, serves
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Datatype, Tensors, TensorSpec
 from edgex_inference.postprocess import anomaly, classification, plain
 from edgex_inference.postprocess.detection import centernet, fastestdet, rfb
 from edgex_inference.postprocess.labels import resolve
-from edgex_inference.postprocess.wiring import Interpreter, Wiring, wire
+from edgex_inference.postprocess.prospect import Promised, Prospect
+from edgex_inference.postprocess.wiring import Interpreter, ModelOutput, Wiring, wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +51,8 @@ UNDECLARED: dict[Task, Decoder] = {
 }
 """What is done where the card names no decoder; a task without a row needs one."""
 
-_SPELLED = {
-    "score_threshold": "scoreThreshold",
-    "nms_iou": "nmsIou",
-    "classes": "classes",
-    "min_area": "minArea",
-    "top": "top",
-}
+TASKS = frozenset(known.task for known in (*DECODERS.values(), *UNDECLARED.values()))
+"""The tasks whose tensors can be read."""
 
 
 def build(
@@ -72,18 +69,9 @@ def build(
     answers are judged when they come, since declared ones may lie. Raises ModelRejected with the card's key and
     the fix; the function raises InferenceFailed.
     """
-    decoder = _decoder(card, build)
     merged = _merged(settings, card.postprocess)
     _check(card, merged)
-    head = decoder.make(
-        Wiring(
-            card=card,
-            build=build,
-            outputs=wire(card, build, specs, decoder.roles),
-            settings=merged,
-            labels=resolve(labels if labels is not None else card.labels, card.folder) or build.labels,
-        )
-    )
+    head = decoder(card, build).make(_wiring(card, build, specs, merged, labels))
 
     def interpret(tensors: Tensors, sample: Sample) -> Result:
         with np.errstate(all="ignore"):  # what is not finite is judged in the result
@@ -92,21 +80,41 @@ def build(
     return interpret
 
 
-def _decoder(card: ModelCard, build: Build) -> Decoder:
+def _wiring(
+    card: ModelCard,
+    build: Build,
+    specs: Sequence[TensorSpec],
+    settings: Postprocess,
+    labels: tuple[str, ...] | str | None,
+) -> Wiring:
+    names = resolve(labels if labels is not None else card.labels, card.folder, card.name)
+    return Wiring(
+        card=card,
+        build=build,
+        outputs=wire(card, build, specs, decoder(card, build).roles),
+        settings=settings,
+        labels=names or build.labels,
+    )
+
+
+def decoder(card: ModelCard, build: Build) -> Decoder:
+    """What the card says how to read this file's tensors; raises ModelRejected."""
     name, task = build.decoder, card.task
     fitting = [known for known, decoder in DECODERS.items() if decoder.task is task]
     if not fitting and task not in UNDECLARED:
-        raise ModelRejected(card.name, f"task: {task} is not yet supported")
+        raise ModelRejected(card.name, f"{task} is not yet supported", card=("task",))
     if name is None:
         if task in UNDECLARED:
             return UNDECLARED[task]
-        raise ModelRejected(card.name, f"decoder is missing: task {task} needs {listed(fitting)}")
+        reason = f"is missing: task {task} needs {listed(fitting)}"
+        raise ModelRejected(card.name, reason, card=("decoder",))
     if name not in DECODERS:
         known = f"one of {listed(fitting)}" if fitting else f"needed for task {task}: remove it"
-        raise ModelRejected(card.name, f"decoder: {name!r} is not {known}{suggest(name, fitting)}")
+        reason = f"{name!r} is not {known}{suggest(name, fitting)}"
+        raise ModelRejected(card.name, reason, card=("decoder",))
     if DECODERS[name].task is not task:
         belongs = f"{name} belongs to task {DECODERS[name].task}, but the card says task {task}"
-        raise ModelRejected(card.name, f"decoder: {belongs}")
+        raise ModelRejected(card.name, belongs, card=("decoder",))
     return DECODERS[name]
 
 
@@ -117,26 +125,50 @@ def _merged(first: Postprocess, second: Postprocess) -> Postprocess:
 
 def _check(card: ModelCard, settings: Postprocess) -> None:
     """A setting that would do nothing is a mistake of whoever wrote it; `top` is meant by classifications too."""
-    for field, key in _SPELLED.items():
-        value = getattr(settings, field)
-        useful = card.task is Task.DETECTION or (card.task is Task.CLASSIFICATION and key == "top")
-        if value is not None and not useful:
-            raise ModelRejected(card.name, f"postprocess.{key} does nothing for task {card.task}: remove it")
+    for field, key in zip(fields(Postprocess), SETTINGS, strict=True):
+        if getattr(settings, field.name) is not None and not serves(key, card.task):
+            raise _useless(card, key, f"does nothing for task {card.task}: remove it")
     for key, value in (
         ("scoreThreshold", settings.score_threshold),
         ("nmsIou", settings.nms_iou),
         ("minArea", settings.min_area),
     ):
         if value is not None and not 0 <= value <= 1:
-            raise ModelRejected(card.name, f"postprocess.{key}: {value:g} is not in 0..1")
+            raise _useless(card, key, f"{value:g} is not in 0..1")
     if settings.top is not None and settings.top < 1:
-        raise ModelRejected(card.name, f"postprocess.top: {settings.top} is not at least 1")
+        raise _useless(card, "top", f"{settings.top} is not at least 1")
 
 
-def tensors(card: ModelCard, build: Build, specs: Sequence[TensorSpec]) -> dict[str, Datatype]:
-    """The outputs under the card's names with their element types, dequantized ones being FP32.
+def _useless(card: ModelCard, key: str, reason: str) -> ModelRejected:
+    steps = ("postprocess", key)
+    return ModelRejected(card.name, reason, card=steps, block=steps)
 
-    Raises ModelRejected for an output that the session does not have.
+
+def prospect(
+    card: ModelCard,
+    build: Build,
+    specs: Sequence[TensorSpec],
+    *,
+    labels: tuple[str, ...] | str | None,
+    batched: bool,
+) -> Prospect:
+    """What results of `build` will hold, as far as the model's declaration tells.
+
+    `batched` says that axis 0 is a batch axis. Raises ModelRejected as `build` does.
     """
-    outputs = wire(card, build, specs, _decoder(card, build).roles)
-    return {output.name: Datatype.FP32 if output.quantization else output.spec.datatype for output in outputs}
+    wiring = _wiring(card, build, specs, Postprocess(), labels)
+    outputs = {output.name: _sample(output, batched) for output in wiring.outputs}
+    real = [outputs[output.name].size for output in wiring.outputs if output.is_real]
+    return Prospect(
+        tensors=outputs,
+        values=None if None in real else sum(size or 0 for size in real),
+        labels=wiring.labels,
+        contributions=card.task is Task.ANOMALY and anomaly.gives_contributions(wiring),
+    )
+
+
+def _sample(output: ModelOutput, batched: bool) -> Promised:
+    shape = output.spec.shape[1:] if batched else output.spec.shape
+    size = None if None in shape else prod(extent or 0 for extent in shape)
+    quantized = output.quantization is not None
+    return Promised(datatype=Datatype.FP32 if quantized else output.spec.datatype, size=size)

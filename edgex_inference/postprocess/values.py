@@ -1,17 +1,16 @@
-"""The values of a result that outputs name: plain Python types that JSON can carry; None is nothing to say."""
+"""The values of a result that outputs name: plain Python types that JSON can carry; None is a value that is missing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from edgex_inference.config.places import listed, suggest
-from edgex_inference.contracts.errors import ModelRejected, SetupError
+from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.outputs import parameter
 from edgex_inference.contracts.results import Anomaly, Classification, Detections, Raw, Regression, Result
-from edgex_inference.contracts.tensors import Array, Datatype
+from edgex_inference.contracts.tensors import Array
 from edgex_inference.postprocess.wiring import Floats
 
 Evaluator: TypeAlias = Callable[[Any], object]
@@ -23,7 +22,7 @@ _DECIMALS = 5
 
 
 def evaluate(result: Result, value: str, kind: ValueType | None = None) -> object:
-    """One value of a result: bool, int, float, str, list of one of these, or dict; None leaves the output out.
+    """One value of a result: bool, int, float, str, list of one of these, or dict; None: this result lacks it.
 
     Of no detections `count` is 0, `maxScore` 0.0, `present` False, `labels` empty. Numbers that are not finite stay
     as they are, but not inside dicts, from which they are left out. `kind` Object makes `contributions` a dict by
@@ -38,18 +37,6 @@ def compiled(result: type[Result], value: str, kind: ValueType | None = None) ->
     if found is None:
         raise SetupError(f"value {value!r}: no such value in a result of type {result.__name__}")
     return found
-
-
-def raw_type(value: str, tensors: Mapping[str, Datatype]) -> ValueType:
-    """The default type of a raw value, given the model's outputs; raises ModelRejected for an unknown tensor."""
-    name, index = value, None
-    if value not in tensors:
-        name, index = _indexed(value)
-    if name not in tensors:
-        known = listed(tensors, last="and")
-        raise ModelRejected(value, f"no output has this name{suggest(value, tensors)}; there are {known}")
-    element = _ELEMENTS[tensors[name]]
-    return element if index is not None else ValueType(f"{element}Array")
 
 
 @_cached
@@ -128,7 +115,9 @@ def _raw(value: str, kind: ValueType | None) -> Evaluator | None:
     def evaluate_raw(result: Raw) -> object:
         whole = result.tensors.get(value)
         if whole is not None:
-            return _list(whole) if kind is None or kind.is_array else _element(whole, 0)
+            if kind is None or kind.is_array:
+                return _list(whole)
+            return _element(whole, 0) if whole.size == 1 else None
         found = result.tensors.get(name)
         return None if found is None or index is None else _element(found, index)
 
@@ -144,11 +133,11 @@ def _element(numbers: Array, index: int) -> object:
     return _plain(numbers.reshape(-1).item(index)) if index < numbers.size else None
 
 
-def _list(numbers: Array) -> list[Any] | None:
-    """None for an empty array of numbers, which core-data cannot take; no texts are an empty list."""
+def _list(numbers: Array) -> list[Any]:
     if numbers.dtype.kind in "OSU":
         return [_plain(entry) for entry in numbers.reshape(-1).tolist()]
-    return numbers.reshape(-1).tolist() or None
+    found: list[Any] = numbers.reshape(-1).tolist()
+    return found
 
 
 def _plain(entry: object) -> object:
@@ -179,19 +168,4 @@ _FORMS: dict[type, Callable[[str, ValueType | None], Evaluator | None]] = {
     Anomaly: _anomaly,
     Regression: _regression,
     Raw: _raw,
-}
-_ELEMENTS: dict[Datatype, ValueType] = {
-    Datatype.BOOL: ValueType.BOOL,
-    Datatype.UINT8: ValueType.UINT8,
-    Datatype.UINT16: ValueType.UINT16,
-    Datatype.UINT32: ValueType.UINT32,
-    Datatype.UINT64: ValueType.UINT64,
-    Datatype.INT8: ValueType.INT8,
-    Datatype.INT16: ValueType.INT16,
-    Datatype.INT32: ValueType.INT32,
-    Datatype.INT64: ValueType.INT64,
-    Datatype.FP16: ValueType.FLOAT32,
-    Datatype.FP32: ValueType.FLOAT32,
-    Datatype.FP64: ValueType.FLOAT64,
-    Datatype.BYTES: ValueType.STRING,
 }

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgex_inference.config.places import listed, suggest
-from edgex_inference.contracts.errors import InferenceFailed, ModelRejected
+from edgex_inference.contracts.errors import InferenceFailed, ModelRejected, Steps
 from edgex_inference.contracts.models import (
     Build,
     ImageInput,
@@ -46,6 +47,15 @@ class ModelOutput:
         """Whether the tensor holds real numbers, as they are or quantized."""
         return self.spec.datatype in _REAL or self.quantization is not None
 
+    @property
+    def numbers_of_one(self) -> int | None:
+        """How many numbers it has for one sample, None where the declaration leaves it open."""
+        shape = self.spec.shape
+        extents = [extent for extent in shape[1:] if extent is not None]
+        if not shape or len(extents) < len(shape) - 1 or shape[0] not in (1, None):
+            return None if None in shape else prod(extent or 0 for extent in shape)
+        return prod(extents)
+
     def tensor(self, tensors: Tensors) -> Array:
         """The tensor as the session gave it."""
         found = tensors.get(self.spec.name)
@@ -74,7 +84,9 @@ class ModelOutput:
             value = float(value)
         if type(value) is not kind:
             words = {str: "a text", int: "a whole number", float: "a number"}
-            raise ModelRejected(self.model, f"outputs.{self.name}.{key}: {value!r} is not {words[kind]}")
+            raise ModelRejected(
+                self.model, f"{value!r} is not {words[kind]}", card=("outputs", self.name, key)
+            )
         return value
 
 
@@ -88,9 +100,9 @@ class Wiring:
     settings: Postprocess
     labels: tuple[str, ...] | None
 
-    def rejected(self, reason: str) -> ModelRejected:
-        """The error for a card, or settings over it, that cannot be used."""
-        return ModelRejected(self.card.name, reason)
+    def rejected(self, reason: str, *card: str, block: Steps = ()) -> ModelRejected:
+        """The error for a key of the card, or for the key of a block that stands over it."""
+        return ModelRejected(self.card.name, reason, card=card, block=block)
 
     def find(self, role: str) -> ModelOutput | None:
         """The output of this role, if there is one."""
@@ -101,7 +113,7 @@ class Wiring:
         found = self.find(role)
         if found is None:
             names = listed((output.name for output in self.outputs), last="and")
-            raise self.rejected(f"outputs: none has role {role}; the model's outputs are {names}")
+            raise self.rejected(f"none has role {role}; the model's outputs are {names}", "outputs")
         return found
 
     def pick(self, *roles: str) -> ModelOutput:
@@ -114,7 +126,8 @@ class Wiring:
         if len(numeric) == 1 or len(free) == 1:
             return (numeric if len(numeric) == 1 else free)[0]
         names = listed((output.name for output in self.outputs), last="and")
-        raise self.rejected(f"outputs: which of {names} has the numbers? Give one of them role: {roles[0]}")
+        reason = f"which of {names} has the numbers? Give one of them role: {roles[0]}"
+        raise self.rejected(reason, "outputs")
 
     def image(self) -> ImageInput | None:
         """The picture that the model takes, if it is one."""
@@ -123,7 +136,8 @@ class Wiring:
     def check_classes(self, classes: int | None) -> None:
         """Raises ModelRejected when the labels are not as many as the declared classes; None is not declared."""
         if classes is not None and self.labels is not None and fit(self.labels, classes) is None:
-            raise self.rejected(f"labels: {len(self.labels)} labels, but the model has {classes} classes")
+            reason = f"{len(self.labels)} labels, but the model has {classes} classes"
+            raise self.rejected(reason, "labels", block=("model", "labels"))
 
     def names(self, classes: int) -> tuple[str, ...]:
         """The labels for so many classes, numbers where nobody named them; raises InferenceFailed."""
@@ -174,9 +188,8 @@ def wire(
     taken: dict[str, str] = {}
     for output in outputs:
         if output.role and taken.setdefault(output.role, output.name) != output.name:
-            raise ModelRejected(
-                card.name, f"outputs: {taken[output.role]} and {output.name} both have role {output.role}"
-            )
+            reason = f"{taken[output.role]} has role {output.role} too"
+            raise ModelRejected(card.name, reason, card=("outputs", output.name))
     return outputs
 
 
@@ -185,13 +198,13 @@ def _wired(
 ) -> ModelOutput:
     tensor = said.tensor or said.name
     if tensor not in specs:
-        key = f"outputs.{said.name}" + (".tensor" if said.tensor else "")
+        key = ("outputs", said.name, *(("tensor",) if said.tensor else ()))
         names = listed((repr(name) for name in specs), last="and")
-        reason = f"{key}: the file has no output {tensor!r}{suggest(tensor, specs)}; it has {names}"
-        raise ModelRejected(card.name, reason)
+        reason = f"the file has no output {tensor!r}{suggest(tensor, specs)}; it has {names}"
+        raise ModelRejected(card.name, reason, card=key)
     if said.role and roles and said.role not in roles:
-        reason = f"outputs.{said.name}.role: {said.role!r} is not {listed(roles)}{suggest(said.role, roles)}"
-        raise ModelRejected(card.name, reason)
+        reason = f"{said.role!r} is not {listed(roles)}{suggest(said.role, roles)}"
+        raise ModelRejected(card.name, reason, card=("outputs", said.name, "role"))
     return ModelOutput(
         model=card.name,
         name=said.name,

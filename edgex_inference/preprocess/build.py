@@ -10,7 +10,7 @@ from edgex_inference.contracts.models import ImageInput, InputCard, NumbersInput
 from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import TensorSpec
 from edgex_inference.preprocess.feeds import Slot, assign, rejected
-from edgex_inference.preprocess.numbers import Prepared, numbers_step
+from edgex_inference.preprocess.numbers import NumbersStep, Prepared, numbers_step
 from edgex_inference.preprocess.readings import pick
 
 Prepare = Callable[[str, Mapping[str, Reading]], Prepared]
@@ -53,6 +53,20 @@ class Preprocess:
         origin = max(reading.origin for reading in readings.values()) or event.origin
         return Sample(tensors=tensors, geometry=geometry, origin=origin, numbers=numbers or None)
 
+    def check_bytes(self, binding: Binding, stated: Sequence[InputCard]) -> None:
+        """Raises ModelRejected where neither the profile nor the card itself (`stated`) says what bytes mean."""
+        known = {entry.name: entry for entry in stated if isinstance(entry, NumbersInput)}
+        for step in self.steps:
+            entry = known.get(step.name)
+            if not isinstance(step.prepare, NumbersStep) or (entry and entry.dtype and entry.shape):
+                continue
+            for resource in step.prepare.untyped:
+                reason = (
+                    f"input {step.name}: resource {resource} is Binary, and nothing says of which numbers: declare "
+                    "its mediaType as application/octet-stream; dtype=float32, or dtype and shape in the card"
+                )
+                raise rejected(binding, None, reason)
+
 
 def build(
     binding: Binding,
@@ -77,6 +91,9 @@ def build(
     unfed = [str(spec) for spec in specs if spec not in found]
     if unfed:
         raise rejected(binding, None, f"the model card describes no input for {', '.join(unfed)}")
+    pixels = any(isinstance(entry, ImageInput) for entry in inputs)
+    if binding.roi is not None and not pixels:
+        raise rejected(binding, None, "the model takes no picture: remove it", block=("roi",))
     feeds = assign(binding, inputs, resources)
     steps = []
     for entry, spec, fed in zip(inputs, found, feeds, strict=True):
@@ -86,7 +103,7 @@ def build(
     return Preprocess(
         steps=tuple(steps),
         resources=frozenset(feed.resource for fed in feeds for feed in fed),
-        pixels=any(isinstance(entry, ImageInput) for entry in inputs),
+        pixels=pixels,
     )
 
 
@@ -115,12 +132,9 @@ def _spec(
         if entry.tensor is not None or len(inputs) > 1 or len(specs) > 1 or not specs:
             has = ", ".join(str(spec) for spec in specs)
             reason = f"the model has no input {wanted} (it has {has}); say `tensor: <name in the file>`"
-            raise rejected(binding, entry, reason)
+            raise rejected(binding, entry, reason, card=("tensor",))
         spec = specs[0]
     if entry.dtype is not None and entry.dtype is not spec.datatype:
-        raise rejected(
-            binding,
-            entry,
-            f"the card says {entry.dtype}, the model declares {spec}; correct `dtype` of the card",
-        )
+        reason = f"the card says {entry.dtype}, the model declares {spec}"
+        raise rejected(binding, entry, reason, card=("dtype",))
     return spec

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgex_inference.contracts.bindings import Binding, InputReading, Resource
-from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.errors import ModelRejected, Steps
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.models import ImageInput, InputCard, NumbersInput
 from edgex_inference.contracts.tensors import TensorSpec
@@ -43,11 +43,19 @@ class Feed:
         return name in (field, self.resource + pointer)
 
 
-def rejected(binding: Binding, entry: InputCard | None, reason: str) -> ModelRejected:
-    """The error of this room at load: it names the model, the binding and the input."""
+def rejected(
+    binding: Binding, entry: InputCard | None, reason: str, *, card: Steps = (), block: Steps = ()
+) -> ModelRejected:
+    """The error of this room at load: it names the model and the input, and the key that mends it.
+
+    `card` are the steps below the input's entry of the card; without any key the binding's `inputs` are meant.
+    """
     model = binding.model.name if binding.model is not None else binding.name
-    place = f"binding {binding.name}: " + (f"input {entry.name}: " if entry is not None else "")
-    return ModelRejected(model, place + reason)
+    if entry is not None and card:
+        card = ("inputs", entry.name, *card)
+    elif entry is not None:
+        reason = f"input {entry.name}: {reason}"
+    return ModelRejected(model, reason, card=card, block=block or (() if card else ("inputs",)))
 
 
 def assign(
@@ -143,7 +151,7 @@ def _shared(
         take(open_[0], left)
     for entry in inputs:
         if not found.get(entry.name):
-            reason = "no reading feeds it; say `names` in the model card or add the reading to the binding's `inputs`"
+            reason = "no reading feeds it; say `names` in the model card, or add the reading to `inputs`"
             raise rejected(binding, entry, reason)
     _refuse_leftovers(binding, offered, [feed for feeds in found.values() for feed in feeds])
     return tuple(found[entry.name] for entry in inputs)

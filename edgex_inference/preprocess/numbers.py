@@ -40,6 +40,16 @@ class NumbersStep:
     plain: tuple[str, ...] = ()
     """the resources in order, when each is wanted whole and as it is"""
 
+    @property
+    def untyped(self) -> tuple[str, ...]:
+        """The Binary resources whose profile does not say of which element type the bytes are."""
+        return tuple(
+            feed.resource
+            for feed in self.feeds
+            if feed.kind is ValueType.BINARY and not feed.reading.pointer and feed.declared is not None
+            and raw.declared(feed.declared.media_type, "").dtype is None
+        )  # fmt: skip
+
     def __call__(self, device: str, readings: Mapping[str, Reading]) -> Prepared:
         """The tensor of one sample; raises DecodeError."""
         parts = self._parts(device, readings)
@@ -186,9 +196,8 @@ def numbers_step(entry: NumbersInput, slot: Slot) -> NumbersStep:
 def _quantization(entry: NumbersInput, slot: Slot) -> Quantization | None:
     found = entry.quantization if slot.spec.datatype.numpy.kind in "iu" else None
     if found is not None and not found.scale > 0:
-        raise rejected(
-            slot.binding, entry, f"quantization scale {found.scale} is not above 0; correct the card"
-        )
+        reason = f"quantization scale {found.scale} is not above 0"
+        raise rejected(slot.binding, entry, reason, card=("quantization",))
     return found
 
 
@@ -204,7 +213,8 @@ def _target(entry: NumbersInput, slot: Slot) -> Shape:
     raise rejected(
         slot.binding, entry,
         f"the card says shape {said(card)}, the model declares {slot.spec}"
-        f"{' with the batch axis' if slot.batched else ''}; correct `shape` of the card",
+        f"{' with the batch axis' if slot.batched else ''}",
+        card=("shape",),
     )  # fmt: skip
 
 
@@ -219,19 +229,26 @@ def _check_type(feed: Feed, entry: NumbersInput, slot: Slot, texts: bool) -> Non
     if kind is ValueType.OBJECT:
         reason = f"resource {feed.resource} is an Object; say which field, e.g. field: /x"
         raise rejected(slot.binding, entry, reason)
+    if kind is ValueType.BINARY and feed.declared is not None:
+        essence = feed.declared.media_type.partition(";")[0].strip()
+        if essence.lower().startswith("image/"):
+            reason = (
+                f"resource {feed.resource} is a picture ({essence}), the model's {slot.spec} needs numbers"
+            )
+            raise rejected(slot.binding, entry, f"{reason}; name another resource in `inputs`")
 
 
 def _check_normalize(normalize: Normalize, entry: NumbersInput, slot: Slot, shape: Shape) -> None:
     if 0 in normalize.std or not all(map(isfinite, normalize.mean + normalize.std)):
-        raise rejected(slot.binding, entry, "normalize: std of 0, or a number that is not finite")
+        reason = "std of 0, or a number that is not finite"
+        raise rejected(slot.binding, entry, reason, card=("normalize",), block=("normalize",))
     closed = [extent for extent in shape if extent is not None]
     try:
         if len(closed) == len(shape):
             normalized(np.zeros(closed), normalize)
     except Unfit as error:
-        raise rejected(
-            slot.binding, entry, f"{error}; give one value, or as many as the last axis has"
-        ) from None
+        reason = f"{error}; give one value, or as many as the last axis has"
+        raise rejected(slot.binding, entry, reason, card=("normalize",), block=("normalize",)) from None
 
 
 def _check_count(entry: NumbersInput, slot: Slot, shape: Shape) -> None:

@@ -1,6 +1,6 @@
 """A Binary reading becomes a picture tensor: decode, crop, resize, color, range, layout."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -181,6 +181,11 @@ def picture_step(entry: ImageInput, slot: Slot, max_pixels: int) -> PictureStep:
     if feed.kind not in (None, ValueType.BINARY) and not feed.reading.pointer:
         reason = f"resource {feed.resource} is {feed.kind}, the model's {slot.spec} needs a Binary picture"
         raise rejected(slot.binding, entry, f"{reason}; name another resource in `inputs`")
+    for key, default in (("scale", 1.0), ("offset", 0.0)):
+        if getattr(feed.reading, key) != default:
+            at = ("inputs", slot.binding.inputs.index(feed.reading), key)
+            reason = "does nothing for a picture: remove it; `normalize` changes what pixels become"
+            raise rejected(slot.binding, None, reason, block=at)
     if feed.declared is not None:
         try:
             raw.declared(feed.declared.media_type, "")
@@ -227,14 +232,14 @@ def _laid_out(entry: ImageInput, slot: Slot) -> tuple[Literal["NCHW", "NHWC"], t
         reason = (
             f"color {entry.color} in layout {layout} has {channels} channels, the model declares {slot.spec}"
         )
-        raise rejected(slot.binding, entry, f"{reason}; correct `color` or `layout` of the card")
+        raise rejected(slot.binding, entry, reason, card=("layout" if entry.layout else "color",))
     wide, high = entry.size or (width, height)
     if wide is None or high is None:
         reason = f"the model leaves the size open ({slot.spec}); say `size: [width, height]` in the card"
-        raise rejected(slot.binding, entry, reason)
+        raise rejected(slot.binding, entry, reason, card=("size",))
     if width not in (None, wide) or height not in (None, high):
         reason = f"the card says size [{wide}, {high}] (width, height), the model declares {slot.spec}"
-        raise rejected(slot.binding, entry, f"{reason}; correct `size` of the card")
+        raise rejected(slot.binding, entry, reason, card=("size",))
     return layout, (wide, high)
 
 
@@ -244,19 +249,27 @@ def _tones(entry: ImageInput, slot: Slot) -> tuple[Tone, Tone | None]:
     normalize = slot.binding.normalize or entry
     mean, std = np.array(normalize.mean, float), np.array(normalize.std, float)
     if len(mean) not in (1, channels) or len(std) not in (1, channels) or not std.all():
-        reason = f"mean {list(mean)} and std {list(std)} need 1 or {channels} values each, std other than 0"
-        raise rejected(slot.binding, entry, f"{reason}; correct the card or `normalize` of the binding")
+        said = f"mean {_spelled(normalize.mean)} and std {_spelled(normalize.std)}"
+        reason = f"{said} need 1 or {channels} values each, std other than 0"
+        raise rejected(slot.binding, entry, reason, card=("mean",), block=("normalize",))
     gain = np.broadcast_to((high - low) / 255 / std, channels)
     bias = np.broadcast_to((low - mean) / std, channels)
     try:
         tone = Tone.of(_elements(entry, slot), gain, bias)
     except Unfit as error:
-        reason = f"{error}; pixels become {low:g} to {high:g} before mean and std: correct `range` or `quantization`"
-        raise rejected(slot.binding, entry, reason) from None
+        reason = (
+            f"{error}; pixels become {low:g} to {high:g} before mean and std: correct it or `quantization`"
+        )
+        raise rejected(slot.binding, entry, reason, card=("range",)) from None
     if tone.table is not None and any(len(np.unique(row)) < 3 for row in tone.table):
         reason = f"range [{low:g}, {high:g}] leaves fewer than 3 values of {slot.spec.datatype}"
-        raise rejected(slot.binding, entry, f"{reason}; say `range: [0, 255]` or `quantization` in the card")
+        reason += "; say `range: [0, 255]` or `quantization`"
+        raise rejected(slot.binding, entry, reason, card=("range",))
     return tone, Tone.of(Elements(datatype=Datatype.FP32), gain, bias) if slot.keep else None
+
+
+def _spelled(numbers: Iterable[float]) -> str:
+    return "[" + ", ".join(f"{number:g}" for number in numbers) + "]"
 
 
 def _elements(entry: ImageInput, slot: Slot) -> Elements:
@@ -265,7 +278,6 @@ def _elements(entry: ImageInput, slot: Slot) -> Elements:
         raise rejected(slot.binding, entry, f"the model declares {slot.spec}; pictures are numbers")
     quantization = entry.quantization if datatype.numpy.kind in "iu" else None
     if quantization is not None and not quantization.scale > 0:
-        raise rejected(
-            slot.binding, entry, f"quantization scale {quantization.scale} is not above 0; correct the card"
-        )
+        reason = f"quantization scale {quantization.scale} is not above 0"
+        raise rejected(slot.binding, entry, reason, card=("quantization",))
     return Elements(datatype=datatype, quantization=quantization)

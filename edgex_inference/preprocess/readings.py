@@ -98,6 +98,8 @@ def _declared_bytes(data: bytes, reading: Reading, feed: Feed, default: np.dtype
         declared = raw.declared(profile, reading.media_type)
     except ValueError as error:
         raise Unfit("media", str(error)) from error
+    if declared.essence.startswith("image/"):
+        raise Unfit("media", f"a picture ({declared.essence}) where numbers are needed")
     return raw.array(data, declared.dtype or default, declared.shape)
 
 

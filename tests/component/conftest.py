@@ -116,10 +116,10 @@ class Stage:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
-    def simple(self, profile: str = "pump", **more: object) -> Control:
+    def simple(self, profile: str = "pump", *, datatype: str = "FP32", **more: object) -> Control:
         """The smallest useful stage: resource X of a profile through the model `double` to Y."""
         self.profile(profile, X=("Float32", {"Twice": binding(**more)}))
-        return self.model()
+        return self.model(datatype=datatype)
 
     # The service
 

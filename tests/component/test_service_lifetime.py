@@ -185,7 +185,7 @@ async def test_a_bus_that_is_away_at_the_start(
 async def test_a_bus_that_goes_and_comes(stage: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
     """What cannot be published is counted, not acknowledged, and said by the bus alone: once each way."""
     strings = stage.simple(limits={"timeout": "30s"}, publish={"when": "change"},
-                           outputs={"Y": {"value": "y.0", "type": "Int32"}})  # fmt: skip
+                           datatype="INT64", outputs={"Y": {"value": "y.0", "type": "Int32"}})  # fmt: skip
     async with stage.running():
         await stage.send(make.event("p", X=1))
         await stage.have(1)
@@ -211,7 +211,9 @@ async def test_a_bus_that_goes_and_comes(stage: Any, make: Any, caplog: pytest.L
 async def test_inputs_are_acknowledged_when_they_are_through(
     stage: Any, make: Any, acknowledging: Acknowledging
 ) -> None:
-    strings = stage.simple(publish={"when": "change"}, outputs={"Y": {"value": "y.0", "type": "Int32"}})
+    strings = stage.simple(
+        publish={"when": "change"}, datatype="INT64", outputs={"Y": {"value": "y.0", "type": "Int32"}}
+    )
     acknowledging.deaf = {"deaf"}
     async with stage.running() as service:
         assert service.bus is acknowledging

@@ -91,7 +91,9 @@ async def test_devices_are_kept_apart_and_in_order(stage: Any, make: Any) -> Non
 
 
 async def test_a_device_overrides_its_profile(stage: Any, make: Any) -> None:
-    stage.simple(publish={"when": "change"}, outputs={"Y": {"value": "y.0", "type": "Int32"}})
+    stage.simple(
+        publish={"when": "change"}, datatype="INT64", outputs={"Y": {"value": "y.0", "type": "Int32"}}
+    )
     override = {"inference": {"Twice": {"publish": {"when": "always"}}}}
     stage.write(
         "devices.yaml", {"deviceList": [{"name": "loud", "profileName": "pump", "properties": override}]}
@@ -156,7 +158,9 @@ async def test_own_events_are_not_consumed_again(stage: Any, make: Any) -> None:
 
 async def test_keep_alive_repeats_the_last_result(stage: Any, make: Any) -> None:
     stage.simple(
-        publish={"when": "change", "keepAlive": "20ms"}, outputs={"Y": {"value": "y.0", "type": "Int32"}}
+        publish={"when": "change", "keepAlive": "20ms"},
+        datatype="INT64",
+        outputs={"Y": {"value": "y.0", "type": "Int32"}},
     )
     async with stage.running():
         await stage.send(make.event("p", X=1), make.event("p", X=1))

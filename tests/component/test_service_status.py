@@ -64,7 +64,7 @@ async def test_a_value_that_the_model_does_not_give(stage: Any, make: Any) -> No
     outputs = {"Y": {"value": "count", "type": "Uint16"}}
     stage.simple(outputs=outputs)
     stage.model(card={"task": "regression"})
-    assert "outputs.Y: 'count' is no value of task regression" in await refused(stage, make)
+    assert "Twice.outputs.Y.value: 'count' is no value of task regression" in await refused(stage, make)
 
 
 async def test_a_tensor_that_the_model_does_not_have(stage: Any, make: Any) -> None:
@@ -75,7 +75,9 @@ async def test_a_tensor_that_the_model_does_not_have(stage: Any, make: Any) -> N
 async def test_a_type_that_cannot_carry_the_value(stage: Any, make: Any) -> None:
     stage.simple(outputs={"Y": {"value": "value", "type": "String"}})
     stage.model(card={"task": "regression"})
-    assert "cannot be carried by type String; Float32 can" in await refused(stage, make)
+    assert "Twice.outputs.Y.type: String cannot carry value: it takes Float32 or Float64" in await refused(
+        stage, make
+    )
 
 
 async def test_a_shape_that_cannot_fit(stage: Any, make: Any) -> None:

@@ -156,7 +156,7 @@ async def test_a_message_that_no_bus_takes_is_dropped(
 async def test_unfit_numbers_degrade_until_they_fit(rig: Callable[..., Rig]) -> None:
     one = rig()
     await one.say(float("nan"))
-    assert one.emission.trouble == "p: Y: a number that does not fit its type"
+    assert one.emission.trouble == "p: Y: a value that is missing or does not fit its type"
     assert one.counters() == {"unfit": 1, "suppressed": 1}
     await one.say(1)
     assert one.emission.trouble == ""

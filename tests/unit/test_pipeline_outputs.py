@@ -12,6 +12,7 @@ from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.results import Anomaly, Classification, Detections, Raw, Regression, Result
 from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.pipeline.publishing import outputs
+from edgex_inference.postprocess.prospect import Promised, Prospect
 
 NAN = float("nan")
 
@@ -25,13 +26,23 @@ def binding(**values: str | tuple[str, ValueType]) -> Binding:
     return Binding(profile="p", resource="X", name="B", model=ModelChoice(name="m"), outputs=tuple(said))
 
 
+PROSPECT = Prospect(
+    tensors={"y": Promised(datatype=Datatype.FP64), "n": Promised(datatype=Datatype.INT64)},
+    labels=("cat", "dog"),
+)
+
+
+def settle(of: Binding, task: Task) -> tuple[outputs.Column, ...]:
+    return outputs.in_order(outputs.column(of, one, task, PROSPECT) for one in of.outputs)
+
+
 def moment(result: Result, **more: Any) -> outputs.Moment:
     said = {"state": None, "latency": 0.0125, "model": "m", "accelerator": "fake:CPU", **more}
     return outputs.Moment(result=result, **said)
 
 
 def written(task: Task, at: outputs.Moment, **values: Any) -> tuple[dict[str, object], list[str]]:
-    settled = outputs.columns(binding(**values), task, {"y": Datatype.FP32, "n": Datatype.INT64})
+    settled = settle(binding(**values), task)
     readings, unfit = outputs.write(settled, at, device="d", profile="p-inference", origin=7)
     assert all(
         (one.device_name, one.profile_name, one.origin, one.units, one.resource_name)
@@ -55,8 +66,8 @@ def found(*classes: int) -> Detections:
 
 
 def test_flat_readings_first_and_the_object_last() -> None:
-    settled = outputs.columns(
-        binding(All="detections", Count="count", Labels="labels", Top="maxScore"), Task.DETECTION, {}
+    settled = settle(
+        binding(All="detections", Count="count", Labels="labels", Top="maxScore"), Task.DETECTION
     )
     assert [(column.name, column.type) for column in settled] == [
         ("Count", ValueType.UINT16),
@@ -105,8 +116,6 @@ def test_unknown_is_below_the_limit(score: float, unknown: str) -> None:
     [
         (NAN, ValueType.FLOAT32),
         (float("inf"), ValueType.FLOAT64),
-        (300.0, ValueType.UINT8),
-        (-1.0, ValueType.UINT16),
         (1e39, ValueType.FLOAT32),
     ],
 )
@@ -115,6 +124,20 @@ def test_numbers_that_do_not_fit_are_left_out_and_named(value: float, kind: Valu
     values, unfit = written(Task.RAW, moment(result), Bad=("y.0", kind), Good="y.1")
     assert unfit == ["Bad"]
     assert list(values) == ["Good"]
+
+
+@pytest.mark.parametrize(("value", "kind"), [(300, ValueType.UINT8), (-1, ValueType.UINT16)])
+def test_whole_numbers_that_do_not_fit_are_named_too(value: int, kind: ValueType) -> None:
+    assert written(Task.RAW, moment(Raw(tensors={"n": np.array([value])})), Bad=("n.0", kind)) == (
+        {},
+        ["Bad"],
+    )
+
+
+def test_values_that_a_run_did_not_give_are_named() -> None:
+    result = Raw(tensors={"y": np.array([1.0, 2.0]), "n": np.array([1])})
+    said = {"Far": "y.2", "One": ("y", ValueType.FLOAT64), "Good": "n.0"}
+    assert written(Task.RAW, moment(result), **said) == ({"Good": "1"}, ["Far", "One"])
 
 
 def test_an_empty_array_of_numbers_is_never_written() -> None:
@@ -134,13 +157,18 @@ def test_contributions_by_channel() -> None:
 @pytest.mark.parametrize(
     ("task", "value", "kind", "sentence"),
     [
-        (Task.REGRESSION, "count", None, "outputs.Y: 'count' is no value of task regression"),
+        (Task.REGRESSION, "count", None, "outputs.Y.value: 'count' is no value of task regression"),
         (Task.REGRESSION, "count", ValueType.UINT16, "is no value of task regression"),
         (Task.DETECTION, "tracks", None, "is not yet supported"),
-        (Task.DETECTION, "count", ValueType.STRING, "cannot be carried by type String; Uint16 can"),
-        (Task.DETECTION, "state", ValueType.FLOAT32, "cannot be carried by type Float32; Bool can"),
-        (Task.RAW, "z", None, "no output has this name"),
-        (Task.RAW, "z.0", ValueType.FLOAT32, "no output has this name"),
+        (
+            Task.DETECTION,
+            "count",
+            ValueType.STRING,
+            "outputs.Y.type: String cannot carry count: it takes Uint8",
+        ),
+        (Task.DETECTION, "state", ValueType.FLOAT32, "Float32 cannot carry state: it takes Bool"),
+        (Task.RAW, "z", None, "is no output of the model"),
+        (Task.RAW, "z.0", ValueType.FLOAT32, "is no output of the model"),
     ],
 )
 def test_what_cannot_be_is_found_when_the_plan_is_drawn(
@@ -148,14 +176,13 @@ def test_what_cannot_be_is_found_when_the_plan_is_drawn(
 ) -> None:
     said = value if kind is None else (value, kind)
     with pytest.raises(ModelRejected, match=sentence.replace("(", r"\(")):
-        outputs.columns(binding(Y=said), task, {"y": Datatype.FP32})  # type: ignore[arg-type]
+        settle(binding(Y=said), task)  # type: ignore[arg-type]
 
 
 def test_types_of_raw_values_are_those_of_the_tensor() -> None:
-    settled = outputs.columns(binding(A="y", B="n.3", C=("n", ValueType.FLOAT64_ARRAY)), Task.RAW,
-                              {"y": Datatype.FP32, "n": Datatype.INT64})  # fmt: skip
+    settled = settle(binding(A="y", B="n.3", C=("n", ValueType.FLOAT64_ARRAY)), Task.RAW)
     assert [column.type for column in settled] == [
-        ValueType.FLOAT32_ARRAY,
+        ValueType.FLOAT64_ARRAY,
         ValueType.INT64,
         ValueType.FLOAT64_ARRAY,
     ]

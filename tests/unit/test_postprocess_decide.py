@@ -13,7 +13,18 @@ from edgex_inference.contracts.bindings import Decide
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.models import Build, ModelCard, Score, Task
 from edgex_inference.contracts.results import Anomaly, Detections, Raw
+from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.postprocess.decide import DecideState, Resolved, resolve, step, value_of
+from edgex_inference.postprocess.prospect import Promised, Prospect
+
+ANY = Prospect(
+    tensors={
+        "level": Promised(datatype=Datatype.INT8, size=1),
+        "pair": Promised(datatype=Datatype.FP32, size=2),
+        "word": Promised(datatype=Datatype.BYTES, size=1),
+    },
+    labels=("a", "b"),
+)
 
 
 def run(values: list[float | None], **said: float) -> str:
@@ -94,48 +105,50 @@ def card(task: Task, score: Score | None = None, decoder: str | None = None) -> 
 
 def test_defaults() -> None:
     limited = card(Task.ANOMALY, Score(limit=30))
-    assert resolve(None, Task.ANOMALY, limited) == Resolved(value="score", raise_at=30, clear_below=30)
-    assert resolve(Decide(clear_below=20, raise_after=3), Task.ANOMALY, limited) == Resolved(
+    assert resolve(None, limited, ANY) == Resolved(value="score", raise_at=30, clear_below=30)
+    assert resolve(Decide(clear_below=20, raise_after=3), limited, ANY) == Resolved(
         value="score", raise_at=30, clear_below=20, raise_after=3
     )
-    assert resolve(Decide(raise_at=1), Task.ANOMALY, limited) == Resolved(
-        value="score", raise_at=1, clear_below=1
-    )
+    assert resolve(Decide(raise_at=1), limited, ANY) == Resolved(value="score", raise_at=1, clear_below=1)
     for task, value in (
         (Task.DETECTION, "count"),
         (Task.CLASSIFICATION, "score"),
         (Task.REGRESSION, "value"),
     ):
-        assert resolve(Decide(raise_at=1), task, card(task)).value == value
+        assert resolve(Decide(raise_at=1), card(task), ANY).value == value
 
 
 def test_an_isolation_forest_has_a_border() -> None:
-    assert resolve(None, Task.ANOMALY, card(Task.ANOMALY, decoder="isolation-forest")).raise_at == 0
+    assert resolve(None, card(Task.ANOMALY, decoder="isolation-forest"), ANY).raise_at == 0
 
 
 def test_unknown_below_needs_no_raise_unless_the_state_is_wanted() -> None:
     only = Decide(unknown_below=0.5)
-    found = resolve(only, Task.CLASSIFICATION, card(Task.CLASSIFICATION))
+    found = resolve(only, card(Task.CLASSIFICATION), ANY)
     assert (found.raise_at, found.unknown_below) == (None, 0.5)
     assert step(DecideState(), 0.9, found) == (DecideState(), False)
-    with pytest.raises(ModelRejected, match=r"decide\.raise is missing"):
-        resolve(only, Task.CLASSIFICATION, card(Task.CLASSIFICATION), state=True)
+    with pytest.raises(ModelRejected, match=r"decide\.raise: is missing"):
+        resolve(only, card(Task.CLASSIFICATION), ANY, state=True)
 
 
 @pytest.mark.parametrize(
     ("decide", "task", "text"),
     [
-        (None, Task.DETECTION, "decide.raise is missing"),
-        (None, Task.RAW, "decide.value is missing"),
+        (None, Task.DETECTION, "decide.raise: is missing"),
+        (None, Task.RAW, "decide.value: is missing"),
         (Decide(value="label", raise_at=1), Task.CLASSIFICATION, "decide.value: 'label' is no number"),
         (Decide(value="scor", raise_at=1), Task.ANOMALY, "decide.value: 'scor' is no number"),
         (Decide(raise_at=1, clear_below=2), Task.ANOMALY, "decide.clear: 2 is above decide.raise 1"),
         (Decide(value="contributions", raise_at=1), Task.ANOMALY, "is no number that task anomaly gives"),
+        (Decide(value="pair", raise_at=1), Task.RAW, "decide.value: 'pair' is no number that task raw gives"),
+        (Decide(value="pair.2", raise_at=1), Task.RAW, "decide.value: pair has 2 numbers"),
+        (Decide(value="word", raise_at=1), Task.RAW, "decide.value: 'word' is no number"),
+        (Decide(value="levl", raise_at=1), Task.RAW, "did you mean level"),
     ],
 )
 def test_refused(decide: Decide | None, task: Task, text: str) -> None:
     with pytest.raises(ModelRejected, match=text):
-        resolve(decide, task, card(task))
+        resolve(decide, card(task), ANY)
 
 
 def test_what_is_decided_on() -> None:
@@ -148,9 +161,9 @@ def test_what_is_decided_on() -> None:
         height=1,
     )
     for value, expected in (("count", 2.0), ("count.b", 1.0), ("maxScore", 0.5), ("present", 1.0)):
-        rule = resolve(Decide(value=value, raise_at=1), Task.DETECTION, card(Task.DETECTION))
+        rule = resolve(Decide(value=value, raise_at=1), card(Task.DETECTION), ANY)
         assert value_of(found, rule) == expected
-    raw = resolve(Decide(value="level", raise_at=1), Task.RAW, card(Task.RAW))
+    raw = resolve(Decide(value="level", raise_at=1), card(Task.RAW), ANY)
     assert value_of(Raw(tensors={"level": np.array([7], np.int8)}), raw) == 7.0
     assert value_of(Raw(tensors={}), raw) is None
     score = Resolved(value="score", raise_at=1, clear_below=1)

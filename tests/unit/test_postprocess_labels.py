@@ -42,8 +42,8 @@ def test_files(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "the file is empty"),
-        (b"\n\n", "the file is empty"),
+        (b"", "labels.txt is empty"),
+        (b"\n\n", "labels.txt is empty"),
         (b"\xff\xfe\x00", "cannot be read as UTF-8"),
         (b"0 a\n0 b\n", "a class number stands on two lines"),
     ],

@@ -68,7 +68,7 @@ def make(specs: Sequence[TensorSpec], settings: Postprocess = UNSAID, **said: An
 @pytest.mark.parametrize(
     ("specs", "said", "text"),
     [
-        (RFB, {}, "decoder is missing: task detection needs centernet, fastestdet or rfb"),
+        (RFB, {}, "decoder: is missing: task detection needs centernet, fastestdet or rfb"),
         (RFB, {"decoder": "fastestdett"}, "'fastestdett' is not one of .*did you mean fastestdet"),
         (RFB, {"decoder": "logits"}, "logits belongs to task classification, but the card says task detection"),
         (RFB, {"task": Task.REGRESSION, "decoder": "plain"}, "'plain' is not needed for task regression: remove"),
@@ -83,14 +83,14 @@ def make(specs: Sequence[TensorSpec], settings: Postprocess = UNSAID, **said: An
         (
             RFB,
             {"decoder": "rfb", "outputs": (SCORES, OutputCard(name="boxes", role="scores"))},
-            "scores and boxes both have role scores",
+            "outputs.boxes: scores has role scores too",
         ),
         (
             RFB,
             {"decoder": "rfb", "outputs": (SCORES, OutputCard(name="boxes", parameters={"form": "centers"}))},
             "outputs.boxes.form: 'centers' is not corners or offsets",
         ),
-        (RFB, {"decoder": "rfb", "outputs": (SCORES, OFFSETS)}, "priors are missing"),
+        (RFB, {"decoder": "rfb", "outputs": (SCORES, OFFSETS)}, "priors: is missing"),
         (RFB, {"decoder": "rfb", "outputs": (SCORES, OFFSETS), "priors": PRIORS, "inputs": ()}, "inputs: priors need"),
         (
             fp32(scores=(1, 13, 3), boxes=(1, 13, 4)),
@@ -128,7 +128,7 @@ def make(specs: Sequence[TensorSpec], settings: Postprocess = UNSAID, **said: An
             {"task": Task.ANOMALY, "decoder": "reconstruction", "inputs": (IMAGE, NumbersInput(name="t"))},
             "outputs.y: which input is it compared with",
         ),
-        (fp32(y=(1, 3)), {"task": Task.CLASSIFICATION, "postprocess": Postprocess(nms_iou=0.5)}, "nmsIou does nothing"),
+        (fp32(y=(1, 3)), {"task": Task.CLASSIFICATION, "postprocess": Postprocess(nms_iou=0.5)}, "nmsIou: does nothing"),
     ],
 )  # fmt: skip
 def test_refused(specs: list[TensorSpec], said: dict[str, Any], text: str) -> None:
@@ -185,14 +185,3 @@ def test_a_setting_of_zero_is_said() -> None:
 
 def test_classes_without_labels_have_numbers() -> None:
     assert one_box(make(RFB, **(RFB_SAID | {"labels": None}))).labels == ("0", "1")
-
-
-def test_tensors_are_listed_under_the_card_s_names() -> None:
-    outputs = (
-        OutputCard(name="a", tensor="1", quantization=Quantization(scale=1, zero=0)),
-        OutputCard(name="2"),
-    )
-    build = Build(path=Path("m.onnx"), format=ONNX, outputs=outputs)
-    card = ModelCard(name="m", version="1", task=Task.RAW, folder=Path("."), builds=(build,))
-    specs = [TensorSpec(name=name, datatype=Datatype.INT8, shape=(1,)) for name in ("1", "2", "3")]
-    assert table.tensors(card, build, specs) == {"a": Datatype.FP32, "2": Datatype.INT8}

@@ -83,7 +83,7 @@ def test_one_score_for_two_labels_is_the_second_label_s(decoder: str, given: flo
 
 
 def test_one_score_alone_needs_a_decoder() -> None:
-    with pytest.raises(ModelRejected, match=r"decoder is missing: output y is a single score; say softmax"):
+    with pytest.raises(ModelRejected, match=r"decoder: is missing: output y is a single score; say softmax"):
         classify({"y": f32(0.5)})
     with pytest.raises(InferenceFailed, match="softmax or logits"):
         classify({"y": f32(0.5)}, shape=(None, None))
@@ -126,7 +126,7 @@ def test_a_class_alone_has_score_one() -> None:
     assert classify({"label": maps("a")}, labels=("a", "b")) == ([1, 0], ("a", "b"))
     with pytest.raises(InferenceFailed, match="none of 2 labels"):
         classify({"label": np.array([-1])}, labels=("a", "b"))
-    with pytest.raises(ModelRejected, match="labels are missing"):
+    with pytest.raises(ModelRejected, match="labels: are missing"):
         classify({"label": np.array([1])})
 
 

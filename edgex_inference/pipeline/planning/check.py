@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from edgex_inference.bindings.block import Draft, Facts
 from edgex_inference.bindings.book import Book
 from edgex_inference.contracts.bindings import AcceleratorChoice, Binding
 from edgex_inference.contracts.errors import (
@@ -11,8 +12,11 @@ from edgex_inference.contracts.errors import (
     ProfileError,
     SetupError,
 )
+from edgex_inference.engine.cards.card import CARD, check_card
 from edgex_inference.engine.catalog import AUTO
+from edgex_inference.pipeline.planning.findings import read
 from edgex_inference.pipeline.planning.plan import Engine, draw, release
+from edgex_inference.postprocess.labels import resolve
 
 NOT_CHECKED = "not checked"
 """The severity of what this machine cannot tell."""
@@ -25,7 +29,9 @@ async def check_bindings(book: Book, engine: Engine) -> Sequence[Problem]:
         if not binding.unsupported:
             problems += _check_accelerators(book, binding, engine)
             problems += await _check_plan(book, binding, engine)
-    return problems
+    for draft in book.refused:
+        problems += _check_refused(draft, engine)
+    return [*problems, *_check_cards(book, engine)]
 
 
 def _bindings(book: Book) -> Iterable[Binding]:
@@ -61,15 +67,52 @@ def _obstacle(choice: AcceleratorChoice, engine: Engine) -> AcceleratorUnavailab
 
 async def _check_plan(book: Book, binding: Binding, engine: Engine) -> Sequence[Problem]:
     try:
-        plan = await draw(binding, engine, book.resources(binding.profile))
+        plan = await draw(binding, engine, book)
     except ModelNotFound as error:
-        return [book.place(binding, "model", "name").problem(str(error))]
+        key = "name" if error.version is None else "version"
+        return [book.place(binding, "model", key).problem(str(error))]
     except ProfileError as error:
         return error.problems
     except AcceleratorUnavailable as error:
-        message = f"whether the model takes these readings and gives these outputs: {error}"
-        return [book.place(binding, "model").problem(message, severity=NOT_CHECKED)]
+        return _not_checked(book, binding, engine, error)
     except SetupError as error:
         return [book.place(binding, "model").problem(str(error))]
     await release(plan, engine)
     return []
+
+
+def _check_refused(draft: Draft, engine: Engine) -> Sequence[Problem]:
+    """What else is wrong with a block whose own mistakes are told already, so that one look is enough."""
+    if draft.model is None:
+        return []
+    try:
+        card = engine.store.find(draft.model.name, draft.model.version)
+        own = draft.model.labels
+        labels = resolve(card.labels if own is None else own, card.folder, card.name)
+    except SetupError:
+        return []
+    return draft.recheck(Facts(task=card.task, labels=labels))
+
+
+def _not_checked(
+    book: Book, binding: Binding, engine: Engine, error: AcceleratorUnavailable
+) -> Sequence[Problem]:
+    """What could not be found out; a name that no accelerator has is told at its own place already."""
+    if all(choice.name not in (AUTO, *engine.catalog.names()) for choice in binding.accelerator):
+        return []
+    message = f"whether the model takes these readings and gives these outputs: {error}"
+    return [book.place(binding, "model").problem(message, severity=NOT_CHECKED)]
+
+
+def _check_cards(book: Book, engine: Engine) -> Iterable[Problem]:
+    """The warnings of the cards that bindings use; their errors stand in the way of the bindings."""
+    folders = set()
+    for binding in _bindings(book):
+        if binding.model is not None:
+            try:
+                folders.add(engine.store.find(binding.model.name, binding.model.version).folder)
+            except SetupError:
+                continue
+    for folder in sorted(folders):
+        document = read(folder / CARD)
+        yield from check_card(document, folder)[1] if document is not None else ()

@@ -3,18 +3,23 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from edgex_inference.bindings.book import Book
 from edgex_inference.contracts.bindings import AcceleratorChoice, Binding, Resource
-from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, SetupError
-from edgex_inference.contracts.models import Build, ModelCard, Task
+from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, ProfileError, SetupError
+from edgex_inference.contracts.models import Build, InputCard, ModelCard, Task
 from edgex_inference.engine.catalog import Candidate, Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.planning import golden
-from edgex_inference.pipeline.publishing.outputs import Column, columns
+from edgex_inference.pipeline.planning.findings import Findings
+from edgex_inference.pipeline.planning.inspect import inspect
+from edgex_inference.pipeline.publishing.outputs import Column, column, in_order
 from edgex_inference.pipeline.publishing.policy import Policy
 from edgex_inference.postprocess import decide, table
+from edgex_inference.postprocess.prospect import Prospect
 from edgex_inference.postprocess.wiring import Interpreter
 from edgex_inference.preprocess import build as preprocess
 
@@ -56,12 +61,15 @@ class Plan:
         return "; ".join((f"{self.accelerator} answers", *self.passed_over))
 
 
-async def draw(binding: Binding, engine: Engine, resources: Mapping[str, Resource]) -> Plan:
-    """Loads the model on the first candidate that will have it; raises SetupError when none does."""
+async def draw(binding: Binding, engine: Engine, book: Book) -> Plan:
+    """Loads the model on the first candidate that will have it; raises SetupError when none does.
+
+    What a person can mend in the block or in the card comes as ProfileError, all of it with its place.
+    """
     if binding.model is None:
         raise ModelRejected(binding.name, "the binding names no model")
     card = engine.store.find(binding.model.name, binding.model.version)
-    _check_task(binding, card)
+    inspect(binding, card, book, engine.catalog, engine.store)
     formats = tuple(build.format for build in card.builds)
     passed: list[SetupError] = []
     for choice in binding.accelerator:
@@ -71,16 +79,18 @@ async def draw(binding: Binding, engine: Engine, resources: Mapping[str, Resourc
             passed.append(error)
             candidates = ()
         for candidate in candidates:
+            findings = Findings(book, binding, card, _index(card, candidate))
             try:
                 lane, build = await _checked(candidate, choice, card, engine)
-                plan = await _draw_on(candidate, binding, card, build, lane, engine, resources)
+                drawing = _Drawing(binding=binding, card=card, build=build, lane=lane, engine=engine)
+                plan = await _draw_on(candidate, drawing, book.resources(binding.profile), findings)
             except SetupError as error:
-                passed.append(error)
+                passed.append(findings.placed(error))
             else:
                 return _noted(plan, passed)
         if binding.fallback == "never" and passed:
             break
-    raise _none_left(binding, passed)
+    raise _none_left(binding, card, passed)
 
 
 async def release(plan: Plan, engine: Engine) -> None:
@@ -88,12 +98,10 @@ async def release(plan: Plan, engine: Engine) -> None:
     await engine.fleet.release(plan.lane)
 
 
-def _check_task(binding: Binding, card: ModelCard) -> None:
-    wanted = binding.model.task if binding.model is not None else None
-    if wanted is not None and wanted != card.task:
-        raise ModelRejected(
-            card.name, f"its card says task {card.task}, the binding says {wanted}: change model.task"
-        )
+def _index(card: ModelCard, candidate: Candidate) -> int:
+    """Which file of the model this candidate reads."""
+    readable = candidate.accelerator.formats
+    return next((index for index, build in enumerate(card.builds) if build.format in readable), 0)
 
 
 async def _checked(
@@ -109,41 +117,96 @@ async def _checked(
     return lane, build
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawing:
+    """What a plan is made from once the model is loaded."""
+
+    binding: Binding
+    card: ModelCard
+    build: Build
+    lane: Lane
+    engine: Engine
+
+    @property
+    def batched(self) -> bool:
+        return golden.has_batch_axis(self.lane, self.build)
+
+    @property
+    def labels(self) -> tuple[str, ...] | str | None:
+        return self.binding.model.labels if self.binding.model is not None else None
+
+    @property
+    def stated(self) -> Sequence[InputCard]:
+        """The inputs as the card itself describes them."""
+        return next((one.inputs for one in self.card.builds if one.path == self.build.path), ())
+
+    def interpret(self) -> Interpreter:
+        """Tensors to results."""
+        outputs, settings = self.lane.session.outputs, self.binding.postprocess
+        return table.build(self.card, self.build, outputs, settings=settings, labels=self.labels)
+
+    def prepare(self, resources: Mapping[str, Resource]) -> preprocess.Preprocess:
+        """Events to samples."""
+        found = preprocess.build(
+            self.binding,
+            self.build.inputs,
+            self.lane.session.inputs,
+            resources,
+            batched=self.batched,
+            max_pixels=self.engine.max_pixels,
+            keep_numbers=self.card.task is Task.ANOMALY,
+        )
+        found.check_bytes(self.binding, self.stated)
+        return found
+
+    def prospect(self) -> Prospect:
+        """What results will hold."""
+        outputs = self.lane.session.outputs
+        return table.prospect(self.card, self.build, outputs, labels=self.labels, batched=self.batched)
+
+    def decide(self, prospect: Prospect) -> decide.Resolved | None:
+        """The thresholds, where a state is wanted."""
+        state = any(output.value == "state" for output in self.binding.outputs)
+        if not state and self.binding.decide is None:
+            return None
+        return decide.resolve(self.binding.decide, self.card, prospect, state=state)
+
+
 async def _draw_on(
-    candidate: Candidate,
-    binding: Binding,
-    card: ModelCard,
-    build: Build,
-    lane: Lane,
-    engine: Engine,
-    resources: Mapping[str, Resource],
+    candidate: Candidate, drawing: _Drawing, resources: Mapping[str, Resource], findings: Findings
 ) -> Plan:
     try:
-        own = binding.model.labels if binding.model is not None else None
-        interpret = table.build(card, build, lane.session.outputs, settings=binding.postprocess, labels=own)
-        prepare = preprocess.build(
-            binding,
-            build.inputs,
-            lane.session.inputs,
-            resources,
-            batched=golden.has_batch_axis(lane, build),
-            max_pixels=engine.max_pixels,
-            keep_numbers=card.task is Task.ANOMALY,
-        )
-        settled = columns(binding, card.task, table.tensors(card, build, lane.session.outputs))
-        wants_state = any(output.value == "state" for output in binding.outputs)
-        decision = None
-        if wants_state or binding.decide is not None:
-            decision = decide.resolve(binding.decide, card.task, card, state=wants_state)
+        return _drawn(candidate, drawing, resources, findings)
     except BaseException:
-        await engine.fleet.release(lane)
+        await drawing.engine.fleet.release(drawing.lane)
         raise
-    name = str(candidate)
+
+
+def _drawn(
+    candidate: Candidate, drawing: _Drawing, resources: Mapping[str, Resource], findings: Findings
+) -> Plan:
+    binding, card, name = drawing.binding, drawing.card, str(candidate)
+    interpret = findings.attempt(drawing.interpret)
+    prepare = findings.attempt(lambda: drawing.prepare(resources))
+    prospect = findings.attempt(drawing.prospect)
+    found: list[Column | None] = []
+    decision = None
+    if prospect is not None:
+        promised = prospect
+        found = [
+            findings.attempt(partial(column, binding, output, card.task, promised))
+            for output in binding.outputs
+        ]
+        decision = findings.attempt(lambda: drawing.decide(promised))
+    findings.settle()
+    assert interpret is not None
+    assert prepare is not None
+    settled = in_order(one for one in found if one is not None)
     return Plan(
         binding=binding,
         card=card,
         accelerator=name,
-        lane=lane,
+        lane=drawing.lane,
         preprocess=prepare,
         interpret=interpret,
         columns=settled,
@@ -159,13 +222,19 @@ def _noted(plan: Plan, passed: Sequence[SetupError]) -> Plan:
         return plan
     level = logging.INFO if plan.binding.fallback == "allow" else logging.WARNING
     for error in passed:
-        log.log(level, "binding %s: %s; falling back to %s", plan.binding.name, error, plan.accelerator)
-    return replace(plan, passed_over=tuple(str(error) for error in passed))
+        log.log(level, "binding %s: %s; falling back to %s", plan.binding.name, error.brief, plan.accelerator)
+    return replace(plan, passed_over=tuple(error.brief for error in passed))
 
 
-def _none_left(binding: Binding, passed: Sequence[SetupError]) -> SetupError:
+def _none_left(binding: Binding, card: ModelCard, passed: Sequence[SetupError]) -> SetupError:
+    """Why nobody answers: mistakes first, since no other machine would help; then what this machine lacks."""
+    located = [problem for error in passed if isinstance(error, ProfileError) for problem in error.problems]
+    if located:
+        return ProfileError(tuple(dict.fromkeys(located)))
     if len(passed) == 1:
         return passed[0]
     wanted = ", ".join(str(choice) for choice in binding.accelerator)
     reasons = "; ".join(dict.fromkeys(str(error) for error in passed)) or "no candidate"
+    if any(isinstance(error, ModelRejected) for error in passed):
+        return ModelRejected(card.name, f"none of {wanted} can run it: {reasons}")
     return AcceleratorUnavailable(wanted, f"none of them can run it: {reasons}")

@@ -1,17 +1,22 @@
 """A binding's outputs: which value becomes which reading, and in which order they stand in the event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edgex_inference.config.places import listed
 from edgex_inference.contracts import outputs as vocabulary
 from edgex_inference.contracts.bindings import Binding, Output
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.events import Reading, ValueType
 from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.results import Classification, Result
-from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.edgex import values as wire_values
 from edgex_inference.postprocess import values as result_values
+from edgex_inference.postprocess.prospect import Prospect
+
+
+_UNDECIDED = ("state", "isUnknown")
+"""Values that may be missing without a fault: nothing was decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,49 +41,49 @@ class Column:
     units: str
 
 
-def columns(binding: Binding, task: Task, tensors: Mapping[str, Datatype]) -> tuple[Column, ...]:
-    """The outputs with default types filled in, flat readings first and Objects last; raises ModelRejected.
+def column(binding: Binding, output: Output, task: Task, prospect: Prospect) -> Column:
+    """An output with its type settled; raises ModelRejected for one that the model's results can never fill."""
+    known = vocabulary.find(task, output.value)
+    if known is None:
+        raise _refused(binding, output, "value", f"{output.value!r} is no value of task {task}")
+    if not known.built:
+        raise _refused(binding, output, "value", f"{output.value} is not yet supported")
+    reason = "" if known.whole else prospect.objection(task, output.value)
+    if reason:
+        raise _refused(binding, output, "value", reason)
+    default, types = (known.type, known.types) if known.type else prospect.raw(output.value)
+    if output.type is not None and output.type not in types:
+        reason = f"{output.type} cannot carry {output.value}: it takes {listed(types)}"
+        raise _refused(binding, output, "type", reason)
+    return Column(name=output.name, value=output.value, type=output.type or default, units=output.units)
 
-    `tensors` are the model's outputs under the card's names, which the values of a raw model are.
-    """
-    settled = [
-        Column(
-            name=output.name,
-            value=output.value,
-            type=_type(binding, output, task, tensors),
-            units=output.units,
-        )
-        for output in binding.outputs
-    ]
+
+def in_order(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Flat readings first, Objects last."""
     return tuple(
-        sorted(settled, key=lambda column: column.type in (ValueType.OBJECT, ValueType.OBJECT_ARRAY))
+        sorted(columns, key=lambda column: column.type in (ValueType.OBJECT, ValueType.OBJECT_ARRAY))
     )
 
 
-def _type(binding: Binding, output: Output, task: Task, tensors: Mapping[str, Datatype]) -> ValueType:
-    """The type of an output: what it says where that can carry the value, else the value's own."""
+def _refused(binding: Binding, output: Output, key: str, reason: str) -> ModelRejected:
     model = binding.model.name if binding.model is not None else binding.name
-    where = f"outputs.{output.name}: {output.value!r}"
-    known = vocabulary.find(task, output.value)
-    if known is None:
-        raise ModelRejected(model, f"{where} is no value of task {task}")
-    if not known.built:
-        raise ModelRejected(model, f"{where} is not yet supported")
-    default = known.type or result_values.raw_type(output.value, tensors)
-    if output.type is not None and output.type != default and output.type not in known.types:
-        raise ModelRejected(model, f"{where} cannot be carried by type {output.type}; {default} can")
-    return output.type or default
+    return ModelRejected(model, reason, block=("outputs", output.name, key))
 
 
 def write(
     settled: Sequence[Column], moment: Moment, *, device: str, profile: str, origin: int
 ) -> tuple[dict[str, Reading], list[str]]:
-    """The readings by output name, and the names of outputs whose number does not fit its type."""
+    """The readings by output name, and the names of outputs whose value is missing or does not fit its type.
+
+    An empty array of numbers is left out: core-data cannot take one.
+    """
     readings: dict[str, Reading] = {}
     unfit: list[str] = []
     for column in settled:
         value = evaluate(moment, column.value, column.type)
-        if value is None:
+        if value is None and column.value not in _UNDECIDED:
+            unfit.append(column.name)
+        if value is None or (value == [] and column.type is not ValueType.STRING_ARRAY):
             continue
         try:
             readings[column.name] = wire_values.reading(
@@ -96,7 +101,7 @@ def write(
 
 
 def evaluate(moment: Moment, value: str, kind: ValueType) -> object:
-    """One value of the table of output values; None where there is nothing to say."""
+    """One value of the table of output values; None where it is missing."""
     match value:
         case "state":
             return moment.state

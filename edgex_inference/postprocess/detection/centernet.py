@@ -76,13 +76,13 @@ def _extent(wiring: Wiring, centers: ModelOutput) -> tuple[float, float] | None:
     if stride is None or image is None or image.size is None:
         return None
     if not 0 < stride < math.inf:
-        raise wiring.rejected(f"outputs.{centers.name}.stride: {stride:g} is not above 0")
+        raise wiring.rejected(f"{stride:g} is not above 0", "outputs", centers.name, "stride")
     width, height = image.size[0] / stride, image.size[1] / stride
     for axis, cells, side in ((-1, width, "wide"), (-2, height, "high")):
         declared = centers.axis(axis, 4)
         if declared is not None and declared not in (math.floor(cells), math.ceil(cells)):
             reason = f"the grid is {declared} cells {side}, but input and stride make {cells:g}"
-            raise wiring.rejected(f"outputs.{centers.name}.stride: {reason}")
+            raise wiring.rejected(reason, "outputs", centers.name, "stride")
     return width, height
 
 

@@ -43,9 +43,8 @@ def make(wiring: Wiring) -> Interpreter:
     grid = wiring.pick("grid")
     channels = grid.axis(-3, 4)
     if channels is not None and channels <= _BEFORE_CLASSES:
-        raise wiring.rejected(
-            f"outputs.{grid.name}: {grid.spec} is no grid of FastestDet: 5 + classes channels"
-        )
+        reason = f"{grid.spec} is no grid of FastestDet: 5 + classes channels"
+        raise wiring.rejected(reason, "outputs", grid.name)
     wiring.check_classes(channels - _BEFORE_CLASSES if channels is not None else None)
     return FastestDet(grid=grid, selection=Selection.of(wiring))
 

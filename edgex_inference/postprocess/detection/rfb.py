@@ -61,11 +61,12 @@ def make(wiring: Wiring) -> Interpreter:
     boxes = wiring.find("offsets") or wiring.need("boxes")
     form = "offsets" if boxes.role == "offsets" else boxes.parameter("form", str, "corners")
     if form not in ("corners", "offsets"):
-        raise wiring.rejected(f"outputs.{boxes.name}.form: {form!r} is not corners or offsets")
+        raise wiring.rejected(f"{form!r} is not corners or offsets", "outputs", boxes.name, "form")
     background = scores.parameter("background", int)
     classes = scores.axis(-1, 3)
     if background is not None and (background < 0 or (classes is not None and background >= classes)):
-        raise wiring.rejected(f"outputs.{scores.name}.background: the model has no class {background}")
+        reason = f"the model has no class {background}"
+        raise wiring.rejected(reason, "outputs", scores.name, "background")
     wiring.check_classes(classes if classes is None or background is None else classes - 1)
     return Rfb(
         scores=scores,
@@ -80,14 +81,13 @@ def make(wiring: Wiring) -> Interpreter:
 def _priors(wiring: Wiring, boxes: ModelOutput) -> Floats:
     said, image = wiring.card.priors, wiring.image()
     if said is None:
-        raise wiring.rejected(
-            "priors are missing: boxes given as offsets need priors: {steps, sizes, variances}"
-        )
+        reason = "is missing: boxes given as offsets need priors: {steps, sizes, variances}"
+        raise wiring.rejected(reason, "priors")
     if image is None or image.size is None:
-        raise wiring.rejected("inputs: priors need a picture input with size: [width, height]")
+        raise wiring.rejected("priors need a picture input with size: [width, height]", "inputs")
     made, declared = priors(said, image.size), boxes.axis(-2, 3)
     if declared is not None and declared != len(made):
-        raise wiring.rejected(f"priors: they make {len(made)} boxes, but {boxes.name} has {declared}")
+        raise wiring.rejected(f"they make {len(made)} boxes, but {boxes.name} has {declared}", "priors")
     return made
 
 

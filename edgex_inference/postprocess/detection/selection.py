@@ -43,7 +43,8 @@ class Selection:
         settings, labels, image = wiring.settings, wiring.labels, wiring.image()
         for name in settings.classes or ():
             if labels is not None and name not in labels:
-                raise wiring.rejected(f"postprocess.classes: {name!r} is no label{suggest(name, labels)}")
+                key = ("postprocess", "classes")
+                raise wiring.rejected(f"{name!r} is no label{suggest(name, labels)}", *key, block=key)
         width, height = (image.size if image else None) or (0, 0)
         return cls(
             threshold=np.float32(_said(settings.score_threshold, DEFAULT_THRESHOLD)),
