@@ -1,15 +1,18 @@
 """CBOR as EdgeX uses it: maps of text keys, no tags, no surprises."""
 
+import re
 from typing import Any
 
 import cbor2
+
+from edgex_inference.edgex.duplicates import DuplicateKey
 
 _BIG = 64 * 1024
 _MOST_ITEMS = 200_000
 _DEPTH = 200
 _LENGTH_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
 _STRING_MAJORS = (2, 3)
-_MAP, _TAG = 5, 6
+_TWICE = re.compile("Duplicate map key: (.+)", re.DOTALL)
 
 
 def _refuse(_decoder: object, *_more: object) -> Any:
@@ -22,14 +25,24 @@ _NO_TAGS: Any = dict.fromkeys(_TAGS, _refuse)
 
 
 def loads(data: bytes) -> Any:
-    """The one item in `data`; raises ValueError for anything else, in time that `data` cannot blow up."""
+    """The one item in `data`; raises ValueError for anything else, in time that `data` cannot blow up.
+
+    A map with a key twice, at any depth, is a DuplicateKey.
+    """
     if len(data) > _BIG:
         _survey(data)
     try:
         return cbor2.loads(
-            data, tag_hook=_refuse, semantic_decoders=_NO_TAGS, max_depth=_DEPTH, strict_hashable_types=True
+            data,
+            tag_hook=_refuse,
+            semantic_decoders=_NO_TAGS,
+            max_depth=_DEPTH,
+            strict_hashable_types=True,
+            allow_duplicate_keys=False,
         )
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        if twice := _TWICE.search(str(error)):
+            raise DuplicateKey(twice[1]) from error
         raise ValueError(f"malformed CBOR: {error}") from error
 
 

@@ -10,7 +10,7 @@ import pybase64
 
 from edgex_inference.contracts.errors import EnvelopeError
 from edgex_inference.contracts.messages import Message
-from edgex_inference.edgex import cbor
+from edgex_inference.edgex import cbor, duplicates
 
 MAX_BYTES = 64 * 1024 * 1024
 """EdgeX's own MaxEventSize of 25 MB in base64, with room to spare"""
@@ -55,8 +55,8 @@ _KEYS = {name.lower(): name for name in _Wire.__struct_encode_fields__}
 def read(message: Message, *, max_bytes: int = MAX_BYTES) -> Envelope:
     """The envelope of a bus message: JSON, CBOR, or NATS headers around a bare payload.
 
-    Raises EnvelopeError with reason `size` beyond `max_bytes`, `envelope` for bytes that are no envelope and
-    `payload` for a payload that is no base64. Keys may come in any case; of duplicate keys the last one counts.
+    Raises EnvelopeError with reason `size` beyond `max_bytes`, `envelope` for bytes that are no envelope,
+    `duplicate` for one with a key twice and `payload` for a payload that is no base64. Keys may come in any case.
     """
     data = message.payload
     if len(data) > max_bytes:
@@ -73,13 +73,17 @@ def _from_json(topic: str, data: bytes) -> Envelope:
         wire = _wire.decode(data)
         if wire.content_type is msgspec.UNSET or not wire.payload:
             wire = _renamed(data)
+            payload = bytes(wire.payload)
+        else:
+            payload = bytes(wire.payload)
+            duplicates.check_envelope(data, payload, _keys(wire))
     except _MALFORMED as error:
-        raise EnvelopeError(topic, f"no JSON envelope: {error}") from error
+        raise _no_envelope(topic, "JSON", error) from error
     content_type = wire.content_type or ""
     return Envelope(
         topic=topic,
         content_type=content_type,
-        payload=_json_payload(topic, wire.payload, content_type),
+        payload=_json_payload(topic, payload, content_type),
         correlation_id=wire.correlation_id or "",
         request_id=wire.request_id or "",
         error_code=wire.error_code or 0,
@@ -87,16 +91,28 @@ def _from_json(topic: str, data: bytes) -> Envelope:
     )
 
 
+def _keys(wire: _Wire) -> int:
+    """How many keys this envelope has at least, apiVersion and receivedTopic aside."""
+    keys = 2 + (wire.correlation_id is not None) + (wire.request_id is not None)
+    keys += wire.error_code is not None
+    return keys if wire.query_params is None else keys + 1 + len(wire.query_params)
+
+
+def _no_envelope(topic: str, kind: str, error: Exception) -> EnvelopeError:
+    reason = "duplicate" if isinstance(error, duplicates.DuplicateKey) else "envelope"
+    return EnvelopeError(topic, f"no {kind} envelope: {error}", reason=reason)
+
+
 def _renamed(data: bytes) -> _Wire:
     """EdgeX 2 writes PascalCase, and Go reads any case: once more, with the keys brought to our spelling."""
-    found = {_KEYS.get(key.lower(), key): value for key, value in _any_case.decode(data).items()}
-    if not _KEYS.values() & found.keys():
+    found = duplicates.known(_any_case.decode(data), _KEYS)
+    if not found:
         raise ValueError("none of an envelope's keys is there")
+    duplicates.look_at_envelope(data)
     return _wire.decode(msgspec.json.encode(found))
 
 
-def _json_payload(topic: str, raw: msgspec.Raw, content_type: str) -> bytes | None:
-    data = bytes(raw)
+def _json_payload(topic: str, data: bytes, content_type: str) -> bytes | None:
     if data[:1] != b'"':
         return None if data in (b"null", b"") else data
     if content_type.startswith("text/"):
@@ -126,10 +142,10 @@ def _from_cbor(message: Message) -> Envelope:
         found = cbor.loads(message.payload)
         if not isinstance(found, dict):
             raise ValueError("not a map")
-        fields = {_KEYS.get(str(key).lower(), str(key)): value for key, value in found.items()}
+        fields = duplicates.known(found, _KEYS)
     except ValueError as error:
-        raise EnvelopeError(topic, f"no CBOR envelope: {error}") from error
-    if not _KEYS.values() & fields.keys():
+        raise _no_envelope(topic, "CBOR", error) from error
+    if not fields:
         raise EnvelopeError(topic, "no CBOR envelope: none of an envelope's keys is there")
     payload = fields.pop("payload", None)
     if isinstance(payload, str):

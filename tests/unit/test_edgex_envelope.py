@@ -199,17 +199,6 @@ def test_optimised_readings_are_filled_up() -> None:
     assert [(one.resource_name, one.origin) for one in found.readings] == [("a", 5), ("b", found.origin)]
 
 
-def test_of_duplicate_keys_the_last_one_counts() -> None:
-    text = json.dumps(wrap(REQUEST))
-    found = read((text[:-1] + ', "correlationID": "second"}').encode())
-    assert found is not None
-    message = Message(TOPIC, (text[:-1] + ', "correlationID": "second"}').encode())
-    assert envelope.read(message).correlation_id == "second"
-    found = read(text.replace('"value":', '"value": "9e+00", "value":').encode())
-    assert found is not None
-    assert found.readings[0].value == "1.5e+00"
-
-
 @given(
     st.recursive(
         st.none()
