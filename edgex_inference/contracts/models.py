@@ -127,6 +127,9 @@ class Postprocess:
     top: int | None = None
 
 
+NOBODY = "n/a"
+"""A label that keeps the place of a class without a name."""
+
 SETTINGS = ("scoreThreshold", "nmsIou", "classes", "minArea", "top")
 """The keys of `postprocess`, in the order of Postprocess."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgex_inference.config.places import suggest
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.models import NOBODY
 
 COCO80: tuple[str, ...] = tuple(
     """person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign
@@ -15,9 +16,6 @@ COCO80: tuple[str, ...] = tuple(
 |cell phone|microwave|oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear|hair drier
 |toothbrush""".replace("\n", "").split("|")
 )
-
-NOBODY = "n/a"
-"""A line of a label file that keeps the place of a class without a name."""
 
 _SETS = {"coco80": COCO80}
 _NUMBERED = re.compile(r"(\d{1,5})(?:\s*:\s*|\s+)(\S.*)")

@@ -220,7 +220,10 @@ def test_what_the_card_says_is_kept_and_the_rest_filled_in(tmp_path: Path) -> No
         ),
         (ImageInput(name="image", layout="NHWC"), "the card says NHWC of 3 channels"),
         (ImageInput(name="image", color="gray"), "of 1 channels (gray), the file says"),
-        (ImageInput(name="image", dtype=Datatype.UINT8), "the card says UINT8, the file says pixels FP32"),
+        (
+            ImageInput(name="image", dtype=Datatype.UINT8),
+            "the card says uint8, the file says float32 (pixels FP32",
+        ),
         (ImageInput(name="image", tensor="input.1"), "the card says 'input.1', the file has pixels"),
         (
             NumbersInput(name="image", shape=(3, 24)),
@@ -238,7 +241,7 @@ def test_where_card_and_file_disagree_both_are_named(
 
 
 def test_an_open_size_must_be_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelRejected, match="size is missing"):
+    with pytest.raises(ModelRejected, match="size: is missing"):
         completed(tmp_path, (1, 3, "H", "W"))
     (image,) = completed(tmp_path, (1, 3, "H", "W"), inputs=(ImageInput(name="i", size=(64, 48)),)).inputs
     assert isinstance(image, ImageInput)

@@ -10,6 +10,8 @@ from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Format
 from edgex_inference.contracts.errors import Problem, ProfileError
 from edgex_inference.contracts.models import (
+    NOBODY,
+    SETTINGS,
     Build,
     Golden,
     ModelCard,
@@ -17,6 +19,7 @@ from edgex_inference.contracts.models import (
     Priors,
     Score,
     Task,
+    serves,
 )
 from edgex_inference.engine.cards.tensors import maybe, read_inputs, read_outputs, word
 
@@ -62,14 +65,14 @@ def check_card(document: Document, folder: Path) -> tuple[ModelCard | None, Sequ
 
 
 def _card(reader: Reader, folder: Path) -> ModelCard:
-    task = word(reader.need("task"), tuple(Task))
+    task = maybe(reader.need("task"), tuple(Task))
     ready = reader.at("ready").boolean()
     decoder = reader.at("decoder").text()
     _parity(reader.at("parity"))
     return ModelCard(
         name=_like_folder(reader.need("name"), folder.parent, "model"),
         version=_like_folder(reader.need("version"), folder, "version"),
-        task=Task(task),
+        task=task or Task.RAW,
         folder=folder,
         builds=_builds(reader, folder, decoder),
         ready=True if ready is None else ready,
@@ -77,8 +80,8 @@ def _card(reader: Reader, folder: Path) -> ModelCard:
         description=reader.at("description").text() or "",
         labels=_labels(reader.at("labels")),
         precision=maybe(reader.at("precision"), PRECISIONS),
-        postprocess=_postprocess(reader.at("postprocess")),
-        score=_score(reader.at("score")),
+        postprocess=_postprocess(reader.at("postprocess"), task),
+        score=_score(reader, task),
         priors=_priors(reader.at("priors")),
         golden=_golden(reader.at("golden"), folder),
     )
@@ -175,11 +178,15 @@ def _labels(cursor: Cursor) -> tuple[str, ...] | str | None:
         labels = cursor.texts()
         if labels == ():
             cursor.say("must name at least one label")
+        for index, label in enumerate(labels or ()):
+            if label in (labels or ())[:index] and label.lower() != NOBODY:
+                message = f"{label!r} stands twice: results cannot tell these classes apart"
+                (cursor.items() or [])[index].say(message, severity="warning")
         return labels
     return cursor.text()
 
 
-def _postprocess(cursor: Cursor) -> Postprocess:
+def _postprocess(cursor: Cursor, task: Task | None) -> Postprocess:
     reader = cursor.reader()
     if reader is None:
         return Postprocess()
@@ -191,13 +198,20 @@ def _postprocess(cursor: Cursor) -> Postprocess:
         top=reader.at("top").integer(low=1),
     )
     reader.close()
+    wrong = {problem.path for problem in reader.problems}
+    for key in SETTINGS if task is not None else ():
+        useless = reader.at(key).given and task is not None and not serves(key, task)
+        if useless and reader.at(key).path not in wrong:
+            reader.say_key(key, f"does nothing for task {task}: remove it")
     return found
 
 
-def _score(cursor: Cursor) -> Score | None:
-    reader = cursor.reader()
+def _score(card: Reader, task: Task | None) -> Score | None:
+    reader = card.at("score").reader()
     if reader is None:
         return None
+    if task not in (None, Task.ANOMALY):
+        card.say_key("score", f"does nothing for task {task}: remove it")
     score = Score(
         metric=word(reader.at("metric"), ("mse", "mae", "max")),
         direction=word(reader.at("direction"), ("higherIsWorse", "lowerIsWorse")),

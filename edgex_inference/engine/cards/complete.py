@@ -4,11 +4,12 @@ import ast
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Literal, TypeVar
 
-from edgex_inference.config.places import listed
+from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.accelerator import Session
-from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.errors import ModelRejected, Steps
 from edgex_inference.contracts.models import (
     Build,
     ImageInput,
@@ -18,6 +19,7 @@ from edgex_inference.contracts.models import (
     OutputCard,
 )
 from edgex_inference.contracts.tensors import Datatype, TensorSpec
+from edgex_inference.engine.cards.tensors import SPELLED
 
 Entry = TypeVar("Entry", InputCard, OutputCard)
 _CHANNELS = {"rgb": 3, "bgr": 3, "gray": 1}
@@ -59,9 +61,8 @@ def _matched(
     for name, tensor in wanted:
         if tensor is not None and tensor not in by_name:
             there = listed(by_name, last="and")
-            raise ModelRejected(
-                card.name, f"{what}.{name}.tensor: the card says {tensor!r}, the file has {there}"
-            )
+            reason = f"the card says {tensor!r}, the file has {there}{suggest(tensor, by_name)}"
+            raise ModelRejected(card.name, reason, card=(what, name, "tensor"))
         spec = by_name.get(tensor or name)
         if spec is not None:
             found[name] = spec
@@ -72,43 +73,53 @@ def _matched(
         found[open_names[0]] = left[0]
     elif open_names:
         there = listed(by_name, last="and")
-        raise ModelRejected(
-            card.name, f"{what}.{open_names[0]}: the file has {there}: say which one with `tensor`"
-        )
+        reason = f"the file has {there}: say which one with `tensor`"
+        raise ModelRejected(card.name, reason, card=(what, open_names[0]))
     if len({spec.name for spec in found.values()}) != len(wanted):
-        raise ModelRejected(card.name, f"{what}: two entries name the same tensor of the file")
+        raise ModelRejected(card.name, "two entries name the same tensor of the file", card=(what,))
     return [found[name] for name, _ in wanted]
 
 
 def _input(card: ModelCard, entry: InputCard, spec: TensorSpec, session: Session) -> InputCard:
-    dtype = _dtype(card, f"inputs.{entry.name}", entry.dtype, spec)
+    dtype = _dtype(card, ("inputs", entry.name), entry, spec)
     if isinstance(entry, ImageInput):
         return replace(_image(card, entry, spec), tensor=spec.name, dtype=dtype)
     shape = _sample_shape(spec, session)
     known = tuple(extent for extent in shape if extent is not None)
+    _check_names(card, entry, known if len(known) == len(shape) else entry.shape)
     if entry.shape is None:
         return replace(
             entry, tensor=spec.name, dtype=dtype, shape=known if len(known) == len(shape) else None
         )
     if not _fits(entry.shape, shape) and not _fits(entry.shape, spec.shape):
-        raise ModelRejected(
-            card.name, f"inputs.{entry.name}.shape: the card says {list(entry.shape)}, the file says {spec}"
-        )
+        reason = f"the card says {list(entry.shape)}, the file says {spec}"
+        raise ModelRejected(card.name, reason, card=("inputs", entry.name, "shape"))
     return replace(entry, tensor=spec.name, dtype=dtype)
 
 
+def _check_names(card: ModelCard, entry: NumbersInput, shape: tuple[int, ...] | None) -> None:
+    """Each name stands for equally many numbers of the tensor."""
+    if shape is not None and entry.names and prod(shape) % len(entry.names):
+        reason = f"{len(entry.names)} names for the {prod(shape)} numbers of shape {list(shape)}"
+        raise ModelRejected(card.name, reason, card=("inputs", entry.name, "names"))
+
+
 def _output(card: ModelCard, entry: OutputCard, spec: TensorSpec) -> OutputCard:
-    return replace(entry, tensor=spec.name, dtype=_dtype(card, f"outputs.{entry.name}", entry.dtype, spec))
+    return replace(entry, tensor=spec.name, dtype=_dtype(card, ("outputs", entry.name), entry, spec))
 
 
-def _dtype(card: ModelCard, path: str, said: Datatype | None, spec: TensorSpec) -> Datatype:
-    if said is not None and said is not spec.datatype:
-        raise ModelRejected(card.name, f"{path}.dtype: the card says {said}, the file says {spec}")
+def _dtype(card: ModelCard, path: Steps, entry: InputCard | OutputCard, spec: TensorSpec) -> Datatype:
+    if entry.dtype is not None and entry.dtype is not spec.datatype:
+        reason = f"the card says {SPELLED[entry.dtype]}, the file says {SPELLED[spec.datatype]} ({spec})"
+        raise ModelRejected(card.name, reason, card=(*path, "dtype"))
+    if entry.quantization is not None and spec.datatype.numpy.kind not in "iu":
+        reason = f"the file says {spec}, which holds no whole numbers: remove it"
+        raise ModelRejected(card.name, reason, card=(*path, "quantization"))
     return spec.datatype
 
 
 def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec) -> ImageInput:
-    path = f"inputs.{entry.name}"
+    path = ("inputs", entry.name)
     channels = _CHANNELS[entry.color]
     layout = _layout_of(spec, (channels,), entry.layout)
     if layout is None and entry.color == "rgb" and len(entry.mean) == len(entry.std) == 1:
@@ -116,17 +127,18 @@ def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec) -> ImageInput:
         entry = replace(entry, color="gray") if layout is not None else entry
     if layout is None:
         said = f"{entry.layout or 'a picture'} of {channels} channels ({entry.color})"
-        raise ModelRejected(card.name, f"{path}: the card says {said}, the file says {spec}")
+        key = "layout" if entry.layout is not None else "color"
+        raise ModelRejected(card.name, f"the card says {said}, the file says {spec}", card=(*path, key))
     height, width = spec.shape[2:] if layout == "NCHW" else spec.shape[1:3]
     size = entry.size
     if size is None:
         if height is None or width is None:
-            raise ModelRejected(card.name, f"{path}.size is missing, and the file leaves it open: {spec}")
+            reason = f"is missing, and the file leaves it open: {spec}"
+            raise ModelRejected(card.name, reason, card=(*path, "size"))
         size = (width, height)
     elif width not in (None, size[0]) or height not in (None, size[1]):
-        raise ModelRejected(
-            card.name, f"{path}.size: the card says {list(size)} (width, height), the file says {spec}"
-        )
+        reason = f"the card says {list(size)} (width, height), the file says {spec}"
+        raise ModelRejected(card.name, reason, card=(*path, "size"))
     return replace(entry, layout=layout, size=size)
 
 

@@ -21,6 +21,8 @@ DTYPES: Mapping[str, Datatype] = {
 }
 """The element types as cards spell them: numpy's names, and `string`."""
 
+SPELLED: Mapping[Datatype, str] = {datatype: name for name, datatype in DTYPES.items()}
+
 _CHANNELS = {"rgb": 3, "bgr": 3, "gray": 1}
 _IMAGE_KEYS = frozenset(("layout", "color", "size", "fit", "resize", "decode", "range", "mean", "std"))
 _PARAMETERS: Mapping[str, Callable[[Cursor], object]] = {

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from edgex_inference.config.problems import Document
 from edgex_inference.contracts.errors import ProfileError
 from edgex_inference.contracts.models import ImageInput, ModelCard, NumbersInput, Quantization, Score, Task
 from edgex_inference.contracts.tensors import Datatype
-from edgex_inference.engine.cards.card import read_card
+from edgex_inference.engine.cards.card import check_card, read_card
 
 PARTS = """\
 schema: 1
@@ -32,7 +33,6 @@ outputs:
 decoder: centernet
 labels: [bolt, no, "yes"]
 postprocess: {scoreThreshold: 0.4, nmsIou: 0.5, classes: [bolt], minArea: 0.01, top: 3}
-score: {metric: mae, direction: lowerIsWorse, limit: 30}
 priors: {steps: [8, 16], sizes: [[10, 16], [32.5]], variances: [0.1, 0.2], clip: false}
 golden:
   - {input: golden/a.jpg, expect: golden/a.json, tolerance: {score: 0.02}}
@@ -49,6 +49,7 @@ files: [{path: ae.onnx}]
 inputs:
   frames: {kind: tensor, shape: [3, 512], names: [X, Y, Z], dtype: float32}
   temperature: {normalize: {mean: 20, std: 5}}
+score: {metric: mae, direction: lowerIsWorse, limit: 30}
 """
 
 
@@ -87,7 +88,6 @@ def test_every_key_arrives(parts: Path) -> None:
     )
     assert card.labels == ("bolt", "no", "yes")
     assert card.precision == "native"
-    assert card.score == Score(metric="mae", direction="lowerIsWorse", limit=30)
     assert card.priors is not None
     assert card.priors.sizes == ((10, 16), (32.5,))
     assert card.priors.clip is False
@@ -125,6 +125,7 @@ def test_defaults_are_few_and_guessable(tmp_path: Path) -> None:
     assert temperature.kind == "vector"
     assert temperature.normalize is not None
     assert temperature.normalize.mean == (20,)
+    assert card.score == Score(metric="mae", direction="lowerIsWorse", limit=30)
 
 
 def test_labels_may_be_a_set_or_a_file(parts: Path) -> None:
@@ -153,10 +154,15 @@ def test_labels_may_be_a_set_or_a_file(parts: Path) -> None:
         (("stride: 8", "stride: eight"), 18, "outputs.heatmap.stride", "must be a number"),
         (("role: sizes,", "rol: sizes,"), 19, "outputs.extent.rol", "did you mean role?"),
         (("scoreThreshold: 0.4", "scoreThreshold: 40"), 22, "postprocess.scoreThreshold", "in 0..1"),
-        (("metric: mae", "metric: rmse"), 23, "score.metric", "did you mean mse?"),
-        (("[[10, 16], [32.5]]", "[[10, 16]]"), 24, "priors.sizes", "each of the 2 steps"),
-        (("golden/a.json", "golden/b.json"), 26, "golden[0].expect", "did you mean a.json?"),
-        (("parity:", "parrity:"), 27, "parrity", "did you mean parity?"),
+        (
+            ("priors:", "score: {limit: 1}\npriors:"),
+            23,
+            "score",
+            "does nothing for task detection: remove it",
+        ),
+        (("[[10, 16], [32.5]]", "[[10, 16]]"), 23, "priors.sizes", "each of the 2 steps"),
+        (("golden/a.json", "golden/b.json"), 25, "golden[0].expect", "did you mean a.json?"),
+        (("parity:", "parrity:"), 26, "parrity", "did you mean parity?"),
     ],
 )
 def test_a_mistake_is_told_at_its_place(
@@ -166,6 +172,25 @@ def test_a_mistake_is_told_at_its_place(
     ((found, at, said),) = mistakes(parts, PARTS.replace(*wrong, 1))
     assert (found, at) == (line, path)
     assert message in said
+
+
+def test_settings_of_another_task_are_refused(tmp_path: Path) -> None:
+    made = folder(tmp_path, "sensor", "1", "ae.onnx")
+    text = SENSOR.replace("metric: mae", "metric: rmse") + "postprocess: {top: 3, nmsIou: 5}\n"
+    said = [(path, message) for _, path, message in mistakes(made, text)]
+    assert [path for path, _ in said] == ["score.metric", "postprocess.top", "postprocess.nmsIou"]
+    assert said[0][1].endswith("(did you mean mse?)")
+    assert said[1][1] == "does nothing for task anomaly: remove it"
+    assert said[2][1] == "5 is not in 0..1"
+
+
+def test_a_label_that_stands_twice_is_a_warning(parts: Path) -> None:
+    (parts / "model.yaml").write_text(PARTS.replace('[bolt, no, "yes"]', "[bolt, n/a, n/a, bolt]"))
+    card, problems = check_card(Document.read(parts / "model.yaml"), parts)
+    assert card is not None
+    ((path, severity, message),) = [(one.path, one.severity, one.message) for one in problems]
+    assert (path, severity) == ("labels[3]", "warning")
+    assert message.startswith("'bolt' stands twice")
 
 
 def test_all_mistakes_at_once_and_each_once(parts: Path) -> None:
