@@ -256,6 +256,8 @@ def _refusal(request: LoadRequest, place: Target, error: Exception) -> EdgexInfe
         return ModelRejected(request.path, reason)
     if place.provider != CPU and ("CUDA failure" in text or "libcu" in text or "libcudnn" in text):
         return AcceleratorUnavailable(f"{NAME}:{place.id}", text)
+    if "protobuf" in text.lower():
+        text = f"is no ONNX model, or only a part of one ({text}): copy or export it again"
     return ModelRejected(request.path, text)
 
 

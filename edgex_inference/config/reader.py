@@ -106,7 +106,8 @@ class Cursor:
         if node is None or isinstance(node.value, bool):
             return None if node is None else bool(node.value)
         text = node.value if isinstance(node.value, str) else node.kind
-        self.say(f"must be true or false, not {text}")
+        hint = ", a text: remove the quotes" if text in ("true", "false") else ""
+        self.say(f"must be true or false, not {text}{hint}")
         return None
 
     def duration(self) -> float | None:
@@ -242,7 +243,12 @@ def _is_number(text: str) -> bool:
 
 def _interval(low: float, high: float) -> str:
     if high == math.inf:
-        return f"at least {low:g}"
+        return f"at least {_bound(low)}"
     if low == -math.inf:
-        return f"at most {high:g}"
-    return f"in {low:g}..{high:g}"
+        return f"at most {_bound(high)}"
+    return f"in {_bound(low)}..{_bound(high)}"
+
+
+def _bound(number: float) -> str:
+    """Whole numbers with all their digits."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else f"{number:g}"

@@ -109,7 +109,10 @@ class Fleet:
         def opened() -> Session:
             candidate.check()
             verify(card, build)
-            return load(request)
+            try:
+                return load(request)
+            except ModelRejected as error:
+                raise _named(error, card, build) from error
 
         lane = Lane(f"{candidate} {card.name} {card.version}", opened, settings=self._settings)
         loading = asyncio.create_task(lane.open(), name=f"loading {lane.name}")
@@ -125,6 +128,12 @@ class Fleet:
             del self._berths[berth.key]
         berth.loading.cancel()
         await berth.lane.close(drain=1.0)
+
+
+def _named(error: ModelRejected, card: ModelCard, build: Build) -> ModelRejected:
+    """The refusal of a file in the name of its model, at the card's line that names the file."""
+    reason = f"{build.path.name}: {error.reason}"
+    return ModelRejected(card.name, reason, card=("files", card.builds.index(build), "path"))
 
 
 def _seen(loading: "asyncio.Task[Session]") -> None:

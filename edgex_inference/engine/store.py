@@ -41,8 +41,7 @@ class Store:
         """
         model = self._model(name)
         if model is None:
-            searched = ", ".join(str(folder) for folder in self.folders) or "no folder"
-            raise ModelNotFound(name, f"not in {searched}{suggest(name, self.names())}")
+            raise ModelNotFound(name, self._absent(name))
         versions = _versions(model)
         if version is not None:
             for folder in versions:
@@ -52,12 +51,23 @@ class Store:
             raise ModelNotFound(
                 name,
                 f"{model} has no version {version!r}{suggest(version, there)}; it has {listed(there, last='and')}",
+                version=version,
             )
         for folder in versions:
             card = _read(folder)
             if card.ready:
                 return card
         raise ModelNotFound(name, f"no version in {model} is ready: set `ready: true` in a card")
+
+    def _absent(self, name: str) -> str:
+        """Why there is no such model: no folder at all, or one without a card."""
+        for folder in self.folders if Path(name).name == name else ():
+            if (folder / name).is_dir():
+                inside = ", ".join(sorted(one.name for one in _subfolders(folder / name)))
+                versions = f"its version folders ({inside})" if inside else "a version folder in it"
+                return f"{folder / name} is there, but {versions} must have a {CARD}"
+        searched = [f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in self.folders]
+        return f"not in {', '.join(searched) or 'no folder'}{suggest(name, self.names())}"
 
     def all(self) -> Sequence[ModelCard]:
         """Every card without mistakes, by name, the newest version first."""

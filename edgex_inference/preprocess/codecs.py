@@ -61,7 +61,9 @@ def decode(data: bytes, kind: headers.Kind, wanted: Wanted) -> Picture:
     except Exception as error:
         text = str(error) or type(error).__name__
         cut = any(word in text.lower() for word in ("truncated", "premature end"))
-        raise Unfit("truncated" if cut else "picture", f"broken {kind} picture: {text}") from error
+        if cut or (kind == "jpeg" and headers.jpeg_is_cut(data)):
+            raise Unfit("truncated", f"broken {kind} picture: it ends too early") from error
+        raise Unfit("picture", f"broken {kind} picture: {text}") from error
 
 
 def from_raw(pixels: Pixels, *, color: str, gray: bool) -> Picture:

@@ -23,6 +23,11 @@ def sniff(data: bytes) -> Kind | None:
     return "bmp" if data[:2] == b"BM" else None
 
 
+def jpeg_is_cut(data: bytes) -> bool:
+    """Whether a JPEG's end marker is missing."""
+    return data.rfind(b"\xff\xd9") < 0
+
+
 def jpeg_orientation(data: bytes) -> int:
     """EXIF orientation 1 to 8 of a JPEG; 1 when it has none or a broken one."""
     for marker, start, end in _segments(data):

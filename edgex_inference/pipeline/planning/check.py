@@ -31,7 +31,9 @@ async def check_bindings(book: Book, engine: Engine) -> Sequence[Problem]:
             problems += await _check_plan(book, binding, engine)
     for draft in book.refused:
         problems += _check_refused(draft, engine)
-    return [*problems, *_check_cards(book, engine)]
+    told = {(problem.file, problem.line, problem.column) for problem in problems}
+    warnings = _check_cards(book, engine)
+    return [*problems, *(one for one in warnings if (one.file, one.line, one.column) not in told)]
 
 
 def _bindings(book: Book) -> Iterable[Binding]:

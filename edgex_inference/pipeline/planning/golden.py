@@ -164,15 +164,33 @@ def _event(card: ModelCard, inputs: Sequence[InputCard], file: Path) -> tuple[Ev
 def _numbers(card: ModelCard, inputs: Sequence[InputCard], file: Path, content: bytes) -> list[Reading]:
     try:
         given = json.loads(content)
-        readings: list[Reading] = []
-        for entry in inputs:
-            numbers = given[entry.name]
-            names = getattr(entry, "names", ()) or (entry.name,)
-            rows = numbers if len(names) > 1 else [numbers]
-            readings += [_reading(name, row) for name, row in zip(names, rows, strict=True)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelRejected(card.name, f"golden sample {file.name}: {error!r} in the numbers") from error
+    except ValueError as error:
+        raise ModelRejected(card.name, f"golden sample {file.name}: no JSON: {error}") from error
+    if not isinstance(given, dict):
+        reason = f"golden sample {file.name}: an object is expected, each input's name with its numbers"
+        raise ModelRejected(card.name, reason)
+    readings: list[Reading] = []
+    for entry in inputs:
+        try:
+            readings += _of_input(entry, given.get(entry.name))
+        except (ValueError, TypeError) as error:
+            reason = f"golden sample {file.name}: input {entry.name}: {_wanted(entry)}"
+            raise ModelRejected(card.name, reason) from error
     return readings
+
+
+def _of_input(entry: InputCard, numbers: Any) -> list[Reading]:
+    names = getattr(entry, "names", ()) or (entry.name,)
+    rows = numbers if len(names) > 1 else [numbers]
+    return [_reading(name, row) for name, row in zip(names, rows, strict=True)]
+
+
+def _wanted(entry: InputCard) -> str:
+    names = getattr(entry, "names", ())
+    many = (
+        f"a list of {len(names)}, one for each of {', '.join(names)}" if len(names) > 1 else "a list of them"
+    )
+    return f"numbers are expected, {many}"
 
 
 def _reading(name: str, row: Any) -> Reading:

@@ -14,7 +14,6 @@ from edgex_inference.edgex import values as wire_values
 from edgex_inference.postprocess import values as result_values
 from edgex_inference.postprocess.prospect import Prospect
 
-
 _UNDECIDED = ("state", "isUnknown")
 """Values that may be missing without a fault: nothing was decided."""
 
