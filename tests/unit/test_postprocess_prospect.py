@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edgex_inference.contracts.accelerator import ONNX
+from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.events import ValueType as T
 from edgex_inference.contracts.models import (
     Build,
@@ -13,6 +14,7 @@ from edgex_inference.contracts.models import (
     ModelCard,
     NumbersInput,
     OutputCard,
+    Postprocess,
     Quantization,
     Task,
 )
@@ -110,3 +112,26 @@ def test_tensors_have_the_card_s_names_and_the_size_of_one_sample() -> None:
         "2": Promised(datatype=Datatype.INT8),
     }
     assert prospect(Task.RAW, specs, outputs=outputs, batched=False).tensors["a"].size == 12
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"), [((None, 4), True), ((1, 4), True), ((None, None), True), ((None, 2), False)]
+)
+def test_a_reconstruction_is_as_large_as_what_it_is_compared_with(
+    shape: tuple[int | None, ...], fits: bool
+) -> None:
+    build = Build(
+        path=Path("m.onnx"),
+        format=ONNX,
+        inputs=(NumbersInput(name="x", shape=(4,)),),
+        decoder="reconstruction",
+    )
+    card = ModelCard(name="m", version="1", task=Task.ANOMALY, folder=Path(), builds=(build,))
+    if fits:
+        table.build(card, build, [spec("y", *shape)], settings=Postprocess(), labels=None)
+        return
+    with pytest.raises(
+        ModelRejected, match=r"outputs\.y: its 2 numbers cannot be compared with the 4 of input x"
+    ) as caught:
+        table.build(card, build, [spec("y", *shape)], settings=Postprocess(), labels=None)
+    assert caught.value.card == ("outputs", "y")
