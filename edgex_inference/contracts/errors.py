@@ -97,8 +97,8 @@ class ModelRejected(SetupError):
 
     def __init__(self, model: str | Path, reason: str, *, card: Steps = (), block: Steps = ()) -> None:
         self.model, self.reason, self.card, self.block = str(model), reason, card, block
-        key = ".".join(map(str, card or block))
-        super().__init__(f"model {self.model!r}: {key}{': ' if key else ''}{reason}")
+        key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in card or block)
+        super().__init__(f"model {self.model!r}: {key.lstrip('.')}{': ' if key else ''}{reason}")
 
 
 class MessageError(EdgexInferenceError):

@@ -100,9 +100,9 @@ def verify(card: ModelCard, build: Build) -> None:
     except OSError as error:
         raise ModelRejected(card.name, f"{build.path.name} cannot be read: {error.strerror}") from error
     if found.hexdigest() != build.sha256:
-        raise ModelRejected(
-            card.name, f"{build.path.name} has sha256 {found.hexdigest()}, its card says {build.sha256}"
-        )
+        reason = f"{build.path.name} has sha256 {found.hexdigest()}, its card says {build.sha256}"
+        index = next((at for at, one in enumerate(card.builds) if one.path == build.path), 0)
+        raise ModelRejected(card.name, reason, card=("files", index, "sha256"))
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:

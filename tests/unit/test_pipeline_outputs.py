@@ -176,7 +176,7 @@ def test_what_cannot_be_is_found_when_the_plan_is_drawn(
 ) -> None:
     said = value if kind is None else (value, kind)
     with pytest.raises(ModelRejected, match=sentence.replace("(", r"\(")):
-        settle(binding(Y=said), task)  # type: ignore[arg-type]
+        settle(binding(Y=said), task)
 
 
 def test_types_of_raw_values_are_those_of_the_tensor() -> None:

@@ -17,7 +17,6 @@ from edgex_inference.contracts.models import (
     OutputCard,
     Postprocess,
     Priors,
-    Quantization,
     Task,
 )
 from edgex_inference.contracts.results import Detections, Sample
