@@ -127,7 +127,7 @@ def make(specs: Sequence[TensorSpec], settings: Postprocess = UNSAID, **said: An
             {"task": Task.ANOMALY, "decoder": "reconstruction", "inputs": (IMAGE, NumbersInput(name="t"))},
             "outputs.y: which input is it compared with",
         ),
-        (fp32(y=(1, 3)), {"task": Task.CLASSIFICATION, "postprocess": Postprocess(nms_iou=0.5)}, "nmsIou: does nothing"),
+        (fp32(y=(1, 3)), {"task": Task.CLASSIFICATION, "postprocess": Postprocess(nms_iou=0.5)}, "nmsIou: does"),
     ],
 )  # fmt: skip
 def test_refused(specs: list[TensorSpec], said: dict[str, Any], text: str) -> None:
