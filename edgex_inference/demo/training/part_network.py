@@ -16,6 +16,7 @@ from edgex_inference.demo.world.conveyor import HEIGHT, LABELS, WIDTH
 STRIDE = 8
 ROWS, COLUMNS = HEIGHT // STRIDE, WIDTH // STRIDE
 MEAN, STD = 0.4, 0.25  # of pixels in 0..1
+APART = 2  # cells: of two places that near, whatever their labels, the surer one is the part
 
 Weights: TypeAlias = dict[str, jax.Array]
 Heads: TypeAlias = dict[
@@ -112,9 +113,20 @@ def _network(conv: Callable[[jax.Array, str, int, int], jax.Array], pictures: ja
 def answers(weights: Weights, pictures: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """What the graph answers for pictures [n, 3, 240, 320]: heatmap, extent and shift, channels first."""
     heads = forward(weights, pictures.transpose(0, 2, 3, 1))
-    heatmap = jax.nn.sigmoid(heads["present"]) * jax.nn.softmax(heads["label"])
+    present, label = jax.nn.sigmoid(heads["present"]), jax.nn.softmax(heads["label"])
+    window = (1, 2 * APART + 1, 2 * APART + 1, 1)
+    around = lax.reduce_window(present, -jnp.inf, lax.max, window, (1, 1, 1, 1), "SAME")
+    heatmap = present * (present >= around) * label * (label >= label.max(-1, keepdims=True))
     extent, shift = heads["extent"], heads["shift"]
     return heatmap.transpose(0, 3, 1, 2), extent.transpose(0, 3, 1, 2), shift.transpose(0, 3, 1, 2)
+
+
+def _where(graph: Graph, name: str, values: str, limits: str) -> str:
+    """The values where they reach their limits, 0 elsewhere."""
+    reached = graph.add("GreaterOrEqual", [values, limits], f"{name}.is")
+    return graph.add(
+        "Mul", [values, graph.add("Cast", [reached], f"{name}.one", to=onnx.TensorProto.FLOAT)], name
+    )
 
 
 def prepared(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -150,7 +162,13 @@ def export(weights: Weights) -> onnx.ModelProto:
     both = residual(both, "merge")
     present = graph.add("Sigmoid", [conv(both, "present", pad=0)], "present")
     label = graph.add("Softmax", [conv(both, "label", pad=0)], "label", axis=1)
-    graph.add("Mul", [present, label], "heatmap")
+    reach = 2 * APART + 1
+    around = graph.add(
+        "MaxPool", [present], "around", kernel_shape=[reach, reach], pads=[APART] * 4, strides=[1, 1]
+    )
+    summit = _where(graph, "summit", present, around)
+    best = _where(graph, "best", label, graph.add("ReduceMax", [label], "highest", axes=[1], keepdims=1))
+    graph.add("Mul", [summit, best], "heatmap")
     for name in ("extent", "shift"):
         conv(both, name, pad=0, output=name)
     cells = (ROWS, COLUMNS)

@@ -30,9 +30,9 @@ _RAIL = 13  # height of the rails above and below the belt
 _MARGIN = 24  # how far parts of a batch may reach over its ends (into gaps)
 _JITTER = 1.5
 _UNSURE = (0.34, 0.66)  # no part shows a share of itself between these, in any picture
-_FLAW_SHOWN = 0.75  # a counted defective part shows at least this share of its flaw
+_FLAW_SHOWN = 0.9  # a counted defective part shows at least this share of its flaw
 _TRIES = 60
-_APART = 0.7  # centers of parts are at least this share of the sum of their half sizes apart
+_APART = 0.86  # centers of parts are at least this share of the sum of their half sizes apart
 
 _STEEL = ((0.80, 0.83, 0.88), (0.70, 0.73, 0.77), (0.90, 0.91, 0.93))
 _BRASS = ((0.88, 0.72, 0.38), (0.80, 0.62, 0.33))

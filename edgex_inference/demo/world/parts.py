@@ -255,8 +255,8 @@ def _jagged(start: Points, end: Points, width: float, rng: np.random.Generator) 
 _SHAPES = {Kind.BOLT: _bolt, Kind.STANDING_BOLT: _standing_bolt, Kind.NUT: _nut, Kind.WASHER: _washer}
 
 FLAWS: Mapping[Kind, tuple[Flaw, ...]] = {
-    Kind.BOLT: (Flaw.CRACK,),  # a bolt on its side breaks across its shaft
-    Kind.STANDING_BOLT: (Flaw.CRACK, Flaw.CHIP),
+    Kind.BOLT: (Flaw.CRACK,),  # bolts break across; they do not chip
+    Kind.STANDING_BOLT: (Flaw.CRACK,),
     Kind.NUT: (Flaw.CRACK, Flaw.CHIP),
     Kind.WASHER: (Flaw.CRACK, Flaw.CHIP),
 }
