@@ -55,7 +55,10 @@ def unsafe(array: Array) -> str:
     """Values of which OpenVINO would make plausible but wrong numbers; empty when there are none."""
     kind, width = array.dtype.kind, array.dtype.itemsize
     if kind == "f":
-        return "NaN, which OpenVINO may turn into a plausible number" if np.isnan(array).any() else ""
+        hidden = array.size and np.isnan(
+            array.min()
+        )  # the least of numbers with a NaN is NaN, without a mask
+        return "NaN, which OpenVINO may turn into a plausible number" if hidden else ""
     if kind in "iu" and width >= 4 and array.dtype != np.int32 and array.size:
         for number in (int(array.min()), int(array.max())):
             if not _LEAST <= number <= _MOST:

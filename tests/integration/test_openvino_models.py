@@ -284,3 +284,22 @@ def test_external_data_lies_beside_the_graph(tmp_path: Path) -> None:
     shutil.move(tmp_path / "big.onnx.data", tmp_path / "elsewhere.data")
     with pytest.raises(ModelRejected):
         opened(path)
+
+
+def test_large_inputs_are_lent_and_come_back_as_they_were(tmp_path: Path) -> None:
+    spec = (FLOAT, ("N", 40_000))
+    nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Neg", ["r"], ["y"])]
+    loaded = opened(onnx_models.save(tmp_path / "r.onnx", nodes, {"x": spec}, {"y": spec}))
+    answers, wanted = [], []
+    for rows, seed in ((1, 0), (2, 1), (1, 2), (1, 3)):
+        x = np.random.default_rng(seed).normal(size=(rows, 40_000)).astype(np.float32)
+        for given in (x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
+            before = given.copy()
+            answers.append(loaded.infer({"x": given})["y"])
+            wanted.append(-np.maximum(before, 0))
+            assert np.array_equal(given, before)
+            given[:] = 7  # the caller's memory is the caller's again
+    assert all(np.array_equal(answer, want) for answer, want in zip(answers, wanted, strict=True))
+    x[0, 39_999] = np.nan
+    with pytest.raises(SignatureMismatch, match="x holds NaN"):
+        loaded.infer({"x": x})
