@@ -38,7 +38,7 @@ from edgex_inference.contracts.vendor import load_vendor
 log = logging.getLogger(__name__)
 
 _QUICK, _TRYING = 2e-4, 0.02
-"""Seconds: a run shorter than the first costs little more than handing it to another thread; how long to look for one."""
+"""Seconds: handing a run shorter than the first to another thread costs as much; how long to look for a short one."""
 
 
 def version() -> str | None:

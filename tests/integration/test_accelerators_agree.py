@@ -20,7 +20,7 @@ from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
-from edgex_inference.pipeline import golden
+from edgex_inference.pipeline.planning import golden
 from edgex_inference.postprocess.values import evaluate
 
 ROOT = Path(__file__).parents[2]
