@@ -18,6 +18,18 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.fixture
+def needs() -> Callable[..., None]:
+    """`needs("openvino")`: skips with the reason, or fails where everything must be there, without these modules."""
+
+    def missing(*modules: str) -> None:
+        for module in modules:
+            if importlib.util.find_spec(module) is None:
+                skip_or_fail(f"{module} is not installed")
+
+    return missing
+
+
 @pytest.fixture(scope="session")
 def testdata() -> Path:
     """The folder of real models, pictures and messages; tests that need it are skipped without it."""

@@ -21,7 +21,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe
-from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec
+from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec, misfit
 from edgex_inference.contracts.vendor import load_vendor
 
 _MOST_PARALLEL = 8
@@ -131,7 +131,7 @@ class _OrtSession:
             ) in self._wanted:  # the runtime would read big-endian numbers as if they were native
                 fits = fits and tensors[name].dtype == dtype
             if not fits:
-                raise SignatureMismatch(self._model, self._misfit(tensors) or "the inputs do not fit")
+                raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
             feed = tensors if type(tensors) is dict else dict(tensors)
             answers = run(self._names, feed, self._ending)
         except EdgexInferenceError:
@@ -163,28 +163,10 @@ class _OrtSession:
             return InferenceFailed(f"model {self._model!r}: the session was closed during the run")
         if type(error).__name__ in ("DeviceReset", "EPFail", "EngineError") or "CUDA failure" in text:
             return DeviceLost(f"{where} is lost: {text}")
-        misfit = self._misfit(tensors)
-        if misfit:
-            return SignatureMismatch(self._model, misfit)
+        unfit = misfit(self.inputs, tensors)
+        if unfit:
+            return SignatureMismatch(self._model, unfit)
         return InferenceFailed(f"model {self._model!r} on {where}: {text}")
-
-    def _misfit(self, tensors: Tensors) -> str | None:
-        """What is wrong with these inputs in one sentence, or None."""
-        missing = [spec.name for spec in self.inputs if spec.name not in tensors]
-        if missing:
-            return f"the input {', '.join(missing)} is missing"
-        foreign = [name for name in tensors if name not in self._expected]
-        if foreign:
-            return f"there is no input {', '.join(foreign)} (inputs are {', '.join(self._expected)})"
-        for spec in self.inputs:
-            array: object = tensors[spec.name]
-            if not isinstance(array, np.ndarray):
-                return f"{spec.name} is a {type(array).__name__}, not an array"
-            if array.dtype != spec.datatype.numpy:
-                return f"{spec.name} has element type {array.dtype.str}, the model wants {spec}"
-            if not spec.accepts(array.shape):
-                return f"{spec.name} has shape {list(array.shape)}, the model wants {spec}"
-        return None
 
 
 def _vendor() -> ModuleType:

@@ -1,40 +1,20 @@
-"""OpenVINO: declared; its session is not part of this release."""
+"""OpenVINO: ONNX, IR, TFLite, Paddle and TensorFlow models on the CPU, and on Intel's GPUs and NPUs by name."""
 
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as distribution_version
-
-from edgex_inference.contracts.accelerator import (
-    ONNX,
-    OPENVINO_IR,
-    TFLITE,
-    Accelerator,
-    InferenceDevice,
-    Level,
-)
-from edgex_inference.contracts.errors import AcceleratorUnavailable
-
-_DECLARED = "declared only: this release cannot run models with OpenVINO yet; use onnxruntime for ONNX models"
-
-
-def _devices() -> Sequence[InferenceDevice]:
-    raise AcceleratorUnavailable("openvino", _DECLARED)
-
-
-def _version() -> str | None:
-    try:
-        return distribution_version("openvino")
-    except PackageNotFoundError:
-        return None
-
+from accelerators.openvino.devices import RETIRED
+from accelerators.openvino.files import FRONTENDS
+from accelerators.openvino.options import Options
+from accelerators.openvino.session import devices, load, version
+from edgex_inference.contracts.accelerator import Accelerator, Level
 
 PLUGIN = Accelerator(
     name="openvino",
-    formats=frozenset({ONNX, OPENVINO_IR, TFLITE}),
-    level=Level.DECLARED,
+    formats=frozenset(FRONTENDS),
+    options=Options,
+    level=Level.PROVEN,
     extra="openvino",
-    devices=_devices,
-    load=None,
-    version=_version,
-    declared=_DECLARED,
+    devices=devices,
+    load=load,
+    version=version,
+    retired=RETIRED,
+    device_options=frozenset({"plugins"}),
 )

@@ -121,7 +121,10 @@ class Accelerator:
     `devices` is cheap, imports the vendor only when called, and raises AcceleratorUnavailable with the sentence that
     says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install,
     `version` gives the runtime's version or None where it is not installed. `load` None: declared only, and
-    `declared` says what is missing. `default_device` is the one that is used where nobody names one.
+    `declared` says what is missing. `default_device` is the one that is used where nobody names one. `automatic`
+    False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
+    of them. `device_options` are options that bring devices of their own, which `devices` cannot know: with one of
+    them set, looking for the device is left to `load`.
     """
 
     name: str
@@ -134,4 +137,7 @@ class Accelerator:
     options: type = NoOptions
     declared: str = ""
     default_device: str = "CPU"
+    automatic: bool = True
+    retired: Mapping[str, str] = field(default_factory=dict, hash=False)
+    device_options: frozenset[str] = frozenset()
     contract: int = CONTRACT

@@ -1,6 +1,6 @@
 """Named arrays and their declarations, in the words of the Open Inference Protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -80,3 +80,23 @@ class TensorSpec:
 
     def __str__(self) -> str:
         return f"{self.name} {self.datatype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
+
+
+def misfit(specs: Sequence[TensorSpec], tensors: Tensors) -> str:
+    """What is wrong with these arrays for these inputs, in one sentence; empty when they fit."""
+    names = [spec.name for spec in specs]
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        return f"the input {', '.join(missing)} is missing"
+    foreign = [str(name) for name in tensors if name not in names]
+    if foreign:
+        return f"there is no input {', '.join(foreign)} (inputs are {', '.join(names)})"
+    for spec in specs:
+        array: object = tensors[spec.name]
+        if not isinstance(array, np.ndarray):
+            return f"{spec.name} is a {type(array).__name__}, not an array"
+        if array.dtype != spec.datatype.numpy:
+            return f"{spec.name} has element type {array.dtype.str}, the model wants {spec}"
+        if not spec.accepts(array.shape):
+            return f"{spec.name} has shape {list(array.shape)}, the model wants {spec}"
+    return ""

@@ -1,6 +1,7 @@
 """The catalogue of accelerators: what is installed, what is refused and why, and who may run a model."""
 
 import importlib.metadata
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,22 +92,23 @@ class Catalog:
         return frozenset().union(*found)
 
     def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:
-        """Who may run a model that has files of these formats, in order; `auto` is every usable plug-in.
+        """Who may run a model that has files of these formats, in order; `auto` is every usable plug-in
+        that does not insist on being named.
 
         Raises AcceleratorUnavailable when nobody may.
         """
         wanted = frozenset(formats)
         if choice.name == AUTO:
-            return self._automatic(choice.device, wanted)
+            return self._automatic(choice, wanted)
         accelerator = self.get(choice.name)
         if not wanted & accelerator.formats:
             raise AcceleratorUnavailable(
                 choice.name,
                 f"reads {listed(sorted(accelerator.formats), last='and')}; the model has {_have(wanted)}",
             )
-        return (self._candidate(accelerator, choice.device),)
+        return (self._candidate(accelerator, choice),)
 
-    def _automatic(self, device: str | None, wanted: frozenset[Format]) -> Sequence[Candidate]:
+    def _automatic(self, choice: AcceleratorChoice, wanted: frozenset[Format]) -> Sequence[Candidate]:
         usable, reasons = [], []
         for name in self.names():
             try:
@@ -114,7 +116,9 @@ class Catalog:
             except AcceleratorUnavailable as error:
                 reasons.append(f"{name}: {error.reason}")
                 continue
-            if wanted & accelerator.formats:
+            if not accelerator.automatic:
+                reasons.append(f"{name} must be named")
+            elif wanted & accelerator.formats:
                 usable.append(accelerator)
             else:
                 reasons.append(f"{name} reads {listed(sorted(accelerator.formats), last='and')}")
@@ -122,25 +126,33 @@ class Catalog:
             why = "; ".join(reasons) or "none is installed"
             raise AcceleratorUnavailable(AUTO, f"nothing here reads {_have(wanted)} ({why})")
         usable.sort(key=lambda accelerator: (_RANK[accelerator.level], accelerator.name))
-        return [self._candidate(accelerator, device) for accelerator in usable]
+        return [self._candidate(accelerator, choice) for accelerator in usable]
 
-    def _candidate(self, accelerator: Accelerator, device: str | None) -> Candidate:
-        actual = device or accelerator.default_device
+    def _candidate(self, accelerator: Accelerator, choice: AcceleratorChoice) -> Candidate:
+        device = choice.device or accelerator.default_device
+        own = bool(accelerator.device_options & choice.options.keys())
         return Candidate(
-            accelerator=accelerator, device=actual, check=lambda: self._check(accelerator, actual)
+            accelerator=accelerator, device=device, check=lambda: self._check(accelerator, device, own=own)
         )
 
-    def _check(self, accelerator: Accelerator, device: str) -> None:
-        """Looks for a device in a child process first, so that loading on it cannot take the service down."""
-        if device.upper() == accelerator.default_device.upper() == "CPU":
+    def _check(self, accelerator: Accelerator, device: str, *, own: bool) -> None:
+        """Looks for a device in a child process first, so that loading on it cannot take the service down.
+
+        `own`: an option brings devices that only `load` can know.
+        """
+        if own or device.upper() == accelerator.default_device.upper() == "CPU":
             return
         found = self._devices(self._all()[accelerator.name])
         ids = [one.id for one in found.devices]
-        base = device.partition(".")[0].upper()
-        if found.devices and base in {id_.partition(".")[0].upper() for id_ in ids}:
+        base = _base(device)
+        if found.devices and base in {_base(id_) for id_ in ids}:
             return
-        reason = found.reason or (
-            f"not on this machine (found {', '.join(ids)}); add a fallback or install what brings {device}"
+        reason = (
+            accelerator.retired.get(base)
+            or found.reason
+            or (
+                f"not on this machine (found {', '.join(ids)}); add a fallback or install what brings {device}"
+            )
         )
         raise AcceleratorUnavailable(f"{accelerator.name}:{device}", reason)
 
@@ -173,6 +185,11 @@ class Catalog:
                     points = tuple(importlib.metadata.entry_points(group=GROUP))
                 self._claims = {claim.name: admit(claim) for claim in claims(points)}
             return self._claims
+
+
+def _base(device: str) -> str:
+    """What comes before a number or a list: GPU of GPU.1, AUTO of AUTO:GPU,CPU."""
+    return re.split(r"[.:]", device, maxsplit=1)[0].upper()
 
 
 def _obstacle(accelerator: Accelerator) -> str:

@@ -1,7 +1,6 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
-import os
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelReject
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate
+from edgex_inference.engine.files import mark
 from edgex_inference.engine.lane import Lane, LaneSettings
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.store import verify
@@ -149,17 +149,8 @@ def _key(candidate: Candidate, request: LoadRequest) -> Hashable:
         candidate.accelerator.name,
         candidate.device,
         path,
-        _content(path.parent),
+        mark(path),
         request.precision,
         request.threads,
         repr(request.options),
     )
-
-
-def _content(folder: Path) -> Hashable:
-    """A mark of every file beside the graph: external data may lie in any of them."""
-    try:
-        files = [(entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file()]
-    except OSError:
-        return ()
-    return tuple(sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files))

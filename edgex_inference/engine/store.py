@@ -1,6 +1,5 @@
 """The model store: `<folder>/<name>/<version>/model.yaml`, in one folder after another."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +8,9 @@ from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, Problem, ProfileError
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.card import CARD, read_card
+from edgex_inference.engine.files import digest, parts
 
 _PART = re.compile(r"\d+|\D+")
-_CHUNK = 1 << 20
 
 
 class Store:
@@ -89,18 +88,17 @@ class Store:
 
 
 def verify(card: ModelCard, build: Build) -> None:
-    """Compares the file with the card's sha256; raises ModelRejected naming both. Reads the whole file."""
+    """Compares the files with the card's sha256; raises ModelRejected naming both. Reads all of them."""
     if build.sha256 is None:
         return
-    found = hashlib.sha256()
     try:
-        with build.path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                found.update(chunk)
+        found = digest(build.path, build.format)
     except OSError as error:
         raise ModelRejected(card.name, f"{build.path.name} cannot be read: {error.strerror}") from error
-    if found.hexdigest() != build.sha256:
-        reason = f"{build.path.name} has sha256 {found.hexdigest()}, its card says {build.sha256}"
+    if found != build.sha256:
+        several = len(parts(build.path, build.format)) > 1
+        whole = " (of all its files: sha256sum FILE… | sha256sum)" if several else ""
+        reason = f"{build.path.name} has sha256 {found}{whole}, its card says {build.sha256}"
         index = next((at for at, one in enumerate(card.builds) if one.path == build.path), 0)
         raise ModelRejected(card.name, reason, card=("files", index, "sha256"))
 

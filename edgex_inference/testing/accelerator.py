@@ -12,13 +12,10 @@ import json
 import subprocess
 import sys
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -28,8 +25,6 @@ from edgex_inference.contracts.accelerator import (
     Accelerator,
     Format,
     InferenceDevice,
-    LoadRequest,
-    Session,
     Traits,
 )
 from edgex_inference.contracts.errors import (
@@ -39,9 +34,11 @@ from edgex_inference.contracts.errors import (
     ModelRejected,
     SignatureMismatch,
 )
-from edgex_inference.contracts.tensors import Array, Datatype, Tensors
+from edgex_inference.contracts.tensors import Datatype, Tensors
 from edgex_inference.engine.options import decode
-from edgex_inference.testing.kinds import Capability, Kind
+from edgex_inference.testing.accelerator_numbers import NumberPromises
+from edgex_inference.testing.accelerator_suite import AcceleratorSuite, numbers
+from edgex_inference.testing.kinds import Kind
 
 _CHECK = """
 import json, sys
@@ -51,23 +48,8 @@ raise SystemExit(sys.argv[3] in sys.modules)
 """
 
 
-class AcceleratorContract(ABC):
-    """Every promise of `Accelerator` and `Session`; `cycles` is how often the growth test loads and closes."""
-
-    plugin: ClassVar[Accelerator]
-    module: ClassVar[str]
-    vendor: ClassVar[str | None] = None
-    format: ClassVar[Format]
-    device: ClassVar[str | None] = None
-    options: ClassVar[Mapping[str, object]] = {}
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
-    tolerance: ClassVar[float] = 1e-5
-    cycles: ClassVar[int] = 20
-    growth: ClassVar[int] = 12 << 20
-
-    @abstractmethod
-    def model(self, kind: Kind, folder: Path) -> Path:
-        """Writes the model of this kind into the folder and gives its path."""
+class AcceleratorContract(NumberPromises):
+    """Every promise of `Accelerator` and `Session`."""
 
     # Being listed
 
@@ -132,7 +114,7 @@ class AcceleratorContract(ABC):
         for device in self.plugin.devices():
             session = self._load(path, device=device.id)
             try:
-                self._check_affine(session, _numbers(1, 0))
+                self._check_affine(session, numbers(1, 0))
             finally:
                 session.close()
 
@@ -145,7 +127,7 @@ class AcceleratorContract(ABC):
 
         def whole_life() -> None:
             session = self._load(path)
-            self._check_affine(session, _numbers(1, 3))
+            self._check_affine(session, numbers(1, 3))
             session.close()
 
         with ThreadPoolExecutor(1) as pool:
@@ -157,7 +139,7 @@ class AcceleratorContract(ABC):
         def cycle(times: int) -> None:
             for seed in range(times):
                 session = self._load(path)
-                self._check_affine(session, _numbers(1, seed))
+                self._check_affine(session, numbers(1, seed))
                 session.close()
             gc.collect()
 
@@ -167,59 +149,11 @@ class AcceleratorContract(ABC):
         assert threading.active_count() <= threads
         assert _resident() - before < self.growth
 
-    # Numbers
-
-    @pytest.mark.parametrize("rows", [1, 2, 7, 64])
-    def test_numbers_are_right_at_several_batch_sizes(self, tmp_path: Path, rows: int) -> None:
-        if rows > 1 and Capability.BATCHES not in self.capabilities:
-            return
-        with self._session(Kind.ANY, tmp_path) as session:
-            self._check_affine(session, _numbers(rows, rows))
-            if Capability.BATCHES in self.capabilities:
-                assert session.traits.batch.kind in ("any", "range")
-
-    def test_one_row_means_no_batch(self, tmp_path: Path) -> None:
-        with self._session(Kind.ONE, tmp_path) as session:
-            assert session.traits.batch.kind == "none"
-            with pytest.raises(SignatureMismatch):
-                session.infer({"x": _numbers(2, 0)})
-
-    def test_a_fixed_batch_is_found(self, tmp_path: Path) -> None:
-        if Capability.FIXED_BATCHES not in self.capabilities:
-            return
-        with self._session(Kind.FIXED, tmp_path) as session:
-            assert (session.traits.batch.kind, session.traits.batch.most) == ("fixed", 3)
-            self._check_affine(session, _numbers(3, 0))
-
-    def test_rows_that_depend_on_each_other_are_no_batch(self, tmp_path: Path) -> None:
-        if Capability.PROBES not in self.capabilities:
-            return
-        with self._session(Kind.MIXED, tmp_path) as session:
-            assert session.traits.batch.kind == "none"
-
-    def test_integers_stay_integers(self, tmp_path: Path) -> None:
-        if Capability.INTEGERS not in self.capabilities:
-            return
-        with self._session(Kind.INTEGERS, tmp_path) as session:
-            x = np.array([[1, -(2**40)], [3, 4]], dtype=np.int64)[:1]
-            y = session.infer({"x": x})["y"]
-            assert y.dtype == np.int64
-            assert np.array_equal(y, 2 * x + 1)
-
-    def test_several_inputs_and_outputs_keep_their_names(self, tmp_path: Path) -> None:
-        if Capability.SEVERAL not in self.capabilities:
-            return
-        a, b = _numbers(1, 1)[:, :3].copy(), _numbers(1, 2)[:, :3].copy()
-        with self._session(Kind.TWO, tmp_path) as session:
-            answer = session.infer({"b": b, "a": a})
-            assert np.allclose(answer["total"], a + b, atol=self.tolerance)
-            assert np.allclose(answer["difference"], a - b, atol=self.tolerance)
-
     # Promises of a run
 
     def test_results_outlive_the_next_call(self, tmp_path: Path) -> None:
         with self._session(Kind.ONE, tmp_path) as session:
-            given = [_numbers(1, seed) for seed in range(20)]
+            given = [numbers(1, seed) for seed in range(20)]
             answers = [session.infer({"x": x}, timeout=30)["y"] for x in given]
             wanted = [2 * x + 1 for x in given]
             for x in given:
@@ -231,7 +165,7 @@ class AcceleratorContract(ABC):
 
     def test_results_outlive_the_session(self, tmp_path: Path) -> None:
         session = self._load(self.model(Kind.ONE, tmp_path))
-        x = _numbers(1, 5)
+        x = numbers(1, 5)
         y = session.infer({"x": x})["y"]
         session.close()
         del session
@@ -239,7 +173,7 @@ class AcceleratorContract(ABC):
         assert np.allclose(y, 2 * x + 1, atol=self.tolerance)
 
     def test_inputs_are_not_changed_and_may_be_read_only_or_strided(self, tmp_path: Path) -> None:
-        wide = _numbers(2, 9)
+        wide = numbers(2, 9)
         frozen, strided = wide[:1].copy(), np.repeat(wide, 2, axis=1)[1:, ::2]
         frozen.setflags(write=False)
         before, strided_before = frozen.copy(), strided.copy()
@@ -259,7 +193,7 @@ class AcceleratorContract(ABC):
             def call(caller: int) -> None:
                 barrier.wait(30)
                 for turn in range(50):
-                    self._check_affine(session, _numbers(1, caller * 1000 + turn))
+                    self._check_affine(session, numbers(1, caller * 1000 + turn))
 
             with ThreadPoolExecutor(callers) as pool:
                 for future in [pool.submit(call, caller) for caller in range(callers)]:
@@ -269,7 +203,7 @@ class AcceleratorContract(ABC):
         "wrong", ["missing", "foreign", "float64", "big-endian", "rank", "width", "integer"]
     )
     def test_inputs_that_do_not_fit_are_refused(self, tmp_path: Path, wrong: str) -> None:
-        x = _numbers(1, 0)
+        x = numbers(1, 0)
         feeds: Mapping[str, Tensors] = {
             "missing": {},
             "foreign": {"x": x, "zz": x},
@@ -286,7 +220,7 @@ class AcceleratorContract(ABC):
             self._check_affine(session, x)
 
     def test_no_vendor_exception_escapes(self, tmp_path: Path) -> None:
-        x = _numbers(1, 0)
+        x = numbers(1, 0)
         oddities: list[object] = [
             None,
             "text",
@@ -306,11 +240,6 @@ class AcceleratorContract(ABC):
                     continue
             self._check_affine(session, x)
 
-    def test_nan_is_not_made_up_into_a_number(self, tmp_path: Path) -> None:
-        with self._session(Kind.ONE, tmp_path) as session:
-            x = np.full((1, 4), np.nan, dtype=np.float32)
-            assert np.isnan(session.infer({"x": x})["y"]).all()
-
     # Closing
 
     def test_closing_twice_and_running_afterwards(self, tmp_path: Path) -> None:
@@ -318,7 +247,7 @@ class AcceleratorContract(ABC):
         session.close()
         session.close()
         with pytest.raises(InferenceError):
-            session.infer({"x": _numbers(1, 0)})
+            session.infer({"x": numbers(1, 0)})
 
     def test_closing_during_a_run(self, tmp_path: Path) -> None:
         session = self._load(self.model(Kind.SLOW, tmp_path))
@@ -331,7 +260,7 @@ class AcceleratorContract(ABC):
             for _ in range(60):
                 begun.set()
                 try:
-                    session.infer({"x": _numbers(1, 0)})
+                    session.infer({"x": numbers(1, 0)})
                 except InferenceError:
                     ends.append("refused")
                     return
@@ -347,41 +276,10 @@ class AcceleratorContract(ABC):
         thread.join(30)
         assert ends == ["refused"]
 
-    # Tools
 
-    def _load(self, path: Path, *, device: str | None = None, format_: Format | None = None) -> Session:
-        assert self.plugin.load is not None
-        return self.plugin.load(
-            LoadRequest(
-                path=path,
-                format=format_ or self.format,
-                device=device or self.device,
-                options=decode(self.plugin, self.options),
-            )
-        )
-
-    @contextmanager
-    def _session(self, kind: Kind, folder: Path) -> Iterator[Session]:
-        session = self._load(self.model(kind, folder))
-        try:
-            yield session
-        finally:
-            session.close()
-
-    def _check_affine(self, session: Session, x: Array) -> None:
-        y = session.infer({"x": x})["y"]
-        assert y.dtype == np.float32
-        assert y.shape == x.shape
-        assert np.allclose(y, 2 * x + 1, atol=self.tolerance)
-
-
-def promises(suite: type[AcceleratorContract]) -> Mapping[str, Callable[..., None]]:
+def promises(suite: type[AcceleratorSuite]) -> Mapping[str, Callable[..., None]]:
     """The tests of the suite by name, for running them without pytest's collection."""
     return {name: getattr(suite, name) for name in dir(suite) if name.startswith("test_")}
-
-
-def _numbers(rows: int, seed: int) -> Array:
-    return np.random.default_rng(seed).normal(size=(rows, 4)).astype(np.float32)
 
 
 def _resident() -> int:

@@ -15,7 +15,7 @@ Extents = Sequence[int | str | None]
 def write(kind: Kind, folder: Path) -> Path:
     """Writes the model of this kind as ONNX and gives its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{kind.name.lower()}.onnx"
+    path = folder / f"{(Kind.ONE if kind is Kind.OTHER else kind).name.lower()}.onnx"
     if kind is Kind.BROKEN:
         good = write(Kind.ONE, folder)
         path.write_bytes(good.read_bytes()[:-40] + b"\xff" * 7)
@@ -25,6 +25,12 @@ def write(kind: Kind, folder: Path) -> Path:
         _write_mixed(path)
     elif kind is Kind.SLOW:
         _write_slow(path)
+    elif kind is Kind.CLAMPED:
+        _write_clamped(path)
+    elif kind is Kind.SUM:
+        _write_sum(path)
+    elif kind is Kind.OTHER:
+        write_affine(path, shape=(1, 4), scale=3, offset=-1)
     elif kind is Kind.INTEGERS:
         write_affine(path, shape=("N", 2), element=TensorProto.INT64)
     else:
@@ -34,17 +40,23 @@ def write(kind: Kind, folder: Path) -> Path:
 
 
 def write_affine(
-    path: Path, *, shape: Extents = ("N", 4), element: int = TensorProto.FLOAT, external: bool = False
+    path: Path,
+    *,
+    shape: Extents = ("N", 4),
+    element: int = TensorProto.FLOAT,
+    external: bool = False,
+    scale: float = 2,
+    offset: float = 1,
 ) -> Path:
-    """y = 2x + 1; with `external` the two constants lie in a file beside the graph."""
+    """y = scale · x + offset; with `external` the two constants lie in a file beside the graph."""
     dtype = helper.tensor_dtype_to_np_dtype(element)
     width = shape[-1]
     assert isinstance(width, int)
     constants = [
         numpy_helper.from_array(np.full(width, number, dtype), name)
-        for name, number in (("two", 2), ("one", 1))
+        for name, number in (("scale", scale), ("offset", offset))
     ]
-    nodes = [helper.make_node("Mul", ["x", "two"], ["z"]), helper.make_node("Add", ["z", "one"], ["y"])]
+    nodes = [helper.make_node("Mul", ["x", "scale"], ["z"]), helper.make_node("Add", ["z", "offset"], ["y"])]
     return save(path, nodes, {"x": (element, shape)}, {"y": (element, shape)}, constants, external=external)
 
 
@@ -85,6 +97,26 @@ def _write_two(path: Path) -> None:
     ]
     spec = (TensorProto.FLOAT, shape)
     save(path, nodes, {"a": spec, "b": spec}, {"total": spec, "difference": spec})
+
+
+def _write_clamped(path: Path) -> None:
+    numbers = {"two": 2, "one": 1, "low": 0, "high": 6}
+    constants = [
+        numpy_helper.from_array(np.array(number, np.float32), name) for name, number in numbers.items()
+    ]
+    nodes = [
+        helper.make_node("Mul", ["x", "two"], ["z"]),
+        helper.make_node("Add", ["z", "one"], ["a"]),
+        helper.make_node("Clip", ["a", "low", "high"], ["y"]),
+    ]
+    spec: tuple[int, Extents] = (TensorProto.FLOAT, (1, 4))
+    save(path, nodes, {"x": spec}, {"y": spec}, constants)
+
+
+def _write_sum(path: Path) -> None:
+    ones = numpy_helper.from_array(np.ones((64, 1), np.float32), "ones")
+    nodes = [helper.make_node("MatMul", ["x", "ones"], ["y"])]
+    save(path, nodes, {"x": (TensorProto.FLOAT, (1, 64))}, {"y": (TensorProto.FLOAT, (1, 1))}, [ones])
 
 
 def _write_mixed(path: Path) -> None:

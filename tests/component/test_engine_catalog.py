@@ -12,7 +12,7 @@ import pytest
 
 import accelerators
 from accelerators.onnxruntime import PLUGIN as ONNXRUNTIME
-from edgex_inference.contracts.accelerator import ONNX, Format
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
 from edgex_inference.engine.catalog import Catalog
@@ -29,7 +29,9 @@ def point(name: str, value: str) -> EntryPoint:
 
 FAKE = point("fake", "edgex_inference.testing.fake_accelerator:PLUGIN")
 REAL = point("onnxruntime", "accelerators.onnxruntime:PLUGIN")
-DECLARED = point("openvino", "accelerators.openvino:PLUGIN")
+OPENVINO = point("openvino", "accelerators.openvino:PLUGIN")
+REFERENCE = point("reference", "accelerators.reference:PLUGIN")
+PAPER = point("paper", "paper_plugin:PLUGIN")
 
 
 def install(site: Path, distribution: str, sources: dict[str, str], declared: str) -> None:
@@ -99,28 +101,63 @@ def test_the_installed_catalogue_lists_everything() -> None:
     entries = {one.name: one for one in Catalog().entries()}
     assert entries["onnxruntime"].devices[0] == "CPU"
     assert entries["onnxruntime"].reason == ""
-    assert entries["openvino"].level == "declared"
-    assert "declared only" in entries["openvino"].reason
+    assert entries["openvino"].level == entries["reference"].level == "proven"
+    assert entries["openvino"].devices[0] == entries["reference"].devices[0] == "CPU"
+    assert {"AUTO", "HETERO", "BATCH"} < set(entries["openvino"].devices)
+    assert entries["openvino"].formats == ("onnx", "openvino-ir", "paddle", "tensorflow", "tflite")
 
 
 def test_auto_takes_what_reads_the_model_in_order_of_level() -> None:
-    catalog = Catalog([FAKE, REAL, DECLARED])
+    catalog = Catalog([REFERENCE, OPENVINO, FAKE, REAL])
     auto = AcceleratorChoice(name="auto")
-    assert [str(one) for one in catalog.candidates(auto, [ONNX])] == ["onnxruntime:CPU"]
+    assert [str(one) for one in catalog.candidates(auto, [ONNX])] == ["onnxruntime:CPU", "openvino:CPU"]
+    assert [str(one) for one in catalog.candidates(auto, [TFLITE])] == ["openvino:CPU"]
     assert [str(one) for one in catalog.candidates(auto, [ONNX, Format("fake")])] == [
         "fake:CPU",
         "onnxruntime:CPU",
+        "openvino:CPU",
     ]
     with pytest.raises(AcceleratorUnavailable, match="nothing here reads xmodel"):
         catalog.candidates(auto, [Format("xmodel")])
 
 
-def test_a_named_accelerator_must_exist_be_built_and_read_the_model() -> None:
-    catalog = Catalog([FAKE, REAL, DECLARED])
+def test_auto_never_takes_the_slow_reference() -> None:
+    with pytest.raises(AcceleratorUnavailable, match=r"nothing here reads onnx \(reference must be named\)"):
+        Catalog([REFERENCE]).candidates(AcceleratorChoice(name="auto"), [ONNX])
+    (candidate,) = Catalog([REFERENCE]).candidates(AcceleratorChoice(name="reference"), [ONNX])
+    candidate.check()
+
+
+@pytest.mark.parametrize("device", ["auto:GPU,CPU", "HETERO:CPU", "BATCH:CPU(4)", "cpu"])
+def test_devices_over_other_devices_are_there(device: str) -> None:
+    (candidate,) = Catalog([OPENVINO]).candidates(AcceleratorChoice(name="openvino", device=device), [ONNX])
+    candidate.check()
+
+
+def test_a_device_of_an_earlier_generation_is_told_what_became_of_it() -> None:
+    choice = AcceleratorChoice(name="openvino", device="MYRIAD")
+    (candidate,) = Catalog([OPENVINO]).candidates(choice, [ONNX])
+    with pytest.raises(AcceleratorUnavailable, match=r"'openvino:MYRIAD': Intel ended Movidius devices"):
+        candidate.check()
+
+
+def test_an_option_may_bring_devices_that_only_loading_knows() -> None:
+    choice = AcceleratorChoice(name="openvino", device="FPGA", options={"plugins": "/opt/fpga/plugins.xml"})
+    (candidate,) = Catalog([OPENVINO], probe=nothing).candidates(choice, [ONNX])
+    candidate.check()
+
+
+def test_a_named_accelerator_must_exist_be_built_and_read_the_model(site: Path) -> None:
+    (site / "paper_plugin.py").write_text(
+        "from dataclasses import replace\nfrom edgex_inference.testing.fake_accelerator import PLUGIN as FAKE\n"
+        "PLUGIN = replace(FAKE, name='paper', load=None, declared='declared only: there is no such chip yet')\n"
+    )
+    catalog = Catalog([FAKE, REAL, PAPER])
     with pytest.raises(AcceleratorUnavailable, match=r"did you mean onnxruntime\?"):
         catalog.candidates(AcceleratorChoice(name="onnxruntim"), [ONNX])
     with pytest.raises(AcceleratorUnavailable, match="declared only"):
-        catalog.candidates(AcceleratorChoice(name="openvino"), [ONNX])
+        catalog.candidates(AcceleratorChoice(name="paper"), [ONNX])
+    assert entry(catalog, "paper")[1] == "declared only: there is no such chip yet"
     with pytest.raises(AcceleratorUnavailable, match="reads fake; the model has onnx"):
         catalog.candidates(AcceleratorChoice(name="fake"), [ONNX])
 
@@ -250,7 +287,10 @@ def test_the_command_lists_every_plugin() -> None:
         [sys.executable, "-P", "-c", _COMMAND], capture_output=True, text=True, timeout=60, check=True
     ).stdout
     assert table.splitlines()[0].split() == ["NAME", "LEVEL", "VERSION", "FORMATS", "DEVICES"]
-    assert "declared only" in table
+    assert [line.split()[:2] for line in table.splitlines() if line.startswith(("open", "refer"))] == [
+        ["openvino", "proven"],
+        ["reference", "proven"],
+    ]
 
 
 _COMMAND = """

@@ -11,10 +11,13 @@ class TestFake(AcceleratorContract):
     plugin = PLUGIN
     module = "edgex_inference.testing.fake_accelerator"
     format = FAKE
-    capabilities = frozenset({Capability.BATCHES, Capability.FIXED_BATCHES, Capability.INTEGERS})
+    capabilities = frozenset(
+        {Capability.BATCHES, Capability.FIXED_BATCHES, Capability.INTEGERS, Capability.REPLACED}
+    )
 
     def model(self, kind: Kind, folder: Path) -> Path:
-        path = folder / f"{kind.name}.fake"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{(Kind.ONE if kind is Kind.OTHER else kind).name}.fake"
         if kind is Kind.BROKEN:
             path.write_text('{"scale": 2, "offset')
             return path
@@ -34,6 +37,7 @@ class TestFakeWithOneThread(TestFake):
 MODELS: dict[Kind, dict[str, object]] = {
     Kind.ANY: {"shape": [None, 4]},
     Kind.ONE: {"shape": [1, 4], "batch": "none"},
+    Kind.OTHER: {"shape": [1, 4], "batch": "none", "scale": 3, "offset": -1},
     Kind.FIXED: {"shape": [3, 4], "batch": "fixed", "most": 3},
     Kind.INTEGERS: {"shape": [None, 2], "datatype": "INT64"},
     Kind.SLOW: {"shape": [1, 4], "batch": "none", "delay": 0.02},

@@ -117,6 +117,27 @@ class _HidesNan(_Broken):
         return {name: np.nan_to_num(array) for name, array in self.good.infer(tensors).items()}
 
 
+class _Truncates(_Broken):
+    """Computes integers in 32 bits."""
+
+    def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        answer = self.good.infer(tensors)
+        if tensors["x"].dtype != np.int64:
+            return answer
+        return {name: array.astype(np.int32).astype(np.int64) for name, array in answer.items()}
+
+
+class _RemembersLength(_Broken):
+    """Cuts every answer to the rows of the first batch, as a buffer of one shape does."""
+
+    rows: int | None = None
+
+    def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        answer = self.good.infer(tensors)
+        self.rows = self.rows or len(tensors["x"])
+        return {name: array[: self.rows] for name, array in answer.items()}
+
+
 class _ClaimsBatch(_Broken):
     def __init__(self, good: Session) -> None:
         super().__init__(good)
@@ -145,6 +166,8 @@ SESSIONS: Mapping[str, type[_Broken]] = {
     "test_closing_during_a_run": _RunsAfterClose,
     "test_loading_and_closing_does_not_grow": _Grows,
     "test_nan_is_not_made_up_into_a_number": _HidesNan,
+    "test_wide_integers_are_kept_or_refused": _Truncates,
+    "test_callers_with_batches_of_different_lengths": _RemembersLength,
     "test_a_fixed_batch_is_found": _ClaimsBatch,
 }
 
@@ -157,7 +180,18 @@ def _rejects_nothing(request: LoadRequest) -> Session:
         return load(replace(request, path=request.path.with_suffix(".other"), device=None, format=FAKE))
 
 
+def _remembers_by_path(request: LoadRequest) -> Session:
+    """A cache that asks for the path only."""
+    if request.cache is None:
+        return load(request)
+    kept = Path(f"{request.cache}.{request.path.name}")
+    if not kept.exists():
+        kept.write_bytes(request.path.read_bytes())
+    return load(replace(request, path=kept))
+
+
 PLUGINS = {
+    "test_a_cache_never_answers_for_another_model": replace(PLUGIN, load=_remembers_by_path),
     "test_devices_are_unique_and_can_be_named_in_a_profile": replace(
         PLUGIN, devices=lambda: (*DEVICES, DEVICES[0])
     ),
@@ -173,18 +207,24 @@ class _Suite(AcceleratorContract):
     plugin = PLUGIN
     module = "edgex_inference.testing.fake_accelerator"
     format = FAKE
-    capabilities = frozenset({Capability.BATCHES, Capability.FIXED_BATCHES})
+    capabilities = frozenset(
+        {Capability.BATCHES, Capability.FIXED_BATCHES, Capability.INTEGERS, Capability.REPLACED}
+    )
 
     def model(self, kind: Kind, folder: Path) -> Path:
+        folder.mkdir(exist_ok=True)
         keys: dict[Kind, dict[str, object]] = {
             Kind.ANY: {"shape": [None, 4]},
+            Kind.INTEGERS: {"shape": [None, 2], "datatype": "INT64"},
+            Kind.OTHER: {"shape": [1, 4], "batch": "none", "scale": 3, "offset": -1},
             Kind.FIXED: {"shape": [3, 4], "batch": "fixed", "most": 3},
             Kind.SLOW: {"shape": [1, 4], "batch": "none", "delay": 0.02},
         }
         if kind is Kind.BROKEN:
             (folder / "broken.fake").write_text("{")
             return folder / "broken.fake"
-        return write_model(folder / f"{kind.name}.fake", **keys.get(kind, {"shape": [1, 4], "batch": "none"}))
+        name = (Kind.ONE if kind is Kind.OTHER else kind).name
+        return write_model(folder / f"{name}.fake", **keys.get(kind, {"shape": [1, 4], "batch": "none"}))
 
 
 def _notices(suite: AcceleratorContract, name: str, folder: Path) -> bool:
@@ -193,6 +233,7 @@ def _notices(suite: AcceleratorContract, name: str, folder: Path) -> bool:
     available: dict[str, tuple[object, ...]] = {
         "rows": (1, 7),
         "wrong": ("float64", "integer"),
+        "cache": ("kept",),
         "tmp_path": (folder,),
     }
     wanted = inspect.signature(test).parameters

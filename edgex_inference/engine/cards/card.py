@@ -7,7 +7,7 @@ from pathlib import Path
 from edgex_inference.config.places import Node, listed, suggest
 from edgex_inference.config.problems import Document
 from edgex_inference.config.reader import Cursor, Reader
-from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Format
+from edgex_inference.contracts.accelerator import KNOWN_FORMATS, TENSORFLOW, Format
 from edgex_inference.contracts.errors import Problem, ProfileError
 from edgex_inference.contracts.models import (
     NOBODY,
@@ -107,7 +107,7 @@ def _builds(reader: Reader, folder: Path, decoder: str | None) -> tuple[Build, .
         entry = item.reader()
         if entry is None:
             continue
-        path = inside(entry.need("path"), folder)
+        path = inside(entry.need("path"), folder, folders=True)
         own = entry.at("inputs"), entry.at("outputs")
         base = reader.at("inputs").node, reader.at("outputs").node
         build = Build(
@@ -130,8 +130,8 @@ def _over(own: Cursor, base: Node | None) -> Cursor:
     return Cursor(node=node, place=own.place, steps=own.steps, problems=own.problems)
 
 
-def inside(cursor: Cursor, folder: Path) -> Path | None:
-    """An existing file in the model's folder; nothing outside it can be named."""
+def inside(cursor: Cursor, folder: Path, *, folders: bool = False) -> Path | None:
+    """An existing file in the model's folder, or a SavedModel's folder; nothing outside it can be named."""
     text = cursor.text()
     if text is None:
         return None
@@ -139,7 +139,7 @@ def inside(cursor: Cursor, folder: Path) -> Path | None:
     if Path(text).is_absolute() or "\0" in text or ".." in Path(text).parts:
         cursor.say(f"{text!r} must be a path inside the model's folder")
         return None
-    if not path.is_file():
+    if not path.is_file() and not (folders and _is_saved_model(path)):
         others = (one.name for one in path.parent.iterdir()) if path.parent.is_dir() else ()
         cursor.say(f"there is no file {text!r} in the model's folder{suggest(path.name, others)}")
         return None
@@ -152,17 +152,28 @@ def inside(cursor: Cursor, folder: Path) -> Path | None:
 def _format(cursor: Cursor, path: Path | None) -> Format:
     text = cursor.text()
     if text is None:
-        guess = _BY_SUFFIX.get(path.suffix.lower()) if path is not None else None
+        guess = _guess(path) if path is not None else None
         if guess is None and path is not None and not cursor.given:
             cursor.say(f"is missing, and {path.name} does not tell it: say {listed(sorted(KNOWN_FORMATS))}")
         return Format(guess or "")
     if not _FORMAT.fullmatch(text):
         cursor.say(f"{text!r} is no format such as {listed(sorted(KNOWN_FORMATS))}")
+    elif path is not None and path.is_dir() and text != TENSORFLOW:
+        cursor.say(f"is {text!r}, and {path.name} is a folder: that is how TensorFlow saves (tensorflow)")
     elif text not in KNOWN_FORMATS:
         hint = suggest(text, KNOWN_FORMATS)
         if hint:
             cursor.say(f"{text!r} is not a format that this release knows{hint}", severity="warning")
     return Format(text)
+
+
+def _guess(path: Path) -> str | None:
+    return TENSORFLOW if path.is_dir() else _BY_SUFFIX.get(path.suffix.lower())
+
+
+def _is_saved_model(path: Path) -> bool:
+    """Whether a folder is one model; its files then are one build."""
+    return any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt"))
 
 
 def _sha256(cursor: Cursor) -> str | None:

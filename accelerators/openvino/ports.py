@@ -1,0 +1,66 @@
+"""Inputs and outputs of a model as OpenVINO declares them, and what it must not be given."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.tensors import Array, Datatype, TensorSpec
+
+_ELEMENTS: Mapping[str, Datatype] = {
+    "boolean": Datatype.BOOL,
+    "f16": Datatype.FP16,
+    "f32": Datatype.FP32,
+    "f64": Datatype.FP64,
+    **{f"i{bits}": Datatype(f"INT{bits}") for bits in (8, 16, 32, 64)},
+    **{f"u{bits}": Datatype(f"UINT{bits}") for bits in (8, 16, 32, 64)},
+}
+_LEAST, _MOST = -(2**31), 2**31 - 1
+
+
+def spec_of(path: Path, port: Any, what: str) -> TensorSpec:
+    """The port as declared; raises ModelRejected for what cannot be fed or read. `what` is `input 0` and such."""
+    called, element = name_of(port, what.replace(" ", "")), port.get_element_type().get_type_name()
+    datatype = _ELEMENTS.get(element)
+    if datatype is None:
+        raise ModelRejected(path, f"{what} ({called}) is of type {element}, which cannot be fed or read")
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        if what.startswith("input"):
+            raise ModelRejected(
+                path, f"{what} ({called}) leaves its number of axes open: export it with a shape"
+            )
+        return TensorSpec(name=called, datatype=datatype, shape=(None,))
+    extents = tuple(extent.get_length() if extent.is_static else None for extent in shape)
+    return TensorSpec(name=called, datatype=datatype, shape=extents)
+
+
+def name_of(port: Any, otherwise: str) -> str:
+    """The shortest of a port's names, which is the one that people gave; their order in the runtime is random."""
+    return min(port.get_names(), key=lambda name: (len(name), name), default=otherwise)
+
+
+def most_rows(port: Any) -> int | None:
+    """The most rows that an open axis 0 with an upper bound takes; None without a bound."""
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic or not len(shape) or shape[0].is_static:
+        return None
+    most = int(shape[0].get_max_length())
+    return most if most > 0 else None
+
+
+def unsafe(array: Array) -> str:
+    """Values of which OpenVINO would make plausible but wrong numbers; empty when there are none."""
+    kind, width = array.dtype.kind, array.dtype.itemsize
+    if kind == "f":
+        hidden = array.size and np.isnan(
+            array.min()
+        )  # the least of numbers with a NaN is NaN, without a mask
+        return "NaN, which OpenVINO may turn into a plausible number" if hidden else ""
+    if kind in "iu" and width >= 4 and array.dtype != np.int32 and array.size:
+        for number in (int(array.min()), int(array.max())):
+            if not _LEAST <= number <= _MOST:
+                return f"{number}; OpenVINO keeps no more than 32 bits of it"
+    return ""

@@ -1,0 +1,310 @@
+"""Every call into OpenVINO: reading, compiling for a device, a pool of requests, and its errors in our words."""
+
+import logging
+import os
+import queue
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as distribution_version
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from accelerators.openvino.devices import NAME, Target, described, target
+from accelerators.openvino.files import FRONTENDS, missing, onnx_metadata
+from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
+from accelerators.openvino.ports import most_rows, name_of, spec_of
+from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
+from accelerators.openvino.slot import Slot
+from accelerators.openvino.words import says_absent, says_lost, sentence
+from edgex_inference.contracts.accelerator import ONNX, Batch, InferenceDevice, LoadRequest, Session, Traits
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    DeadlineExceeded,
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceFailed,
+    ModelRejected,
+    SignatureMismatch,
+)
+from edgex_inference.contracts.probing import probe, sample
+from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit
+from edgex_inference.contracts.vendor import load_vendor
+
+log = logging.getLogger(__name__)
+
+_QUICK, _TRYING = 2e-4, 0.02
+"""Seconds: handing a run shorter than the first to another thread costs as much; how long to look for a short one."""
+
+
+def version() -> str | None:
+    """The version of the installed runtime, without importing it; None without one."""
+    try:
+        return distribution_version("openvino")
+    except PackageNotFoundError:
+        return None
+
+
+def devices() -> Sequence[InferenceDevice]:
+    """Every device the runtime finds, and its virtual ones; raises AcceleratorUnavailable without the runtime."""
+    core = _core(_vendor(), "")
+    return described({id_: _full_name(core, id_) for id_ in core.available_devices})
+
+
+def load(request: LoadRequest) -> Session:
+    """Loads a model on a device; raises ModelRejected or AcceleratorUnavailable."""
+    if request.format not in FRONTENDS:
+        known = ", ".join(sorted(FRONTENDS))
+        raise ModelRejected(request.path, f"{NAME} reads {known}, not {request.format}")
+    unfit = missing(request.path, request.format)
+    if unfit:
+        raise ModelRejected(request.path, unfit)
+    if request.precision == "int8":
+        reason = (
+            "int8 is made by quantizing the file, not by asking: use a quantized build, and f32 or native"
+        )
+        raise ModelRejected(request.path, reason)
+    ov = _vendor()
+    options = request.options if isinstance(request.options, Options) else Options()
+    core = _core(ov, options.plugins)
+    place = target(request.device or "CPU", core.available_devices)
+    job = _Job(
+        ov=ov,
+        core=core,
+        request=request,
+        options=options,
+        place=place,
+        model=_read(request),
+        cache=_cache(request, options, place),
+    )
+    session = _open(job)
+    if session.parallel > 1 and options.left_to_us and options.requests is None and session.is_quick():
+        session.close()
+        session = _open(job, streams=1)
+    return session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """A model that was read, and everything that compiling it takes."""
+
+    ov: ModuleType
+    core: Any
+    request: LoadRequest
+    options: Options
+    place: Target
+    model: Any
+    cache: Properties
+
+
+class _OvSession:
+    """A compiled model and a pool of requests; closing lets runs in flight end and refuses the next."""
+
+    def __init__(self, job: _Job, compiled: Any) -> None:
+        request, place = job.request, job.place
+        self._model, self._where = request.path.name, f"{NAME}:{place.id}"
+        self.metadata = _metadata(request, job.model)
+        ports = list(compiled.inputs)
+        self.inputs: Sequence[TensorSpec] = tuple(
+            spec_of(request.path, port, f"input {n}") for n, port in enumerate(ports)
+        )
+        declared = tuple(
+            spec_of(request.path, port, f"output {n}") for n, port in enumerate(compiled.outputs)
+        )
+        self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
+        self._expected = {spec.name for spec in self.inputs}
+        bounds = [most_rows(port) for port in ports]
+        self.parallel = _requests(compiled, job.options)
+        self._closed = False
+        names = [spec.name for spec in declared]
+        self._pool: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
+        for _ in range(self.parallel):
+            self._pool.put(Slot(job.ov, compiled.create_infer_request(), self.inputs, names))
+        probed = probe(self.inputs, declared, self.infer)
+        self.outputs: Sequence[TensorSpec] = probed.outputs
+        batch, most = probed.batch, min((bound for bound in bounds if bound is not None), default=None)
+        if batch.kind == "any" and most is not None:
+            batch = Batch(kind="range", most=most)
+        ran = nodes(compiled)
+        self.traits = Traits(
+            batch=batch,
+            precision=effective(ran, granted(compiled) or request.precision),
+            placement=placement(compiled, place, ran),
+        )
+
+    def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        """Runs the model; `timeout` bounds the wait for a free request, which callers within `parallel` never have."""
+        try:
+            fits = tensors.keys() == self._expected
+            for name, dtype in self._wanted:  # the runtime would cast other element types without a word
+                fits = fits and tensors[name].dtype == dtype
+            if not fits:
+                raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
+            slot = self._take(timeout)
+            try:
+                return slot.run(self._model, tensors)
+            finally:
+                self._pool.put(slot)
+        except EdgexInferenceError:
+            raise
+        except Exception as error:
+            raise self._failure(tensors, error) from error
+
+    def close(self) -> None:
+        """Refuses further runs; the compiled model goes with the last run in flight."""
+        self._closed = True
+        try:
+            while True:
+                self._pool.get_nowait()
+        except queue.Empty:
+            self._pool.put(None)
+
+    def is_quick(self) -> bool:
+        """Whether a run is so short that handing it to another thread would be most of it."""
+        given = sample(self.inputs, np.random.default_rng(0))
+        begun = before = time.perf_counter()
+        try:
+            while (
+                before - begun < _TRYING
+            ):  # the shortest counts: on a busy machine most runs are interrupted
+                self.infer(given)
+                now = time.perf_counter()
+                if now - before < _QUICK:
+                    return True
+                before = now
+        except EdgexInferenceError:
+            return False
+        return False
+
+    def _take(self, timeout: float | None) -> Slot:
+        try:
+            slot = None if self._closed else self._pool.get(timeout=timeout)
+        except queue.Empty:
+            raise DeadlineExceeded(f"model {self._model!r}: no free request within {timeout:g} s") from None
+        if slot is None or self._closed:
+            self._pool.put(None)  # whoever waits behind must hear it too
+            raise InferenceFailed(f"model {self._model!r}: the session is closed")
+        return slot
+
+    def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
+        unfit = misfit(self.inputs, tensors) if isinstance(tensors, Mapping) else "the inputs are no mapping"
+        if unfit:
+            return SignatureMismatch(self._model, unfit)
+        if says_lost(error):
+            return DeviceLost(f"{self._where} is lost: {sentence(error)}")
+        return InferenceFailed(f"model {self._model!r} on {self._where}: {sentence(error)}")
+
+
+def _vendor() -> ModuleType:
+    return load_vendor(NAME, accelerator=NAME, extra=NAME, attribute="Core")
+
+
+@lru_cache(maxsize=8)
+def _core(ov: ModuleType, plugins: str) -> Any:
+    """One core for the process, and one for each plug-ins file: it holds the drivers of its devices."""
+    try:
+        return ov.Core(plugins) if plugins else ov.Core()
+    except Exception as error:
+        where = f"plug-ins file {plugins}: " if plugins else ""
+        raise AcceleratorUnavailable(NAME, f"{where}{sentence(error)}") from error
+
+
+def _full_name(core: Any, device: str) -> str:
+    try:
+        return str(core.get_property(device, "FULL_DEVICE_NAME"))
+    except Exception:  # noqa: BLE001 - a device without a name is still one
+        return device
+
+
+def _read(request: LoadRequest) -> Any:
+    """The graph, read by the reader of the declared format, with the extents that the request fixes."""
+    from openvino.frontend import FrontEndManager
+
+    try:
+        reader = FrontEndManager().load_by_framework(FRONTENDS[request.format])
+        model = reader.convert(reader.load(os.fspath(request.path)))
+        fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
+        if any(shape is not None for shape in fixed.values()):
+            model.reshape({port: _extents(port, shape) for port, shape in fixed.items() if shape is not None})
+    except Exception as error:
+        raise ModelRejected(request.path, sentence(error)) from error
+    if not model.outputs:
+        raise ModelRejected(request.path, "the file holds no model: it has no outputs")
+    return model
+
+
+def _extents(port: Any, wanted: tuple[int | None, ...]) -> list[Any]:
+    """The declared extents with those filled in that are open and wanted."""
+    have = list(port.get_partial_shape())
+    if len(have) != len(wanted):
+        raise ValueError(f"{name_of(port, 'the input')} has {len(have)} axes, {len(wanted)} are asked for")
+    return [
+        want if old.is_dynamic and want is not None else old for old, want in zip(have, wanted, strict=True)
+    ]
+
+
+def _open(job: _Job, *, streams: int | None = None) -> _OvSession:
+    request, options, place = job.request, job.options, job.place
+    cores = len(os.sched_getaffinity(0))
+    real_cpu = place.all_cpu and not place.virtual
+    cpu = on_cpu(options, cores=cores, threads=request.threads, streams=streams) if real_cpu else {}
+    said = properties(options, precision=request.precision, cpu=cpu, batches=place.virtual == "BATCH")
+    try:
+        compiled = _compile(job, said)
+        gets = granted(compiled)
+        if EXACTNESS.get(gets or "", 9) < EXACTNESS.get(request.precision, 0):
+            where = f"{NAME}:{place.id}"
+            reason = f"{where} would run it in {gets}, not in {request.precision}: say {gets} or native"
+            raise ModelRejected(request.path, reason)
+        return _OvSession(job, compiled)
+    except EdgexInferenceError:
+        raise
+    except Exception as error:
+        if says_absent(error):
+            raise AcceleratorUnavailable(f"{NAME}:{place.id}", sentence(error)) from error
+        raise ModelRejected(request.path, sentence(error)) from error
+
+
+def _compile(job: _Job, said: Properties) -> Any:
+    """Compiles a graph, never a path: keyed by path alone, the cache would answer for weights that were replaced."""
+    if not job.cache:
+        return job.core.compile_model(job.model, job.place.native, said)
+    try:
+        return job.core.compile_model(job.model, job.place.native, {**said, **job.cache})
+    except RuntimeError as error:
+        compiled = job.core.compile_model(job.model, job.place.native, said)
+        log.warning("%s works without its cache %s: %s", NAME, job.cache["CACHE_DIR"], sentence(error))
+        return compiled
+
+
+def _cache(request: LoadRequest, options: Options, place: Target) -> Properties:
+    """Where compiled models are kept, by version: nothing when it cannot be made."""
+    if request.cache is None:
+        return {}
+    folder = request.cache / f"{NAME}-{version()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning("%s works without its cache %s: %s", NAME, folder, error.strerror)
+        return {}
+    mode = {} if place.virtual == "BATCH" else {"CACHE_MODE": f"OPTIMIZE_{options.cache_mode.upper()}"}
+    return {"CACHE_DIR": os.fspath(folder), **mode}
+
+
+def _requests(compiled: Any, options: Options) -> int:
+    best = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+    return options.requests or max(1, min(MOST_PARALLEL, best))
+
+
+def _metadata(request: LoadRequest, model: Any) -> Mapping[str, str]:
+    if request.format == ONNX:
+        return onnx_metadata(request.path)
+    try:
+        said = dict(model.get_rt_info().items()).get("model_info", {})
+        return {str(key): str(value.value) for key, value in said.items() if isinstance(value.value, str)}
+    except Exception:  # noqa: BLE001 - a model that says nothing of itself is a good model
+        return {}

@@ -1,0 +1,69 @@
+"""One of the requests of a compiled model: tensors in, tensors out."""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from accelerators.openvino.ports import most_rows, unsafe
+from edgex_inference.contracts.errors import SignatureMismatch
+from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec, misfit
+
+_WORTH_LENDING = 1 << 16
+"""Bytes: copying a smaller input costs less than setting a tensor."""
+
+
+class Slot:
+    """One infer request: small inputs are copied into tensors of its own, large ones lent; answers are copied out."""
+
+    def __init__(
+        self, ov: ModuleType, native: Any, inputs: Sequence[TensorSpec], names: Sequence[str]
+    ) -> None:
+        self._tensor, self._native, self._names = ov.Tensor, native, names
+        self._inputs = tuple(inputs)
+        self._types = [port.get_element_type() for port in native.model_inputs]
+        self._most = [most_rows(port) for port in native.model_inputs]
+        self._views: list[Array | None] = [None] * len(self._inputs)
+        self._lent: list[Array | None] = [None] * len(self._inputs)
+
+    def run(self, model: str, tensors: Tensors) -> Tensors:
+        """Runs once; raises SignatureMismatch, and whatever the runtime raises. `model` is for the message."""
+        for index, spec in enumerate(self._inputs):
+            array, view = tensors[spec.name], self._views[index]
+            if view is None or view.shape != array.shape:
+                self._check(model, index, tensors)
+                view = None
+            if array.nbytes >= _WORTH_LENDING and array.flags.c_contiguous and array.flags.writeable:
+                self._lend(index, array)
+            else:
+                view = self._view(index, array.shape) if view is None else view
+                np.copyto(view, array)
+            danger = unsafe(array)
+            if danger:
+                raise SignatureMismatch(model, f"{spec.name} holds {danger}")
+        answers = self._native.infer(None).to_tuple()
+        return dict(zip(self._names, answers, strict=True))
+
+    def _check(self, model: str, index: int, tensors: Tensors) -> None:
+        spec, most = self._inputs[index], self._most[index]
+        array = tensors[spec.name]
+        if not spec.accepts(array.shape):
+            raise SignatureMismatch(model, misfit(self._inputs, tensors))
+        if most is not None and len(array) > most:
+            raise SignatureMismatch(model, f"{spec.name} has {len(array)} rows, the model takes {most}")
+
+    def _view(self, index: int, shape: tuple[int, ...]) -> Array:
+        """The memory of an input tensor of our own; the native side keeps pointers, so it lives as long as the slot."""
+        self._views[index] = self._lent[index] = None
+        own = self._tensor(self._types[index], list(shape))
+        self._native.set_input_tensor(index, own)
+        view: Array = own.data
+        self._views[index] = view
+        return view
+
+    def _lend(self, index: int, array: Array) -> None:
+        """Runs on the caller's own memory, which is kept until the next run for the sake of the native pointer."""
+        self._views[index] = None
+        self._native.set_input_tensor(index, self._tensor(array, shared_memory=True))
+        self._lent[index] = array
