@@ -24,7 +24,7 @@ from edgex_inference.contracts.models import (
 from edgex_inference.contracts.results import Detections, Geometry, Sample
 from edgex_inference.contracts.tensors import Datatype, TensorSpec
 from edgex_inference.postprocess import table
-from edgex_inference.postprocess.detection import rfb
+from edgex_inference.postprocess.detection import ssd
 
 KINDS = ("bolt", "nut", "washer")
 PRIORS = Priors(steps=(8, 16), sizes=((10, 16), (32,)))
@@ -154,7 +154,7 @@ def encode(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
 
 @given(st.data())
 def test_rfb_decodes_what_was_encoded(data: st.DataObject) -> None:
-    priors = rfb.priors(PRIORS, (64, 48))
+    priors = ssd.priors(PRIORS, (64, 48))
     place, extent = st.floats(0.2, 0.8), st.floats(0.05, 0.3)
     row = data.draw(st.integers(0, len(priors) - 1))
     wanted = corners(*data.draw(st.tuples(place, place, extent, extent)))
@@ -167,7 +167,7 @@ def test_rfb_decodes_what_was_encoded(data: st.DataObject) -> None:
 
 
 def test_rfb_priors_divide_by_cells() -> None:
-    priors = rfb.priors(Priors(steps=(16,), sizes=((8, 80),)), (40, 16))
+    priors = ssd.priors(Priors(steps=(16,), sizes=((8, 80),)), (40, 16))
     assert priors.shape == (3 * 1 * 2, 4)
     assert priors[0].tolist() == pytest.approx([1 / 6, 0.5, 0.2, 0.5])
     assert priors[1].tolist() == pytest.approx([1 / 6, 0.5, 1, 1]), "extents are clipped"
@@ -194,6 +194,10 @@ MIXED = crowd(
 )
 
 
+SOFT = [("washer", 0.95), ("bolt", 0.8), ("nut", 0.6), ("bolt", 0.1999)]
+"""The twin of a bolt falls to 0.7·exp(-1/0.5); the large one overlaps the first by 0.02."""
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -203,6 +207,11 @@ MIXED = crowd(
         ({"classes": ("nut", "bolt")}, [("bolt", 0.8), ("nut", 0.6)]),
         ({"min_area": 0.02}, [("bolt", 0.8), ("nut", 0.6)]),
         ({"top": 1}, [("washer", 0.95)]),
+        ({"class_agnostic": True}, [("washer", 0.95), ("bolt", 0.8)]),
+        ({"multi_label": False}, [("washer", 0.95), ("bolt", 0.8)]),
+        ({"multi_label": False, "classes": ("nut",)}, []),
+        ({"soft_nms": 0.5}, [("washer", 0.95), ("bolt", 0.8), ("nut", 0.6)]),
+        ({"soft_nms": 0.5, "score_threshold": 0.08}, [*SOFT, ("bolt", 0.0947)]),
     ],
 )
 def test_selection(said: dict[str, Any], expected: list[tuple[str, float]]) -> None:
