@@ -106,7 +106,9 @@ def softmax(wiring: Wiring) -> Interpreter:
 
 def logits(wiring: Wiring) -> Interpreter:
     """The scores are raw: softmax makes them probabilities, a single one becomes one by the logistic function."""
-    return _make(wiring, lambda scores: activation.softmax(scores) if len(scores) > 1 else activation.logistic(scores))
+    return _make(
+        wiring, lambda scores: activation.softmax(scores) if len(scores) > 1 else activation.logistic(scores)
+    )
 
 
 def multilabel(wiring: Wiring) -> Interpreter:

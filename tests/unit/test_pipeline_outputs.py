@@ -179,18 +179,6 @@ def test_what_cannot_be_is_found_when_the_plan_is_drawn(
         settle(binding(Y=said), task)
 
 
-@pytest.mark.parametrize(
-    ("task", "value"), [(Task.DETECTION, "count.nuts"), (Task.SEGMENTATION, "share.nuts")]
-)
-def test_a_label_that_the_model_lacks_is_found_when_the_plan_is_drawn(task: Task, value: str) -> None:
-    with pytest.raises(
-        ModelRejected, match=r"outputs.Y: 'nuts' is no label of the model \(did you mean nut\?\)"
-    ):
-        outputs.columns(binding(Y=value), task, {}, ("bolt", "nut"))
-    assert outputs.columns(binding(Y=value), task, {})[0].value == value, "nobody named the classes"
-    assert outputs.columns(binding(nuts="nuts"), Task.RAW, {"nuts": Datatype.FP32}, ("bolt",))
-
-
 def test_types_of_raw_values_are_those_of_the_tensor() -> None:
     settled = settle(binding(A="y", B="n.3", C=("n", ValueType.FLOAT64_ARRAY)), Task.RAW)
     assert [column.type for column in settled] == [

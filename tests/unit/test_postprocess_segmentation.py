@@ -195,7 +195,7 @@ def test_nonsense_fails_clearly(tensor: np.ndarray, said: dict[str, Any], text: 
         ({"decoder": "softmax"}, "softmax belongs to task classification"),
         ({"decoder": "sigmoid"}, r"'sigmoid' is not one of .*did you mean mask\?"),
         ({"classes": ("cars",)}, r"'cars' is no label \(did you mean car\?\)"),
-        ({"nms_iou": 0.5}, "nmsIou does nothing for task segmentation"),
+        ({"nms_iou": 0.5}, "nmsIou: does nothing for task segmentation"),
         (
             {"outputs": (OutputCard(name="map", role="scores", parameters={"activation": "relu"}),)},
             "'relu' is not",

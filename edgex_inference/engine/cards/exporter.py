@@ -38,9 +38,8 @@ def decoder(card: ModelCard, session: Session, names: tuple[str, ...] | None) ->
     if "task" in metadata and card.task is not Task.RAW:
         meant = _TASKS.get(metadata["task"])
         if meant is not None and card.task is not meant:
-            raise ModelRejected(
-                card.name, f"task: the card says {card.task}, the file says {metadata['task']}"
-            )
+            reason = f"the card says {card.task}, the file says {metadata['task']}"
+            raise ModelRejected(card.name, reason, card=("task",))
     shape = session.outputs[0].shape
     if card.task is Task.CLASSIFICATION:
         return "softmax" if metadata.get("task") == "classify" else None

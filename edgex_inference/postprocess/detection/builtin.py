@@ -116,7 +116,10 @@ class OneTable:
 
 def builtin_nms(wiring: Wiring) -> Interpreter:
     """Boxes, classes, scores and their count as TensorFlow models with suppression give them; or `detections`, rows
-    of seven as Caffe and OpenVINO write them. Raises ModelRejected where it is not clear which output is which."""
+    of seven as Caffe and OpenVINO write them.
+
+    Raises ModelRejected where it is not clear which output is which.
+    """
     whole = wiring.find("detections")
     if whole is None and len(wiring.outputs) == 1:
         whole = wiring.outputs[0]

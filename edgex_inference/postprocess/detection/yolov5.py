@@ -88,7 +88,7 @@ class Grids:
                 cells = planes.reshape(anchors, -1, *planes.shape[1:]).transpose(0, 2, 3, 1)
         if cells.ndim == 4 and cells.shape[-1] > _BEFORE_CLASSES:
             stride = self._stride(*cells.shape[1:3])
-            if len(cells) == len(self.anchors.get(stride, ())):
+            if stride and len(cells) == len(self.anchors[stride]):
                 return cells, stride
         known = ", ".join(f"{len(sizes)} at stride {step}" for step, sizes in self.anchors.items())
         picture = "x".join(map(str, self.size))
