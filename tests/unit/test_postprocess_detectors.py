@@ -55,7 +55,7 @@ def detect(
         path=Path("m.onnx"),
         format=ONNX,
         inputs=(ImageInput(name="image", size=size),),
-        outputs=said.pop("outputs", ROLES[decoder]),
+        outputs=said.pop("outputs", ROLES.get(decoder)),
         decoder=decoder,
     )
     card = ModelCard(
@@ -302,3 +302,34 @@ def test_without_geometry_the_model_s_picture_is_the_source() -> None:
     found = detect("rfb", MIXED, Sample(tensors={}), outputs=CORNERS)
     assert (found.width, found.height) == (64, 48)
     assert found.boxes[0].tolist() == pytest.approx([0.5, 0.5, 0.6, 0.6])
+
+
+@pytest.mark.parametrize(("order", "score"), [("xy", 4 / 7), ("yx", 0.5)])
+def test_raw_scores_beside_a_background_are_those_of_their_framework(order: str, score: float) -> None:
+    """Softmax, or the logistic function where y comes first, as TensorFlow writes it."""
+    raw, boxes = (
+        np.log(np.array([[[1, 1, 1, 4]]], np.float32)) - np.log(4),
+        np.array([[[0, 0, 1, 1]]], np.float32),
+    )
+    cards = (
+        OutputCard(name="scores", parameters={"background": 0}),
+        OutputCard(name="boxes", parameters={"order": order, "form": "corners"}),
+    )
+    tensors = {"scores": raw.astype(np.float32), "boxes": boxes}
+    found = detect("ssd", tensors, outputs=cards, score_threshold=0.3)
+    assert found.scores.tolist() == pytest.approx([score])
+
+
+TWINS = {
+    "yolov10": {"o": np.array([[[0, 0, 64, 48, 0.9, 1], [0, 0, 64, 48, 0.8, 1]]], np.float32)},
+    "detr": {
+        "logits": np.array([[[-9, 2, -9], [-9, 1, -9]]], np.float32),
+        "pred_boxes": np.tile(np.float32((0.5, 0.5, 0.2, 0.2)), (1, 2, 1)),
+    },
+}
+
+
+@pytest.mark.parametrize("decoder", TWINS)
+def test_end_to_end_models_are_not_suppressed_unless_that_is_asked_for(decoder: str) -> None:
+    assert len(detect(decoder, TWINS[decoder], outputs=()).scores) == 2
+    assert len(detect(decoder, TWINS[decoder], outputs=(), nms_iou=0.5).scores) == 1

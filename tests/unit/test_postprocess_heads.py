@@ -223,18 +223,15 @@ def test_end_to_end(some: list[Thing], in_pixels: bool) -> None:
     same(detect("end2end", {"output": long[: len(some)]}), some)
 
 
-def test_end_to_end_models_are_not_suppressed_unless_that_is_asked_for() -> None:
-    rows = np.array([[[0, 0, 64, 48, 0.9, 1], [0, 0, 64, 48, 0.8, 1]]], np.float32)
-    assert len(detect("yolov10", {"o": rows}).scores) == 2
-    assert len(detect("yolov10", {"o": rows}, nms_iou=0.5).scores) == 1
-
-
 def builtin(some: Sequence[Thing], first: int = 0) -> dict[str, np.ndarray]:
     boxes, classes, scores = np.zeros((1, 10, 4)), np.full((1, 10), float(first)), np.zeros((1, 10))
     for at, thing in enumerate(some):
         boxes[0, at] = as_corners(thing)[[1, 0, 3, 2]]
         classes[0, at], scores[0, at] = thing[0] + first, 0.9
-    boxes[0, len(some) :], scores[0, len(some) :] = 0.3, 0.99  # rows behind the count are leftovers
+    boxes[0, len(some) :], scores[0, len(some) :] = (
+        (0.3, 0.3, 0.9, 0.9),
+        0.99,
+    )  # rows behind the count are leftovers
     made = {"boxes": boxes, "classes": classes, "scores": scores, "count": np.array([len(some)])}
     return {name: array.astype(np.float32) for name, array in made.items()}
 
