@@ -73,7 +73,7 @@ def _cropped(
 ) -> tuple[float, float, float, float]:
     x, y, width, height = region
     scale = min(width / size[0], height / size[1])
-    wide, high = scale * size[0], scale * size[1]
+    wide, high = min(scale * size[0], width), min(scale * size[1], height)  # rounding must not reach beyond
     return x + (width - wide) / 2, y + (height - high) / 2, wide, high
 
 
