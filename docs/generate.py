@@ -166,14 +166,19 @@ def _values(values: Iterable[OutputValue]) -> str:
 def decoders() -> str:
     """The decoders, their tasks, the roles of their outputs, and what their code says of them."""
     rows = [
-        (code(name), decoder.task.value, ", ".join(code(role) for role in decoder.roles), _doc(decoder.make))
-        for name, decoder in DECODERS.items()
+        (
+            code(name),
+            task.value,
+            ", ".join(code(role) for role in decoder.roles),
+            "*synthetic*" if decoder.synthetic else "",
+            _doc(decoder.make),
+        )
+        for name, task, decoder in (
+            *((name, decoder.task, decoder) for name, decoder in DECODERS.items()),
+            *(("none", task, decoder) for task, decoder in UNDECLARED.items()),
+        )
     ]
-    rows += [
-        ("none", task.value, ", ".join(code(role) for role in decoder.roles), _doc(decoder.make))
-        for task, decoder in UNDECLARED.items()
-    ]
-    return table(("Decoder", "Task", "Roles", ""), rows)
+    return table(("Decoder", "Task", "Roles", "Proof", ""), rows)
 
 
 def _doc(make: Callable[..., object]) -> str:

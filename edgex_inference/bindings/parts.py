@@ -202,7 +202,7 @@ def fallback(cursor: Cursor) -> Literal["never", "warn", "allow"]:
 
 
 def postprocess(cursor: Cursor, later: Later) -> Postprocess:
-    """`postprocess: {scoreThreshold, nmsIou, classes, minArea, top, pattern}`."""
+    """`postprocess: {scoreThreshold, nmsIou, softNms, classAgnostic, multiLabel, classes, minArea, top, pattern}`."""
     reader = cursor.reader()
     if reader is None:
         return Postprocess()
@@ -215,6 +215,9 @@ def postprocess(cursor: Cursor, later: Later) -> Postprocess:
         classes=classes,
         min_area=reader.at("minArea").number(0, 1),
         top=reader.at("top").integer(1, 10_000),
+        soft_nms=reader.at("softNms").number(0.01, 100),
+        class_agnostic=reader.at("classAgnostic").boolean(),
+        multi_label=reader.at("multiLabel").boolean(),
     )
     _expression(later.note(reader.at("pattern")))
     reader.close()

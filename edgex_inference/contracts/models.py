@@ -99,10 +99,13 @@ class OutputCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priors:
-    """Anchor boxes of a single-shot detector; sizes in pixels of the input, one tuple for each step."""
+    """Anchor boxes of a single-shot detector; sizes in pixels of the input, one tuple for each step.
+
+    A size is one number for a square, or width and height.
+    """
 
     steps: tuple[int, ...]
-    sizes: tuple[tuple[float, ...], ...]
+    sizes: tuple[tuple[float | tuple[float, float], ...], ...]
     variances: tuple[float, float] = (0.1, 0.2)
     clip: bool = True
 
@@ -125,18 +128,35 @@ class Postprocess:
     classes: tuple[str, ...] | None = None
     min_area: float | None = None
     top: int | None = None
+    soft_nms: float | None = None
+    class_agnostic: bool | None = None
+    multi_label: bool | None = None
 
 
 NOBODY = "n/a"
 """A label that keeps the place of a class without a name."""
 
-SETTINGS = ("scoreThreshold", "nmsIou", "classes", "minArea", "top")
+SETTINGS = (
+    "scoreThreshold",
+    "nmsIou",
+    "classes",
+    "minArea",
+    "top",
+    "softNms",
+    "classAgnostic",
+    "multiLabel",
+)
 """The keys of `postprocess`, in the order of Postprocess."""
+
+_ELSEWHERE = {
+    Task.CLASSIFICATION: frozenset(("top",)),
+    Task.SEGMENTATION: frozenset(("scoreThreshold", "classes")),
+}
 
 
 def serves(setting: str, task: Task) -> bool:
     """Whether a key of `postprocess`, as written, does anything for this task."""
-    return task is Task.DETECTION or (task is Task.CLASSIFICATION and setting == "top")
+    return task is Task.DETECTION or setting in _ELSEWHERE.get(task, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,8 +155,8 @@ _TASKS: dict[Task, tuple[OutputValue, ...]] = {
         _value("values", _T.FLOAT32_ARRAY),
     ),
     Task.SEGMENTATION: (
-        _value("share.<label>", _T.FLOAT32, built=False),
-        _value("area", _T.FLOAT32, built=False),
+        _value("share.<label>", _T.FLOAT32),
+        _value("area", _T.FLOAT32),
     ),
     Task.POSE: (_value("keypoints", _T.OBJECT, built=False),),
     Task.OCR: (
@@ -164,8 +164,8 @@ _TASKS: dict[Task, tuple[OutputValue, ...]] = {
         _value("matched", _T.BOOL, needs="postprocess.pattern", built=False),
         _value("score", _T.FLOAT32, built=False),
     ),
-    Task.EMBEDDING: (_value("vector", _T.FLOAT32_ARRAY, built=False),),
+    Task.EMBEDDING: (_value("vector", _T.FLOAT32_ARRAY),),
     Task.RAW: (OutputValue(form="<tensor name>", type=None, types=(*_ELEMENTS, *map(_array, _ELEMENTS))),),
 }
-BUILT_TASKS = frozenset({Task.CLASSIFICATION, Task.DETECTION, Task.ANOMALY, Task.REGRESSION, Task.RAW})
+BUILT_TASKS = frozenset(Task) - {Task.POSE, Task.OCR, Task.AUDIO}
 """The tasks whose results this release gives."""

@@ -20,6 +20,8 @@ class Geometry:
     height: int
     scale: tuple[float, float] = (1.0, 1.0)
     shift: tuple[float, float] = (0.0, 0.0)
+    seen: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    """x0, y0, x1, y1 in 0..1 of the model's picture: what shows the source; the rest are a letterbox's margins"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +61,29 @@ class Anomaly:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """`shares` float32 [classes] of the picture that the model saw, in 0..1; `area` is what any of them covers."""
+
+    shares: npt.NDArray[np.float32]
+    labels: tuple[str, ...]
+    area: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """`vector` float32 [n]."""
+
+    vector: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
     """The output tensors of one sample under the card's names, without the batch axis."""
 
     tensors: Tensors
 
 
-Result = Classification | Detections | Regression | Anomaly | Raw
+Result = Classification | Detections | Regression | Anomaly | Segmentation | Embedding | Raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

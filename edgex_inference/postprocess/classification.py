@@ -8,6 +8,7 @@ import numpy as np
 from edgex_inference.contracts.errors import InferenceFailed
 from edgex_inference.contracts.results import Classification, Sample
 from edgex_inference.contracts.tensors import Array, Datatype, Tensors
+from edgex_inference.postprocess import activation
 from edgex_inference.postprocess.wiring import Floats, Interpreter, ModelOutput, Wiring, without_class
 
 ROLES = ("scores", "label")
@@ -105,12 +106,14 @@ def softmax(wiring: Wiring) -> Interpreter:
 
 def logits(wiring: Wiring) -> Interpreter:
     """The scores are raw: softmax makes them probabilities, a single one becomes one by the logistic function."""
-    return _make(wiring, lambda scores: _softmax(scores) if len(scores) > 1 else _logistic(scores))
+    return _make(
+        wiring, lambda scores: activation.softmax(scores) if len(scores) > 1 else activation.logistic(scores)
+    )
 
 
 def multilabel(wiring: Wiring) -> Interpreter:
     """The scores are raw, each class stands for itself: the logistic function of each."""
-    return _make(wiring, _logistic, pair=False)
+    return _make(wiring, activation.logistic, pair=False)
 
 
 def undeclared(wiring: Wiring) -> Interpreter:
@@ -121,7 +124,7 @@ def undeclared(wiring: Wiring) -> Interpreter:
     """
     output = _source(wiring)
     if output is None:
-        return _make(wiring, _softmax)
+        return _make(wiring, activation.softmax)
     extent = output.spec.shape[-1] if output.spec.shape else None
     if extent == 1 and output.is_real:
         meanings = "softmax (it is a probability), logits or multilabel (it is raw)"
@@ -137,7 +140,7 @@ def undeclared(wiring: Wiring) -> Interpreter:
         slack = _SUM_TOLERANCE + step * len(scores) / 2
         total = float(scores.sum())
         inside = scores.min() >= -_SUM_TOLERANCE and abs(total - 1) <= slack
-        return scores if inside else _softmax(scores)
+        return scores if inside else activation.softmax(scores)
 
     return _make(wiring, activate)
 
@@ -149,11 +152,8 @@ def _make(wiring: Wiring, activate: Callable[[Floats], Floats], *, pair: bool = 
             reason = "are missing: the model answers with a class alone, so they must be listed"
             raise wiring.rejected(reason, "labels")
         return Label(output=wiring.find("label") or wiring.outputs[0], labels=wiring.labels)
-    background = output.parameter("background", int)
     declared = output.spec.shape[-1] if output.spec.shape and output.is_real else None
-    if background is not None and (background < 0 or (declared is not None and background >= declared)):
-        reason = f"the model has no class {background}"
-        raise wiring.rejected(reason, "outputs", output.name, "background")
+    background = wiring.check_background(output, declared)
     if declared is not None and declared > 1:  # a declared 1 lies often enough to be judged by the answer
         wiring.check_classes(declared if background is None else declared - 1)
     return Scores(output=output, activate=activate, wiring=wiring, background=background, pair=pair)
@@ -171,14 +171,3 @@ def _source(wiring: Wiring) -> ModelOutput | None:
     if not free or (len(free) == 1 and free[0].spec.datatype in _WHOLE and not free[0].is_real):
         return None
     return wiring.pick("scores")
-
-
-def _softmax(scores: Floats) -> Floats:
-    powers = np.exp(scores - scores.max())
-    shares: Floats = powers / powers.sum()
-    return shares
-
-
-def _logistic(scores: Floats) -> Floats:
-    shares: Floats = np.reciprocal(1 + np.exp(-scores))
-    return shares

@@ -11,7 +11,7 @@ from edgex_inference.contracts.results import Result
 from edgex_inference.postprocess.prospect import Prospect
 from edgex_inference.postprocess.values import evaluate
 
-_VALUES = {Task.DETECTION: "count", Task.REGRESSION: "value"}
+_VALUES = {Task.DETECTION: "count", Task.REGRESSION: "value", Task.SEGMENTATION: "area"}
 _COUNTABLE = frozenset((ValueType.FLOAT32, ValueType.UINT16, ValueType.INT32, ValueType.BOOL))
 
 

@@ -1,8 +1,8 @@
-"""Regression and raw: numbers as the model gives them."""
+"""Regression, embedding and raw: numbers as the model gives them."""
 
 import numpy as np
 
-from edgex_inference.contracts.results import Raw, Regression, Sample
+from edgex_inference.contracts.results import Embedding, Raw, Regression, Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.postprocess.wiring import Interpreter, Wiring, without_batch
 
@@ -19,6 +19,30 @@ def regression(wiring: Wiring) -> Interpreter:
         if not values.size:
             raise outputs[0].nonsense("no number in it")
         return Regression(values=values)
+
+    return interpret
+
+
+def embedding(wiring: Wiring) -> Interpreter:
+    """The model's vector as it is."""
+    return _vector(wiring, unit=False)
+
+
+def unit_embedding(wiring: Wiring) -> Interpreter:
+    """The model's vector divided by its length, so that the product of two is their cosine similarity."""
+    return _vector(wiring, unit=True)
+
+
+def _vector(wiring: Wiring, *, unit: bool) -> Interpreter:
+    output = wiring.pick("vector")
+
+    def interpret(tensors: Tensors, sample: Sample) -> Embedding:
+        numbers = output.numbers(tensors)
+        if not numbers.size or max(numbers.shape, default=1) != numbers.size:
+            raise output.nonsense(f"shape {numbers.shape}, expected one vector")
+        vector = numbers.reshape(-1)
+        length = np.linalg.norm(vector) if unit else 1
+        return Embedding(vector=vector / length if unit and length > 0 else vector)
 
     return interpret
 

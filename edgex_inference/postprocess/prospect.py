@@ -51,7 +51,7 @@ class Prospect:
                 return self._no_element(value)
             case Task.REGRESSION if rest and self.values is not None and int(rest) >= self.values:
                 return f"the model gives {_numbers(self.values)}: value.0 to value.{self.values - 1}"
-            case Task.DETECTION if word == "count" and rest:
+            case Task.DETECTION | Task.SEGMENTATION if word in ("count", "share") and rest:
                 return self._no_label(rest)
             case Task.ANOMALY if value == "contributions" and not self.contributions:
                 return "the model gives a score alone: contributions need decoder reconstruction over numbers"

@@ -1,7 +1,7 @@
 """The table of decoders: what a card calls them, which task they belong to, and the function that each one is."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import prod
 
 import numpy as np
@@ -11,8 +11,17 @@ from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.models import SETTINGS, Build, ModelCard, Postprocess, Task, serves
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Datatype, Tensors, TensorSpec
-from edgex_inference.postprocess import anomaly, classification, plain
-from edgex_inference.postprocess.detection import centernet, fastestdet, rfb
+from edgex_inference.postprocess import anomaly, classification, plain, segmentation
+from edgex_inference.postprocess.detection import (
+    builtin,
+    centernet,
+    detr,
+    fastestdet,
+    ssd,
+    yolov5,
+    yolov8,
+    yolox,
+)
 from edgex_inference.postprocess.labels import resolve
 from edgex_inference.postprocess.prospect import Promised, Prospect
 from edgex_inference.postprocess.wiring import Interpreter, ModelOutput, Wiring, wire
@@ -20,12 +29,21 @@ from edgex_inference.postprocess.wiring import Interpreter, ModelOutput, Wiring,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoder:
-    """One way to read a model's tensors; `roles` are what its outputs may be."""
+    """One way to read a model's tensors; `roles` are what its outputs may be, `repeated` those of several at once.
+
+    `synthetic`: no real model was at hand to prove it, only tensors that were encoded as such models write them.
+    """
 
     task: Task
     roles: tuple[str, ...]
     make: Callable[[Wiring], Interpreter]
+    repeated: tuple[str, ...] = ()
+    synthetic: bool = False
 
+
+_END_TO_END = Decoder(
+    task=Task.DETECTION, roles=builtin.END_TO_END_ROLES, make=builtin.end_to_end, synthetic=True
+)
 
 DECODERS: dict[str, Decoder] = {
     "softmax": Decoder(task=Task.CLASSIFICATION, roles=classification.ROLES, make=classification.softmax),
@@ -35,7 +53,27 @@ DECODERS: dict[str, Decoder] = {
     ),
     "centernet": Decoder(task=Task.DETECTION, roles=centernet.ROLES, make=centernet.make),
     "fastestdet": Decoder(task=Task.DETECTION, roles=fastestdet.ROLES, make=fastestdet.make),
-    "rfb": Decoder(task=Task.DETECTION, roles=rfb.ROLES, make=rfb.make),
+    "rfb": Decoder(task=Task.DETECTION, roles=ssd.ROLES, make=ssd.rfb),
+    "ssd": Decoder(task=Task.DETECTION, roles=ssd.ROLES, make=ssd.ssd),
+    "builtin-nms": Decoder(
+        task=Task.DETECTION, roles=builtin.ROLES, make=builtin.builtin_nms, synthetic=True
+    ),
+    "yolov5": Decoder(
+        task=Task.DETECTION, roles=yolov5.ROLES, make=yolov5.make, repeated=("grid",), synthetic=True
+    ),
+    "yolov8": Decoder(task=Task.DETECTION, roles=yolov8.ROLES, make=yolov8.make, synthetic=True),
+    "yolov10": _END_TO_END,
+    "end2end": _END_TO_END,
+    "yolox": Decoder(task=Task.DETECTION, roles=yolox.ROLES, make=yolox.make, synthetic=True),
+    "detr": Decoder(task=Task.DETECTION, roles=detr.ROLES, make=detr.make, synthetic=True),
+    "argmax": Decoder(
+        task=Task.SEGMENTATION, roles=segmentation.ROLES, make=segmentation.argmax, synthetic=True
+    ),
+    "class-map": Decoder(
+        task=Task.SEGMENTATION, roles=segmentation.ROLES, make=segmentation.class_map, synthetic=True
+    ),
+    "mask": Decoder(task=Task.SEGMENTATION, roles=segmentation.ROLES, make=segmentation.mask),
+    "l2": Decoder(task=Task.EMBEDDING, roles=("vector",), make=plain.unit_embedding, synthetic=True),
     "reconstruction": Decoder(task=Task.ANOMALY, roles=anomaly.ROLES, make=anomaly.reconstruction),
     "score": Decoder(task=Task.ANOMALY, roles=anomaly.ROLES, make=anomaly.score),
     "isolation-forest": Decoder(task=Task.ANOMALY, roles=anomaly.ROLES, make=anomaly.isolation_forest),
@@ -47,12 +85,24 @@ UNDECLARED: dict[Task, Decoder] = {
     ),
     Task.ANOMALY: Decoder(task=Task.ANOMALY, roles=anomaly.ROLES, make=anomaly.undeclared),
     Task.REGRESSION: Decoder(task=Task.REGRESSION, roles=(), make=plain.regression),
+    Task.SEGMENTATION: Decoder(
+        task=Task.SEGMENTATION, roles=segmentation.ROLES, make=segmentation.undeclared, synthetic=True
+    ),
+    Task.EMBEDDING: Decoder(task=Task.EMBEDDING, roles=("vector",), make=plain.embedding, synthetic=True),
     Task.RAW: Decoder(task=Task.RAW, roles=(), make=plain.raw),
 }
 """What is done where the card names no decoder; a task without a row needs one."""
 
 TASKS = frozenset(known.task for known in (*DECODERS.values(), *UNDECLARED.values()))
 """The tasks whose tensors can be read."""
+
+
+_ALSO_CALLED = {
+    "yolov6": "yolov5", "yolov7": "yolov5", "yolov9": "yolov8", "yolov11": "yolov8", "yolo11": "yolov8",
+    "yolov12": "yolov8", "yolo12": "yolov8", "yolo8": "yolov8", "yolo5": "yolov5", "rtdetr": "detr", "rt-detr": "detr",
+    "mobilenet-ssd": "ssd", "sigmoid": "mask",
+}  # fmt: skip
+"""What people call heads that are read like another one."""
 
 
 def build(
@@ -87,11 +137,12 @@ def _wiring(
     settings: Postprocess,
     labels: tuple[str, ...] | str | None,
 ) -> Wiring:
+    chosen = decoder(card, build)
     names = resolve(labels if labels is not None else card.labels, card.folder, card.name)
     return Wiring(
         card=card,
         build=build,
-        outputs=wire(card, build, specs, decoder(card, build).roles),
+        outputs=wire(card, build, specs, chosen.roles, chosen.repeated),
         settings=settings,
         labels=names or build.labels,
     )
@@ -110,7 +161,9 @@ def decoder(card: ModelCard, build: Build) -> Decoder:
         raise ModelRejected(card.name, reason, card=("decoder",))
     if name not in DECODERS:
         known = f"one of {listed(fitting)}" if fitting else f"needed for task {task}: remove it"
-        reason = f"{name!r} is not {known}{suggest(name, fitting)}"
+        also = _ALSO_CALLED.get(name.lower(), "")
+        hint = f" (did you mean {also}?)" if also in fitting else suggest(name, fitting)
+        reason = f"{name!r} is not {known}{hint}"
         raise ModelRejected(card.name, reason, card=("decoder",))
     if DECODERS[name].task is not task:
         belongs = f"{name} belongs to task {DECODERS[name].task}, but the card says task {task}"
@@ -119,12 +172,14 @@ def decoder(card: ModelCard, build: Build) -> Decoder:
 
 
 def _merged(first: Postprocess, second: Postprocess) -> Postprocess:
+    if first.nms_iou is not None and first.soft_nms is None:
+        second = replace(second, soft_nms=None)
     said = ((key.name, getattr(first, key.name), getattr(second, key.name)) for key in fields(Postprocess))
     return Postprocess(**{name: one if one is not None else two for name, one, two in said})
 
 
 def _check(card: ModelCard, settings: Postprocess) -> None:
-    """A setting that would do nothing is a mistake of whoever wrote it; `top` is meant by classifications too."""
+    """A setting that would do nothing is a mistake of whoever wrote it."""
     for field, key in zip(fields(Postprocess), SETTINGS, strict=True):
         if getattr(settings, field.name) is not None and not serves(key, card.task):
             raise _useless(card, key, f"does nothing for task {card.task}: remove it")
@@ -135,6 +190,8 @@ def _check(card: ModelCard, settings: Postprocess) -> None:
     ):
         if value is not None and not 0 <= value <= 1:
             raise _useless(card, key, f"{value:g} is not in 0..1")
+    if settings.soft_nms is not None and not settings.soft_nms > 0:
+        raise _useless(card, "softNms", f"{settings.soft_nms:g} is not above 0")
     if settings.top is not None and settings.top < 1:
         raise _useless(card, "top", f"{settings.top} is not at least 1")
 

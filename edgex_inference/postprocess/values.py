@@ -9,7 +9,16 @@ import numpy as np
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.outputs import parameter
-from edgex_inference.contracts.results import Anomaly, Classification, Detections, Raw, Regression, Result
+from edgex_inference.contracts.results import (
+    Anomaly,
+    Classification,
+    Detections,
+    Embedding,
+    Raw,
+    Regression,
+    Result,
+    Segmentation,
+)
 from edgex_inference.contracts.tensors import Array
 from edgex_inference.postprocess.wiring import Floats
 
@@ -109,6 +118,24 @@ def _regression(value: str, kind: ValueType | None) -> Evaluator | None:
 
 
 @_cached
+def _segmentation(value: str, kind: ValueType | None) -> Evaluator | None:
+    word, rest = parameter(value)
+    if word == "share" and rest:
+        return lambda result: _share(result, rest)
+    return (lambda result: float(result.area)) if value == "area" else None
+
+
+def _share(result: Segmentation, label: str) -> float:
+    """0 for a class that the picture lacks, as of models whose classes nobody counted."""
+    return float(result.shares[result.labels.index(label)]) if label in result.labels else 0.0
+
+
+@_cached
+def _embedding(value: str, kind: ValueType | None) -> Evaluator | None:
+    return (lambda result: _list(result.vector)) if value == "vector" else None
+
+
+@_cached
 def _raw(value: str, kind: ValueType | None) -> Evaluator | None:
     name, index = _indexed(value)
 
@@ -167,5 +194,7 @@ _FORMS: dict[type, Callable[[str, ValueType | None], Evaluator | None]] = {
     Detections: _detection,
     Anomaly: _anomaly,
     Regression: _regression,
+    Segmentation: _segmentation,
+    Embedding: _embedding,
     Raw: _raw,
 }

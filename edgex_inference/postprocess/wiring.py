@@ -89,6 +89,14 @@ class ModelOutput:
             )
         return value
 
+    def choice(self, key: str, words: Sequence[str]) -> str | None:
+        """One of the role's own settings that is one of these words; raises ModelRejected."""
+        value = self.parameter(key, str)
+        if value is not None and value not in words:
+            reason = f"{value!r} is not {listed(words)}{suggest(value, words)}"
+            raise ModelRejected(self.model, reason, card=("outputs", self.name, key))
+        return value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
@@ -107,6 +115,10 @@ class Wiring:
     def find(self, role: str) -> ModelOutput | None:
         """The output of this role, if there is one."""
         return next((output for output in self.outputs if output.role == role), None)
+
+    def every(self, role: str) -> tuple[ModelOutput, ...]:
+        """All outputs of this role."""
+        return tuple(output for output in self.outputs if output.role == role)
 
     def need(self, role: str) -> ModelOutput:
         """The output of this role."""
@@ -135,9 +147,21 @@ class Wiring:
 
     def check_classes(self, classes: int | None) -> None:
         """Raises ModelRejected when the labels are not as many as the declared classes; None is not declared."""
-        if classes is not None and self.labels is not None and fit(self.labels, classes) is None:
+        if classes is not None and self.labels is not None and not self.fits(classes):
             reason = f"{len(self.labels)} labels, but the model has {classes} classes"
             raise self.rejected(reason, "labels", block=("model", "labels"))
+
+    def fits(self, classes: int) -> bool:
+        """Whether the labels, if there are any, are as many as these classes."""
+        return self.labels is None or fit(self.labels, classes) is not None
+
+    def check_background(self, scores: ModelOutput, classes: int | None) -> int | None:
+        """The index of a class that is none, as the card says; raises ModelRejected when there is no such class."""
+        background = scores.parameter("background", int)
+        if background is not None and (background < 0 or (classes is not None and background >= classes)):
+            reason = f"the model has no class {background}"
+            raise self.rejected(reason, "outputs", scores.name, "background")
+        return background
 
     def names(self, classes: int) -> tuple[str, ...]:
         """The labels for so many classes, numbers where nobody named them; raises InferenceFailed."""
@@ -174,11 +198,16 @@ def without_batch(array: Array) -> Array:
 
 
 def wire(
-    card: ModelCard, build: Build, specs: Sequence[TensorSpec], roles: Sequence[str]
+    card: ModelCard,
+    build: Build,
+    specs: Sequence[TensorSpec],
+    roles: Sequence[str],
+    repeated: Sequence[str] = (),
 ) -> tuple[ModelOutput, ...]:
     """The card's outputs with their specs; without any in the card, every tensor under its own name.
 
-    An output without a role that is named like one has it. Raises ModelRejected.
+    An output without a role that is named like one has it; only `repeated` roles may be had by several. Raises
+    ModelRejected.
     """
     by_name = {spec.name: spec for spec in specs}
     outputs = tuple(
@@ -187,6 +216,8 @@ def wire(
     )
     taken: dict[str, str] = {}
     for output in outputs:
+        if output.role in repeated:
+            continue
         if output.role and taken.setdefault(output.role, output.name) != output.name:
             reason = f"{taken[output.role]} has role {output.role} too"
             raise ModelRejected(card.name, reason, card=("outputs", output.name))

@@ -73,7 +73,7 @@ def _cropped(
 ) -> tuple[float, float, float, float]:
     x, y, width, height = region
     scale = min(width / size[0], height / size[1])
-    wide, high = scale * size[0], scale * size[1]
+    wide, high = min(scale * size[0], width), min(scale * size[1], height)  # rounding must not reach beyond
     return x + (width - wide) / 2, y + (height - high) / 2, wide, high
 
 
@@ -95,4 +95,15 @@ def _geometry(
     """source = (input · size - place) / place size · region size + region start, in shares of the source."""
     scale = tuple(size[i] / place[2 + i] * region[2 + i] / source[i] for i in (0, 1))
     shift = tuple((region[i] - place[i] / place[2 + i] * region[2 + i]) / source[i] for i in (0, 1))
-    return Geometry(width=source[0], height=source[1], scale=(scale[0], scale[1]), shift=(shift[0], shift[1]))
+    return Geometry(
+        width=source[0],
+        height=source[1],
+        scale=(scale[0], scale[1]),
+        shift=(shift[0], shift[1]),
+        seen=(
+            place[0] / size[0],
+            place[1] / size[1],
+            (place[0] + place[2]) / size[0],
+            (place[1] + place[3]) / size[1],
+        ),
+    )

@@ -161,7 +161,8 @@ def test_the_page_has_every_key_of_the_block(asked: set[Steps], monkeypatch: pyt
 
 def test_the_page_has_every_key_of_a_card(asked: set[Steps], tmp_path: Path) -> None:
     numbers = {"kind": "vector", "normalize": {}, "quantization": {}}
-    output = {"quantization": {}, "stride": 8, "background": 0, "form": "corners", "input": "x"}
+    words = ("form", "order", "coordinates", "activation", "input")
+    output = {"quantization": {}, "stride": 8, "background": 0, **dict.fromkeys(words, "x")}
     card = {
         "files": [{"path": "x"}],
         "inputs": {"picture": {"kind": "image", "quantization": {}}, "numbers": numbers},

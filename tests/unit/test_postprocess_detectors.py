@@ -24,7 +24,7 @@ from edgex_inference.contracts.models import (
 from edgex_inference.contracts.results import Detections, Geometry, Sample
 from edgex_inference.contracts.tensors import Datatype, TensorSpec
 from edgex_inference.postprocess import table
-from edgex_inference.postprocess.detection import rfb
+from edgex_inference.postprocess.detection import ssd
 
 KINDS = ("bolt", "nut", "washer")
 PRIORS = Priors(steps=(8, 16), sizes=((10, 16), (32,)))
@@ -55,7 +55,7 @@ def detect(
         path=Path("m.onnx"),
         format=ONNX,
         inputs=(ImageInput(name="image", size=size),),
-        outputs=said.pop("outputs", ROLES[decoder]),
+        outputs=said.pop("outputs", ROLES.get(decoder)),
         decoder=decoder,
     )
     card = ModelCard(
@@ -154,7 +154,7 @@ def encode(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
 
 @given(st.data())
 def test_rfb_decodes_what_was_encoded(data: st.DataObject) -> None:
-    priors = rfb.priors(PRIORS, (64, 48))
+    priors = ssd.priors(PRIORS, (64, 48))
     place, extent = st.floats(0.2, 0.8), st.floats(0.05, 0.3)
     row = data.draw(st.integers(0, len(priors) - 1))
     wanted = corners(*data.draw(st.tuples(place, place, extent, extent)))
@@ -167,7 +167,7 @@ def test_rfb_decodes_what_was_encoded(data: st.DataObject) -> None:
 
 
 def test_rfb_priors_divide_by_cells() -> None:
-    priors = rfb.priors(Priors(steps=(16,), sizes=((8, 80),)), (40, 16))
+    priors = ssd.priors(Priors(steps=(16,), sizes=((8, 80),)), (40, 16))
     assert priors.shape == (3 * 1 * 2, 4)
     assert priors[0].tolist() == pytest.approx([1 / 6, 0.5, 0.2, 0.5])
     assert priors[1].tolist() == pytest.approx([1 / 6, 0.5, 1, 1]), "extents are clipped"
@@ -194,6 +194,10 @@ MIXED = crowd(
 )
 
 
+SOFT = [("washer", 0.95), ("bolt", 0.8), ("nut", 0.6), ("bolt", 0.1999)]
+"""The twin of a bolt falls to 0.7·exp(-1/0.5); the large one overlaps the first by 0.02."""
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -203,6 +207,11 @@ MIXED = crowd(
         ({"classes": ("nut", "bolt")}, [("bolt", 0.8), ("nut", 0.6)]),
         ({"min_area": 0.02}, [("bolt", 0.8), ("nut", 0.6)]),
         ({"top": 1}, [("washer", 0.95)]),
+        ({"class_agnostic": True}, [("washer", 0.95), ("bolt", 0.8)]),
+        ({"multi_label": False}, [("washer", 0.95), ("bolt", 0.8)]),
+        ({"multi_label": False, "classes": ("nut",)}, []),
+        ({"soft_nms": 0.5}, [("washer", 0.95), ("bolt", 0.8), ("nut", 0.6)]),
+        ({"soft_nms": 0.5, "score_threshold": 0.08}, [*SOFT, ("bolt", 0.0947)]),
     ],
 )
 def test_selection(said: dict[str, Any], expected: list[tuple[str, float]]) -> None:
@@ -293,3 +302,34 @@ def test_without_geometry_the_model_s_picture_is_the_source() -> None:
     found = detect("rfb", MIXED, Sample(tensors={}), outputs=CORNERS)
     assert (found.width, found.height) == (64, 48)
     assert found.boxes[0].tolist() == pytest.approx([0.5, 0.5, 0.6, 0.6])
+
+
+@pytest.mark.parametrize(("order", "score"), [("xy", 4 / 7), ("yx", 0.5)])
+def test_raw_scores_beside_a_background_are_those_of_their_framework(order: str, score: float) -> None:
+    """Softmax, or the logistic function where y comes first, as TensorFlow writes it."""
+    raw, boxes = (
+        np.log(np.array([[[1, 1, 1, 4]]], np.float32)) - np.log(4),
+        np.array([[[0, 0, 1, 1]]], np.float32),
+    )
+    cards = (
+        OutputCard(name="scores", parameters={"background": 0}),
+        OutputCard(name="boxes", parameters={"order": order, "form": "corners"}),
+    )
+    tensors = {"scores": raw.astype(np.float32), "boxes": boxes}
+    found = detect("ssd", tensors, outputs=cards, score_threshold=0.3)
+    assert found.scores.tolist() == pytest.approx([score])
+
+
+TWINS = {
+    "yolov10": {"o": np.array([[[0, 0, 64, 48, 0.9, 1], [0, 0, 64, 48, 0.8, 1]]], np.float32)},
+    "detr": {
+        "logits": np.array([[[-9, 2, -9], [-9, 1, -9]]], np.float32),
+        "pred_boxes": np.tile(np.float32((0.5, 0.5, 0.2, 0.2)), (1, 2, 1)),
+    },
+}
+
+
+@pytest.mark.parametrize("decoder", TWINS)
+def test_end_to_end_models_are_not_suppressed_unless_that_is_asked_for(decoder: str) -> None:
+    assert len(detect(decoder, TWINS[decoder], outputs=()).scores) == 2
+    assert len(detect(decoder, TWINS[decoder], outputs=(), nms_iou=0.5).scores) == 1

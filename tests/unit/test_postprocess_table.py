@@ -67,12 +67,23 @@ def make(specs: Sequence[TensorSpec], settings: Postprocess = UNSAID, **said: An
 @pytest.mark.parametrize(
     ("specs", "said", "text"),
     [
-        (RFB, {}, "decoder: is missing: task detection needs centernet, fastestdet or rfb"),
+        (RFB, {}, "decoder: is missing: task detection needs centernet, fastestdet, rfb, ssd, .* or detr"),
         (RFB, {"decoder": "fastestdett"}, "'fastestdett' is not one of .*did you mean fastestdet"),
+        (RFB, {"decoder": "yolov11"}, r"'yolov11' is not one of .*did you mean yolov8\?"),
+        (RFB, {"decoder": "yolov8", "labels": ("a",)}, "which of scores and boxes has the numbers.*role: rows"),
+        (fp32(o=(1, 84, 8400)), {"decoder": "yolov8", "labels": ("a",)}, "1 labels, but the model has 80 classes"),
+        (fp32(o=(1, 25200, 5)), {"decoder": "yolov5"}, "outputs.o: o FP32.* has no 5 . classes in a row"),
+        (fp32(a=(1, 10), b=(1, 10, 4), c=(1, 10)), {"decoder": "builtin-nms"}, "which of a, b and c .*role: boxes"),
+        (fp32(grid=(1, 3, 9, 9, 7)), {"decoder": "yolov5", "inputs": ()}, "inputs: grids need"),
+        (
+            fp32(rows=(1, 9, 6)),
+            {"decoder": "yolov10", "outputs": (OutputCard(name="rows", parameters={"coordinates": "pixel"}),)},
+            r"outputs.rows.coordinates: 'pixel' is not pixels or shares \(did you mean pixels\?\)",
+        ),
         (RFB, {"decoder": "logits"}, "logits belongs to task classification, but the card says task detection"),
         (RFB, {"task": Task.REGRESSION, "decoder": "plain"}, "'plain' is not needed for task regression: remove"),
         (RFB, {"task": Task.OCR}, "task: ocr is not yet supported"),
-        (fp32(a=(1, 12, 3), b=(1, 12, 4)), {"decoder": "rfb"}, "none has role scores; the model's outputs are a and b"),
+        (fp32(a=(1, 12, 4), b=(1, 12, 4)), {"decoder": "rfb"}, "none has role scores; the model's outputs are a and b"),
         (
             RFB,
             {"decoder": "rfb", "outputs": (SCORES, OutputCard(name="box", role="boxes", tensor="boxs"))},
@@ -86,8 +97,8 @@ def make(specs: Sequence[TensorSpec], settings: Postprocess = UNSAID, **said: An
         ),
         (
             RFB,
-            {"decoder": "rfb", "outputs": (SCORES, OutputCard(name="boxes", parameters={"form": "centers"}))},
-            "outputs.boxes.form: 'centers' is not corners or offsets",
+            {"decoder": "rfb", "outputs": (SCORES, OutputCard(name="boxes", parameters={"form": "center"}))},
+            r"outputs.boxes.form: 'center' is not corners, centers or offsets \(did you mean centers\?\)",
         ),
         (RFB, {"decoder": "rfb", "outputs": (SCORES, OFFSETS)}, "priors: is missing"),
         (RFB, {"decoder": "rfb", "outputs": (SCORES, OFFSETS), "priors": PRIORS, "inputs": ()}, "inputs: priors need"),
@@ -146,6 +157,7 @@ def test_refused(specs: list[TensorSpec], said: dict[str, Any], text: str) -> No
         (Postprocess(score_threshold=1.5), "postprocess.scoreThreshold: 1.5 is not in 0..1"),
         (Postprocess(nms_iou=-1), "postprocess.nmsIou: -1 is not in 0..1"),
         (Postprocess(top=0), "postprocess.top: 0 is not at least 1"),
+        (Postprocess(soft_nms=0), "postprocess.softNms: 0 is not above 0"),
     ],
 )
 def test_refused_settings(settings: Postprocess, text: str) -> None:
@@ -175,6 +187,19 @@ def test_the_binding_goes_before_the_card_and_the_card_before_defaults() -> None
     assert one_box(make(RFB, **said)).scores.tolist() == pytest.approx([0.6, 0.3])
     assert one_box(make(RFB, Postprocess(score_threshold=0.7), **said)).scores.size == 0
     assert one_box(make(RFB, override=("c", "d"), **RFB_SAID)).labels == ("c", "d")
+
+
+def test_the_binding_s_nms_iou_goes_before_the_card_s_soft_one() -> None:
+    twins = {
+        "scores": np.array([[[0.0, 0.9, 0], [0, 0.8, 0]]], np.float32),
+        "boxes": np.array([[[0, 0, 0.5, 0.5], [0, 0, 0.4, 0.5]]], np.float32),
+    }
+    said = RFB_SAID | {"postprocess": Postprocess(soft_nms=9.0)}
+    specs = fp32(scores=(1, 2, 3), boxes=(1, 2, 4))
+    for settings, left in ((UNSAID, 2), (Postprocess(nms_iou=0.5), 1), (Postprocess(soft_nms=0.1), 1)):
+        found = make(specs, settings, **said)(twins, Sample(tensors={}))
+        assert isinstance(found, Detections)
+        assert len(found.scores) == left
 
 
 def test_a_setting_of_zero_is_said() -> None:

@@ -9,7 +9,16 @@ from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.outputs import legal
-from edgex_inference.contracts.results import Anomaly, Classification, Detections, Raw, Regression, Result
+from edgex_inference.contracts.results import (
+    Anomaly,
+    Classification,
+    Detections,
+    Embedding,
+    Raw,
+    Regression,
+    Result,
+    Segmentation,
+)
 from edgex_inference.postprocess.values import evaluate
 
 
@@ -35,6 +44,7 @@ NONE = Detections(
     height=480,
 )
 WEAR = Anomaly(score=1.5, contributions=f32(0.25, 0.75), channels=("x", "y"))
+GROUND = Segmentation(shares=f32(0.5, 0.25), labels=("road", "car"), area=0.75)
 RAW = Raw(
     tensors={
         "heat": np.array([[1.5, 2.5], [3.5, 4.5]], dtype=np.float32),
@@ -79,6 +89,10 @@ RAW = Raw(
         (Regression(values=f32(1.5, 2.5)), "value.1", 2.5),
         (Regression(values=f32(1.5, 2.5)), "value.2", None),
         (Regression(values=f32(1.5, 2.5)), "values", [1.5, 2.5]),
+        (GROUND, "share.car", 0.25),
+        (GROUND, "share.plane", 0.0),
+        (GROUND, "area", 0.75),
+        (Embedding(vector=f32(0.5, -0.5)), "vector", [0.5, -0.5]),
         (RAW, "heat", [1.5, 2.5, 3.5, 4.5]),
         (RAW, "heat.3", 4.5),
         (RAW, "heat.4", None),

@@ -152,7 +152,9 @@ def test_letterbox_margins_are_gray_and_the_whole_picture_is_in() -> None:
     tensor = sample.tensors["image"]
     np.testing.assert_allclose(tensor[0, :, :10], (114 / 255 - 0.5) / 0.25, rtol=1e-5)
     np.testing.assert_allclose(tensor[0, :, 10:30], 2, rtol=1e-5)
-    assert sample.geometry == Geometry(width=100, height=50, scale=(1, 2), shift=(0, -0.5))
+    assert sample.geometry == Geometry(
+        width=100, height=50, scale=(1, 2), shift=(0, -0.5), seen=(0, 0.25, 1, 0.75)
+    )
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])

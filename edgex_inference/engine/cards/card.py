@@ -207,6 +207,9 @@ def _postprocess(cursor: Cursor, task: Task | None) -> Postprocess:
         classes=reader.at("classes").texts(),
         min_area=reader.at("minArea").number(low=0),
         top=reader.at("top").integer(low=1),
+        soft_nms=reader.at("softNms").number(0.01, 100),
+        class_agnostic=reader.at("classAgnostic").boolean(),
+        multi_label=reader.at("multiLabel").boolean(),
     )
     reader.close()
     wrong = {problem.path for problem in reader.problems}
@@ -237,7 +240,7 @@ def _priors(cursor: Cursor) -> Priors | None:
     if reader is None:
         return None
     steps = [step.integer(low=1) for step in reader.need("steps").items() or ()]
-    sizes = [size.numbers(low=0) for size in reader.need("sizes").items() or ()]
+    sizes = [_sizes(size) for size in reader.need("sizes").items() or ()]
     if steps and sizes and len(steps) != len(sizes):
         reader.at("sizes").say(f"must have a list for each of the {len(steps)} steps, not {len(sizes)}")
     variances = reader.at("variances").numbers(low=0, length=2)
@@ -249,6 +252,19 @@ def _priors(cursor: Cursor) -> Priors | None:
         variances=(variances[0], variances[1]) if variances else (0.1, 0.2),
         clip=True if clip is None else clip,
     )
+
+
+def _sizes(cursor: Cursor) -> tuple[float | tuple[float, float], ...]:
+    """The anchors of one step: a number is a square, a list is width and height."""
+    found: list[float | tuple[float, float]] = []
+    for item in cursor.items() or ():
+        if isinstance(item.plain(), list):
+            pair = item.numbers(low=0, length=2)
+            found += [(pair[0], pair[1])] if pair else []
+        else:
+            side = item.number(low=0)
+            found += [side] if side is not None else []
+    return tuple(found)
 
 
 def _golden(cursor: Cursor, folder: Path) -> tuple[Golden, ...]:

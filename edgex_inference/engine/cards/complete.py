@@ -1,7 +1,5 @@
 """A card and the file it describes: what the card leaves out comes from the file, and they must not disagree."""
 
-import ast
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
@@ -19,12 +17,11 @@ from edgex_inference.contracts.models import (
     OutputCard,
 )
 from edgex_inference.contracts.tensors import Datatype, TensorSpec
+from edgex_inference.engine.cards import exporter
 from edgex_inference.engine.cards.tensors import SPELLED
 
 Entry = TypeVar("Entry", InputCard, OutputCard)
 _CHANNELS = {"rgb": 3, "bgr": 3, "gray": 1}
-_LABEL_KEYS = ("names", "labels", "classes", "class_names")
-_LONGEST = 1 << 20
 
 
 def complete(card: ModelCard, build: Build, session: Session) -> Build:
@@ -33,11 +30,13 @@ def complete(card: ModelCard, build: Build, session: Session) -> Build:
     outputs = build.outputs or tuple(OutputCard(name=spec.name) for spec in session.outputs)
     ins = _matched(card, "inputs", [(one.name, one.tensor) for one in inputs], session.inputs)
     outs = _matched(card, "outputs", [(one.name, one.tensor) for one in outputs], session.outputs)
+    labels = exporter.labels(session)
     return replace(
         build,
         inputs=tuple(_input(card, one, spec, session) for one, spec in zip(inputs, ins, strict=True)),
         outputs=tuple(_output(card, one, spec) for one, spec in zip(outputs, outs, strict=True)),
-        labels=_labels(session) if card.labels is None else None,
+        decoder=build.decoder or exporter.decoder(card, session, labels),
+        labels=labels if card.labels is None else None,
     )
 
 
@@ -83,7 +82,7 @@ def _matched(
 def _input(card: ModelCard, entry: InputCard, spec: TensorSpec, session: Session) -> InputCard:
     dtype = _dtype(card, ("inputs", entry.name), entry, spec)
     if isinstance(entry, ImageInput):
-        return replace(_image(card, entry, spec), tensor=spec.name, dtype=dtype)
+        return replace(_image(card, entry, spec, session), tensor=spec.name, dtype=dtype)
     shape = _sample_shape(spec, session)
     known = tuple(extent for extent in shape if extent is not None)
     _check_names(card, entry, known if len(known) == len(shape) else entry.shape)
@@ -118,7 +117,7 @@ def _dtype(card: ModelCard, path: Steps, entry: InputCard | OutputCard, spec: Te
     return spec.datatype
 
 
-def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec) -> ImageInput:
+def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec, session: Session) -> ImageInput:
     path = ("inputs", entry.name)
     channels = _CHANNELS[entry.color]
     layout = _layout_of(spec, (channels,), entry.layout)
@@ -132,6 +131,8 @@ def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec) -> ImageInput:
     height, width = spec.shape[2:] if layout == "NCHW" else spec.shape[1:3]
     size = entry.size
     if size is None:
+        meant = exporter.size(session) if height is None and width is None else None
+        width, height = meant or (width, height)
         if height is None or width is None:
             reason = f"is missing, and the file leaves it open: {spec}"
             raise ModelRejected(card.name, reason, card=(*path, "size"))
@@ -163,37 +164,3 @@ def _sample_shape(spec: TensorSpec, session: Session) -> tuple[int | None, ...]:
 
 def _fits(said: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
     return len(said) == len(shape) and all(b in (None, a) for a, b in zip(said, shape, strict=True))
-
-
-def _labels(session: Session) -> tuple[str, ...] | None:
-    """Names of classes that an exporter left in the file: a dict `{0: 'person', …}`, a list, or words with commas."""
-    for key in _LABEL_KEYS:
-        text = session.metadata.get(key, "").strip()
-        if not text or len(text) > _LONGEST:
-            continue
-        found = _names(_parsed(text))
-        if found:
-            return found
-    return None
-
-
-def _parsed(text: str) -> object:
-    if text[0] not in "{[(":
-        return [part.strip() for part in text.split(",")]
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            continue
-    return None
-
-
-def _names(found: object) -> tuple[str, ...] | None:
-    if isinstance(found, dict):
-        numbered = {int(key): value for key, value in found.items() if str(key).isdecimal()}
-        if sorted(numbered) != list(range(len(found))):
-            return None
-        found = [numbered[index] for index in range(len(numbered))]
-    if isinstance(found, list | tuple) and all(isinstance(name, str) for name in found):
-        return tuple(found)
-    return None

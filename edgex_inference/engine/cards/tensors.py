@@ -29,6 +29,9 @@ _PARAMETERS: Mapping[str, Callable[[Cursor], object]] = {
     "stride": lambda cursor: cursor.number(low=1),
     "background": lambda cursor: cursor.integer(low=0),
     "form": lambda cursor: cursor.text(),
+    "order": lambda cursor: cursor.text(),
+    "coordinates": lambda cursor: cursor.text(),
+    "activation": lambda cursor: cursor.text(),
     "input": lambda cursor: cursor.text(),
 }
 """What roles may say besides the common keys."""

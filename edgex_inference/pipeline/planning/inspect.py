@@ -27,6 +27,8 @@ def inspect(binding: Binding, card: ModelCard, book: Book, catalog: Catalog, sto
     findings.problems += book.recheck(binding, Facts(task=card.task, labels=labels))
     if card.task in table.TASKS:
         for index, build in enumerate(card.builds):
+            if build.decoder is None:  # the file may say it
+                continue
             told = Findings(book, binding, card, index)
             told.attempt(lambda build=build: table.decoder(card, build))  # type: ignore[misc]
             findings.problems += told.problems

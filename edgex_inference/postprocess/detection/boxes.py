@@ -45,6 +45,38 @@ def suppress(boxes: Floats, classes: Indices, iou: float) -> Indices:
     return kept
 
 
+def soften(
+    boxes: Floats, scores: Floats, classes: Indices, sigma: float, threshold: float
+) -> tuple[Indices, Floats]:
+    """Which boxes stay, best first, and their scores: Gaussian soft suppression.
+
+    The best box is taken, every other one of its class loses by exp(-overlap² / sigma), and so on until none
+    reaches the threshold.
+    """
+    left = np.arange(len(boxes))
+    scores = scores.copy()
+    taken: list[int] = []
+    while len(left):
+        best = left[scores[left].argmax()]
+        taken.append(int(best))
+        left = left[left != best]
+        share = _overlap(boxes[best], boxes[left])
+        decay = np.where(classes[left] == classes[best], np.exp(-share * share / np.float32(sigma)), 1)
+        scores[left] *= decay
+        left = left[scores[left] >= threshold]
+    order = np.array(taken, dtype=np.int64)
+    return order, scores[order]
+
+
+def _overlap(box: Floats, others: Floats) -> Floats:
+    """[n]: intersection over union of one box with each of the others."""
+    sides = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
+    both = np.maximum(sides, 0).prod(axis=1)
+    union = areas(others) + areas(box[None])[0] - both
+    share: Floats = both / np.maximum(union, np.finfo(np.float32).tiny)
+    return share
+
+
 def _rivals(boxes: Floats, classes: Indices, left: Indices, right: Indices, iou: float) -> Marks:
     same: Marks = classes[left][:, None] == classes[right][None, :]
     return same & overlapping(boxes[left], boxes[right], iou)
@@ -62,11 +94,13 @@ def _survivors(rivals: npt.NDArray[np.bool_]) -> Marks:
 def to_source(boxes: Floats, geometry: Geometry) -> Floats:
     """Boxes in 0..1 of the model's picture as boxes in 0..1 of the source.
 
-    Clipped to the model's picture first: what a model says of places outside the region that it saw is a guess.
+    Clipped to what the model saw first: what it says of other places, a letterbox's margins too, is a guess.
     """
+    low = np.array(geometry.seen[:2] * 2, dtype=np.float32)
+    high = np.array(geometry.seen[2:] * 2, dtype=np.float32)
     scale = np.array(geometry.scale * 2, dtype=np.float32)
     shift = np.array(geometry.shift * 2, dtype=np.float32)
-    mapped: Floats = np.clip(np.clip(boxes, 0, 1) * scale + shift, 0, 1)
+    mapped: Floats = np.clip(np.clip(boxes, low, high) * scale + shift, 0, 1)
     return mapped
 
 

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgex_inference.config.places import suggest
+from edgex_inference.contracts.models import Postprocess
 from edgex_inference.contracts.results import Detections, Geometry, Sample
-from edgex_inference.postprocess.detection.boxes import Floats, Indices, areas, suppress, to_source
+from edgex_inference.postprocess.detection.boxes import (
+    Floats,
+    Indices,
+    areas,
+    soften,
+    suppress,
+    to_source,
+)
 from edgex_inference.postprocess.wiring import Wiring
 
 DEFAULT_THRESHOLD = 0.5
@@ -26,11 +34,41 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """How overlapping boxes are told to be one object: hard above `iou`, soft with `sigma`, neither: not at all."""
+
+    iou: float | None
+    sigma: float | None
+    agnostic: bool
+
+    @classmethod
+    def of(cls, settings: Postprocess, *, done: bool) -> "Suppression":
+        """`done`: the model gives each object once, so only what the settings ask for is done."""
+        unsaid = None if done else DEFAULT_IOU
+        return cls(
+            iou=unsaid if settings.nms_iou is None else settings.nms_iou,
+            sigma=settings.soft_nms,
+            agnostic=bool(settings.class_agnostic),
+        )
+
+    def survivors(self, found: Candidates, threshold: float) -> tuple[Indices, Floats]:
+        """Which of the candidates stay, best first, and their scores."""
+        rivals = np.zeros_like(found.classes) if self.agnostic else found.classes
+        if self.sigma is not None:
+            return soften(found.boxes, found.scores, rivals, self.sigma, threshold)
+        if self.iou is None:
+            return np.arange(len(found.scores)), found.scores
+        stay = suppress(found.boxes, rivals, self.iou)
+        return stay, found.scores[stay]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The settings that turn candidates into detections."""
 
     threshold: np.float32
-    iou: float
+    suppression: Suppression
+    several: bool
     wanted: frozenset[str] | None
     min_area: float
     top: int | None
@@ -38,8 +76,11 @@ class Selection:
     whole: Geometry
 
     @classmethod
-    def of(cls, wiring: Wiring) -> "Selection":
-        """Raises ModelRejected for a class that no label names."""
+    def of(cls, wiring: Wiring, *, done: bool = False, several: bool = False) -> "Selection":
+        """`done`: the head suppressed already; `several`: unless the settings say, a box may have several classes.
+
+        Raises ModelRejected for a class that no label names.
+        """
         settings, labels, image = wiring.settings, wiring.labels, wiring.image()
         for name in settings.classes or ():
             if labels is not None and name not in labels:
@@ -47,8 +88,11 @@ class Selection:
                 raise wiring.rejected(f"{name!r} is no label{suggest(name, labels)}", *key, block=key)
         width, height = (image.size if image else None) or (0, 0)
         return cls(
-            threshold=np.float32(_said(settings.score_threshold, DEFAULT_THRESHOLD)),
-            iou=_said(settings.nms_iou, DEFAULT_IOU),
+            threshold=np.float32(
+                DEFAULT_THRESHOLD if settings.score_threshold is None else settings.score_threshold
+            ),
+            suppression=Suppression.of(settings, done=done),
+            several=several if settings.multi_label is None else settings.multi_label,
             wanted=frozenset(settings.classes) if settings.classes is not None else None,
             min_area=settings.min_area or 0.0,
             top=settings.top,
@@ -56,21 +100,32 @@ class Selection:
             whole=Geometry(width=width, height=height),
         )
 
+    def chosen(self, scores: Floats) -> tuple[Indices, Indices, Floats]:
+        """Rows, classes and scores of those that reach the threshold; `scores` [n, classes], one of each row unless
+        it may have several."""
+        if self.several or scores.shape[1] == 1:
+            rows, classes = np.nonzero(scores >= self.threshold)
+        else:
+            rows = np.flatnonzero(scores.max(axis=1) >= self.threshold)
+            classes = scores[rows].argmax(axis=1)
+        return rows, classes, scores[rows, classes]
+
     def detections(self, found: Candidates, classes: int, sample: Sample) -> Detections:
         """Detections, best first; candidates that are not finite or lie outside the picture are left out."""
         labels, geometry = self.names(classes), sample.geometry or self.whole
         found = self._sound(found, labels)
         boxes = to_source(found.boxes, geometry)
         there = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        boxes, scores, kinds = boxes[there], found.scores[there], found.classes[there]
-        stay = suppress(boxes, kinds, self.iou)
+        found = Candidates(boxes=boxes[there], scores=found.scores[there], classes=found.classes[there])
+        stay, scores = self.suppression.survivors(found, float(self.threshold))
         if self.min_area > 0:
-            stay = stay[areas(boxes[stay]) >= self.min_area]
-        stay = stay[: self.top]
+            large = areas(found.boxes[stay]) >= self.min_area
+            stay, scores = stay[large], scores[large]
+        stay, scores = stay[: self.top], scores[: self.top]
         return Detections(
-            boxes=boxes[stay],
-            scores=scores[stay],
-            classes=kinds[stay],
+            boxes=found.boxes[stay],
+            scores=scores,
+            classes=found.classes[stay],
             labels=labels,
             width=geometry.width,
             height=geometry.height,
@@ -84,7 +139,3 @@ class Selection:
         usable_at = np.flatnonzero(usable)
         best = usable_at[np.argsort(-found.scores[usable_at], kind="stable")][:MOST_CANDIDATES]
         return Candidates(boxes=found.boxes[best], scores=found.scores[best], classes=found.classes[best])
-
-
-def _said(value: float | None, default: float) -> float:
-    return default if value is None else value

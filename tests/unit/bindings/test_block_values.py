@@ -66,7 +66,8 @@ accelerator:
   - {name: onnxruntime, device: CPU, precision: f32, threads: 2, options: {a: {b: [1]}}}
   - auto
 fallback: never
-postprocess: {scoreThreshold: 0.5, nmsIou: 1, classes: [nut], minArea: 0, top: 3}
+postprocess: {scoreThreshold: 0.5, nmsIou: 1, classes: [nut], minArea: 0, top: 3,
+  softNms: 0.3, classAgnostic: true, multiLabel: false}
 decide: {value: count.nut, raise: 2, clear: 1, raiseAfter: 3, clearAfter: 4}
 publish: {when: interval, minInterval: 200ms, keepAlive: 1m, as: device, topicPrefix: a/b, rules: true}
 limits: {overload: latest, queue: 2, maxAge: 800ms, maxDelay: 500us, timeout: 2s}
@@ -96,7 +97,14 @@ outputs:
     )
     assert binding.fallback == "never"
     assert binding.postprocess == Postprocess(
-        score_threshold=0.5, nms_iou=1.0, classes=("nut",), min_area=0.0, top=3
+        score_threshold=0.5,
+        nms_iou=1.0,
+        classes=("nut",),
+        min_area=0.0,
+        top=3,
+        soft_nms=0.3,
+        class_agnostic=True,
+        multi_label=False,
     )
     assert binding.decide == Decide(
         value="count.nut", raise_at=2.0, clear_below=1.0, raise_after=3, clear_after=4
@@ -171,7 +179,7 @@ def test_keys_that_are_not_built_are_named(more: str, keys: list[str]) -> None:
         assert f"{key.rpartition('.')[2]} is not yet supported" in problem.message
 
 
-@pytest.mark.parametrize("task", ["segmentation", "pose", "ocr", "embedding", "audio"])
+@pytest.mark.parametrize("task", ["pose", "ocr", "audio"])
 def test_tasks_that_are_not_built_are_named(task: str) -> None:
     binding, problems = read(f"model: {{name: m, task: {task}}}\noutputs: {{A: {{value: latency}}}}")
     assert binding.unsupported == ("model.task",)

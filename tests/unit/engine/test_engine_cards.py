@@ -6,7 +6,15 @@ import pytest
 
 from edgex_inference.config.problems import Document
 from edgex_inference.contracts.errors import ProfileError
-from edgex_inference.contracts.models import ImageInput, ModelCard, NumbersInput, Quantization, Score, Task
+from edgex_inference.contracts.models import (
+    ImageInput,
+    ModelCard,
+    NumbersInput,
+    Postprocess,
+    Quantization,
+    Score,
+    Task,
+)
 from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.engine.cards.card import check_card, read_card
 
@@ -33,7 +41,7 @@ outputs:
 decoder: centernet
 labels: [bolt, no, "yes"]
 postprocess: {scoreThreshold: 0.4, nmsIou: 0.5, classes: [bolt], minArea: 0.01, top: 3}
-priors: {steps: [8, 16], sizes: [[10, 16], [32.5]], variances: [0.1, 0.2], clip: false}
+priors: {steps: [8, 16], sizes: [[10, [16, 9]], [32.5]], variances: [0.1, 0.2], clip: false}
 golden:
   - {input: golden/a.jpg, expect: golden/a.json, tolerance: {score: 0.02}}
 parity: {source: "trained here", difference: 1.2e-7}
@@ -89,7 +97,7 @@ def test_every_key_arrives(parts: Path) -> None:
     assert card.labels == ("bolt", "no", "yes")
     assert card.precision == "native"
     assert card.priors is not None
-    assert card.priors.sizes == ((10, 16), (32.5,))
+    assert card.priors.sizes == ((10, (16, 9)), (32.5,))
     assert card.priors.clip is False
     assert card.postprocess.top == 3
     assert card.golden[0].expect == parts / "golden/a.json"
@@ -98,6 +106,19 @@ def test_every_key_arrives(parts: Path) -> None:
     assert isinstance(image, ImageInput)
     assert (image.size, image.color, image.mean, image.std) == ((320, 240), "bgr", (1, 2, 3), (0.5,))
     assert card.builds[0].outputs[0].parameters == {"stride": 8}
+
+
+def test_suppression_and_heads_arrive(parts: Path) -> None:
+    text = PARTS.replace("top: 3", "softNms: 0.5, classAgnostic: true, multiLabel: false")
+    text = text.replace(
+        "{role: sizes, ", "{form: corners, order: yx, coordinates: pixels, activation: none, "
+    )
+    card = card_of(parts, text)
+    said = Postprocess(score_threshold=0.4, nms_iou=0.5, classes=("bolt",), min_area=0.01, soft_nms=0.5,
+                       class_agnostic=True, multi_label=False)  # fmt: skip
+    assert card.postprocess == said
+    parameters = {"form": "corners", "order": "yx", "coordinates": "pixels", "activation": "none"}
+    assert card.builds[0].outputs[1].parameters == parameters
 
 
 def test_a_file_overrides_key_by_key(parts: Path) -> None:
@@ -160,7 +181,7 @@ def test_labels_may_be_a_set_or_a_file(parts: Path) -> None:
             "score",
             "does nothing for task detection: remove it",
         ),
-        (("[[10, 16], [32.5]]", "[[10, 16]]"), 23, "priors.sizes", "each of the 2 steps"),
+        (("[[10, [16, 9]], [32.5]]", "[[10, 16]]"), 23, "priors.sizes", "each of the 2 steps"),
         (("golden/a.json", "golden/b.json"), 25, "golden[0].expect", "did you mean a.json?"),
         (("parity:", "parrity:"), 26, "parrity", "did you mean parity?"),
     ],
