@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from edgex_inference.cli.main import COMMANDS
+from edgex_inference.cli.main import COMMANDS, module_of
 from edgex_inference.config import environment, flags, schema
 from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Accelerator
 from edgex_inference.contracts.models import Task
@@ -117,7 +117,7 @@ def commands() -> str:
             parts.append("Its flags are in the next table.\n")
             continue
         try:
-            module = importlib.import_module(f"edgex_inference.cli.{name}")
+            module = importlib.import_module(module_of(name))
         except ModuleNotFoundError:
             parts.append("Not in this checkout.\n")
             continue

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgex_inference.config.places import Node, listed, suggest
@@ -35,8 +36,8 @@ _BY_SUFFIX: Mapping[str, str] = {
     ".pdmodel": "paddle",
     ".xmodel": "xmodel",
 }
-_FORMAT = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+FORMAT = re.compile(r"[a-z0-9][a-z0-9.-]*")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def read_card(path: Path) -> ModelCard:
@@ -58,13 +59,14 @@ def check_card(document: Document, folder: Path) -> tuple[ModelCard | None, Sequ
     reader = Reader(document.root, problems=problems)
     if (reader.need("schema").integer() or SCHEMA) != SCHEMA:
         reader.at("schema").say(f"is {reader.at('schema').plain()}; this release reads schema {SCHEMA}")
-    card = _card(reader, folder)
+    card = card_in(reader, folder)
     reader.close()
     failed = any(problem.severity == "error" for problem in problems)
     return (None if failed else card), _once(problems)
 
 
-def _card(reader: Reader, folder: Path) -> ModelCard:
+def card_in(reader: Reader, folder: Path) -> ModelCard:
+    """The card as far as it can be read; every mistake goes to the reader's problems, save unknown keys."""
     task = maybe(reader.need("task"), tuple(Task))
     ready = reader.at("ready").boolean()
     decoder = reader.at("decoder").text()
@@ -127,7 +129,7 @@ def _over(own: Cursor, base: Node | None) -> Cursor:
     """What a file says, laid on what the card says; mistakes of the latter are told once, by `_once`."""
     assert own.node is not None
     node = base.merged(own.node) if base is not None else own.node
-    return Cursor(node=node, place=own.place, steps=own.steps, problems=own.problems)
+    return replace(own, node=node)
 
 
 def inside(cursor: Cursor, folder: Path) -> Path | None:
@@ -156,7 +158,7 @@ def _format(cursor: Cursor, path: Path | None) -> Format:
         if guess is None and path is not None and not cursor.given:
             cursor.say(f"is missing, and {path.name} does not tell it: say {listed(sorted(KNOWN_FORMATS))}")
         return Format(guess or "")
-    if not _FORMAT.fullmatch(text):
+    if not FORMAT.fullmatch(text):
         cursor.say(f"{text!r} is no format such as {listed(sorted(KNOWN_FORMATS))}")
     elif text not in KNOWN_FORMATS:
         hint = suggest(text, KNOWN_FORMATS)
@@ -167,7 +169,7 @@ def _format(cursor: Cursor, path: Path | None) -> Format:
 
 def _sha256(cursor: Cursor) -> str | None:
     text = cursor.text()
-    if text is not None and not _SHA256.fullmatch(text):
+    if text is not None and not SHA256.fullmatch(text):
         cursor.say("must be 64 hexadecimal digits")
         return None
     return text.lower() if text is not None else None
