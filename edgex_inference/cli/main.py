@@ -1,7 +1,7 @@
 """The command line: finds the command, imports only its module, and turns every ending into an exit code.
 
-A command is a module `edgex_inference.cli.<name>` (`try_` for `try`, which Python keeps) with `add_arguments(parser)` and `run(args) -> int`. Flags alone
-mean `run`, as EdgeX starts its services.
+A command is a module `edgex_inference.cli.<name>` (`try_` for `try`, which Python keeps) with `add_arguments(parser)`
+and `run(args) -> int`. Flags alone mean `run`, as EdgeX starts its services.
 """
 
 import argparse

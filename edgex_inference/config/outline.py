@@ -198,7 +198,7 @@ class TracingReader(Reader):
 
     def each(self) -> list[tuple[str, Cursor]]:
         names = self.outline.names()
-        found = [(key, _traced(Reader.at(self, key), names)) for key in self.keys]
+        found: list[tuple[str, Cursor]] = [(key, _traced(Reader.at(self, key), names)) for key in self.keys]
         return found or [("any", _traced(Reader.at(self, "any"), names))]
 
     def close(self, *, what: str = "key") -> None:

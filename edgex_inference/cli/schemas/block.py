@@ -30,7 +30,8 @@ publish: {}
 limits: {}
 """,
     "{model: {name: m, labels: coco80}, accelerator: x, window: {length: 8, stride: 8}, outputs: {}}",
-    "{steps: [{id: a, model: {name: m, labels: coco80}}, {id: b, model: {name: m, labels: [a]}}], accelerator: {name: x}, outputs: {}}",
+    "steps: [{id: a, model: {name: m, labels: coco80}}, {id: b, model: {name: m, labels: [a]}}]\n"
+    "accelerator: {name: x}\noutputs: {}\n",
 )
 """Documents that lead the readers along every way where they look at a value before they ask."""
 

@@ -57,7 +57,7 @@ def profile_schema() -> Schema:
 
 def side_car_schema() -> Schema:
     """A side-car: blocks, or overrides of them, for profiles that somebody else owns."""
-    match = {**_keys({key: TEXT for key in ("profile", "device", "resource")}, "profile")}
+    match = {**_keys(dict.fromkeys(("profile", "device", "resource"), TEXT), "profile")}
     return _file(
         "A side-car with inference blocks",
         {

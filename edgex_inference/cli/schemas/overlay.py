@@ -27,7 +27,8 @@ def _below(form: Schema, step: str) -> Schema | None:
 
 def forms(schema: Schema) -> list[Schema]:
     """The alternatives of a schema, or itself."""
-    return schema["anyOf"] if "anyOf" in schema else [schema]
+    found: list[Schema] = schema.get("anyOf", [schema])
+    return found
 
 
 def of_type(schema: Schema, kind: str) -> Iterator[Schema]:

@@ -1,4 +1,4 @@
-"""What an editor shows about each key; a path that no reader asks for is a mistake that shows when the schema is made."""
+"""What an editor shows about each key; a path that no reader asks for fails when the schema is made."""
 
 from collections.abc import Mapping
 
