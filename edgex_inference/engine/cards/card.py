@@ -28,7 +28,7 @@ CARD = "model.yaml"
 SCHEMA = 1
 PRECISIONS = ("f32", "f16", "bf16", "int8", "native")
 
-_BY_SUFFIX: Mapping[str, str] = {
+BY_SUFFIX: Mapping[str, str] = {
     ".onnx": "onnx",
     ".tflite": "tflite",
     ".xml": "openvino-ir",
@@ -154,7 +154,7 @@ def inside(cursor: Cursor, folder: Path) -> Path | None:
 def _format(cursor: Cursor, path: Path | None) -> Format:
     text = cursor.text()
     if text is None:
-        guess = _BY_SUFFIX.get(path.suffix.lower()) if path is not None else None
+        guess = BY_SUFFIX.get(path.suffix.lower()) if path is not None else None
         if guess is None and path is not None and not cursor.given:
             cursor.say(f"is missing, and {path.name} does not tell it: say {listed(sorted(KNOWN_FORMATS))}")
         return Format(guess or "")
