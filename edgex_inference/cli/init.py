@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
             card = engine.store.find(name, version or None)
             opened = await open_anywhere(engine, card)
             model = Loaded(card=card, build=opened.build, session=opened.lane.session)
-            return write(model, profile=args.device_profile, resource=args.resource)
+            return write(model, profile=args.device_profile, resource=args.resource, version=version)
 
     print(asyncio.run(work()), end="")
     return 0

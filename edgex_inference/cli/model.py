@@ -74,11 +74,8 @@ def _check(args: argparse.Namespace) -> int:
         print(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
     else:
         count = len(card.golden)
-        samples = (
-            f"{count} golden sample{'' if count == 1 else 's'}"
-            if count
-            else "no golden samples: nothing is proven"
-        )
+        samples = f"{count} golden sample{'' if count == 1 else 's'}"
+        samples = samples if count else "no golden samples: nothing is proven"
         print(f"{card.name} {card.version} in {card.folder}: the card is right, {samples}")
         print(table(found))
     ran = any(not one.reason for one in found)

@@ -49,8 +49,11 @@ class _Resource:
     remark: str = ""
 
 
-def write(model: Loaded, *, profile: str, resource: str) -> str:
-    """A profile that `validate` accepts; raises ModelRejected for a model whose results are not built yet."""
+def write(model: Loaded, *, profile: str, resource: str, version: str = "") -> str:
+    """A profile that `validate` accepts, bound to a version where one is named.
+
+    Raises ModelRejected for a model whose results are not built yet.
+    """
     card = model.card
     if card.task not in BUILT_TASKS:
         raise ModelRejected(card.name, f"task: {card.task} is not yet supported")
@@ -65,7 +68,7 @@ def write(model: Loaded, *, profile: str, resource: str) -> str:
         "labels: [inference]",
         "description: A device whose readings a model looks at.",
         "deviceResources:",
-        *_resource_lines(resources[0], _block(model, resources)),
+        *_resource_lines(resources[0], _block(model, resources, version)),
     ]
     for other in resources[1:]:
         lines += _resource_lines(other, [])
@@ -136,9 +139,11 @@ def _resource_lines(resource: _Resource, block: Sequence[str]) -> list[str]:
     ]
 
 
-def _block(model: Loaded, resources: Sequence[_Resource]) -> list[str]:
+def _block(model: Loaded, resources: Sequence[_Resource], version: str) -> list[str]:
     card = model.card
-    inner = [f"model: {{name: {_word(card.name)}, task: {card.task}}}  # the highest version that is ready"]
+    pinned = f", version: {json.dumps(version)}" if version else ""
+    newest = "" if version else "  # the highest version that is ready"
+    inner = [f"model: {{name: {_word(card.name)}{pinned}, task: {card.task}}}{newest}"]
     if len(resources) > 1:
         named = ", ".join(f"{{resource: {_word(one.name)}}}" for one in resources)
         inner.insert(0, f"inputs: [{named}]")
@@ -162,7 +167,10 @@ def _outputs(model: Loaded) -> list[str]:
     card = model.card
     if card.task is Task.RAW:
         tensors = table.tensors(card, model.build, model.session.outputs)
-        return ["outputs:", *(f"  {pascal(name)}: {{value: {_word(name)}}}" for name in tensors)]
+        names = [f"Output{pascal(name)}" if name[:1].isdigit() else pascal(name) for name in tensors]
+        numbered = [name if names.count(name) == 1 else f"{name}{at}" for at, name in enumerate(names)]
+        pairs = zip(numbered, tensors, strict=True)
+        return ["outputs:", *(f"  {_word(name)}: {{value: {_word(tensor)}}}" for name, tensor in pairs)]
     first = dict(_FIRST[card.task])
     before, after = _state(model, first)
     used = set(first.values())
