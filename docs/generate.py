@@ -123,8 +123,21 @@ def commands() -> str:
             continue
         parser = argparse.ArgumentParser(add_help=False)
         module.add_arguments(parser)
-        parts.append(table(("Argument", "Default", ""), [_argument(one) for one in parser._actions]))
+        parts += _arguments(name, parser)
     return "\n".join(parts)
+
+
+def _arguments(name: str, parser: argparse.ArgumentParser) -> Iterable[str]:
+    """The table of a command's options, or one for each command below it."""
+    below = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not below:
+        rows = [_argument(one) for one in parser._actions if not isinstance(one, argparse._HelpAction)]
+        yield table(("Argument", "Default", ""), rows)
+    for action in below:
+        helps = {one.dest: one.help or "" for one in action._choices_actions}
+        for what, inner in action.choices.items():
+            yield f"`{name} {what}`: {helps[what]}.\n"
+            yield from _arguments(name, inner)
 
 
 def _argument(action: argparse.Action) -> tuple[str, str, str]:

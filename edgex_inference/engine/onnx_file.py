@@ -51,14 +51,11 @@ def read(path: Path) -> OnnxFile:
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise ModelRejected(path, "the file is empty")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            whole = memoryview(mapped)
-            try:
-                return _model(whole)
-            except (ValueError, IndexError, UnicodeDecodeError):
-                raise ModelRejected(path, "is no ONNX model, or a truncated one") from None
-            finally:
-                whole.release()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # goes with the last view into it
+    try:
+        return _model(memoryview(mapped))
+    except (ValueError, IndexError):
+        raise ModelRejected(path, "is no ONNX model, or a truncated one") from None
 
 
 def _model(data: memoryview) -> OnnxFile:

@@ -64,10 +64,9 @@ def _with_opencv(path: Path) -> Iterator[Frame]:
         if not capture.isOpened():
             raise InputError(f"{path}: cannot be read as a video by OpenCV")
         while True:
-            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             there, pixels = capture.read()
             if not there:
                 return
-            yield pixels, seconds, "bgr"
+            yield pixels, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, "bgr"
     finally:
         capture.release()
