@@ -21,6 +21,8 @@ def run(args: argparse.Namespace) -> int:
 
     from edgex_inference.cli.models.first_profile import Loaded, write
     from edgex_inference.cli.models.loading import configured, engine_of, open_anywhere
+    from edgex_inference.pipeline.planning import golden
+    from edgex_inference.postprocess import table
 
     logging.getLogger("edgex_inference").addHandler(logging.NullHandler())
     loaded = configured(args.models)
@@ -30,7 +32,15 @@ def run(args: argparse.Namespace) -> int:
             name, _, version = args.model.partition(":")
             card = engine.store.find(name, version or None)
             opened = await open_anywhere(engine, card)
-            model = Loaded(card=card, build=opened.build, session=opened.lane.session)
+            session = opened.lane.session
+            prospect = table.prospect(
+                card,
+                opened.build,
+                session.outputs,
+                labels=None,
+                batched=golden.has_batch_axis(opened.lane, opened.build),
+            )
+            model = Loaded(card=card, build=opened.build, session=session, prospect=prospect)
             return write(model, profile=args.device_profile, resource=args.resource, version=version)
 
     print(asyncio.run(work()), end="")

@@ -11,10 +11,10 @@ from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.edgex import envelope, events
 from edgex_inference.edgex.ids import new_id
-from edgex_inference.pipeline import outputs
-from edgex_inference.pipeline.emit import Sender
-from edgex_inference.pipeline.plan import Plan
-from edgex_inference.pipeline.policy import Outgoing
+from edgex_inference.pipeline.planning.plan import Plan
+from edgex_inference.pipeline.publishing import outputs
+from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.publishing.policy import Outgoing
 from edgex_inference.pipeline.state import DeviceState, Memory
 from edgex_inference.postprocess import decide
 

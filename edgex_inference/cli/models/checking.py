@@ -19,8 +19,8 @@ from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.results import Result
 from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.lane import Lane
-from edgex_inference.pipeline import golden
-from edgex_inference.pipeline.plan import Engine
+from edgex_inference.pipeline.planning import golden
+from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.postprocess import values
 
 _RUNS, _LONGEST = 50, 2.0

@@ -12,7 +12,8 @@ from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.models import Build, ImageInput, InputCard, ModelCard, NumbersInput, Task
 from edgex_inference.contracts.outputs import BUILT_TASKS, OutputValue, legal
 from edgex_inference.contracts.tensors import Datatype
-from edgex_inference.postprocess import decide, table
+from edgex_inference.postprocess import decide
+from edgex_inference.postprocess.prospect import Prospect
 
 _NUMBERS = {
     Datatype.BOOL: ValueType.BOOL,
@@ -34,11 +35,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A model's card, the build that was loaded, and its session."""
+    """A model's card, the build that was loaded, its session, and what its results will hold."""
 
     card: ModelCard
     build: Build
     session: Session
+    prospect: Prospect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,7 @@ def _block(model: Loaded, resources: Sequence[_Resource], version: str) -> list[
 def _outputs(model: Loaded) -> list[str]:
     card = model.card
     if card.task is Task.RAW:
-        tensors = table.tensors(card, model.build, model.session.outputs)
+        tensors = model.prospect.tensors
         names = [f"Output{pascal(name)}" if name[:1].isdigit() else pascal(name) for name in tensors]
         numbered = [name if names.count(name) == 1 else f"{name}{at}" for at, name in enumerate(names)]
         pairs = zip(numbered, tensors, strict=True)
@@ -190,7 +192,7 @@ def _state(model: Loaded, first: dict[str, str]) -> tuple[list[str], list[str]]:
     """The lines of `decide`, and of the state where there is a limit for it."""
     card = model.card
     try:
-        limit = decide.resolve(None, card.task, card, state=True).raise_at
+        limit = decide.resolve(None, card, model.prospect, state=True).raise_at
     except ModelRejected:
         value = {Task.DETECTION: "count", Task.REGRESSION: "value"}.get(card.task, "score")
         return (

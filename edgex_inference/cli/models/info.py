@@ -13,7 +13,7 @@ from edgex_inference.contracts.errors import ModelNotFound, SetupError
 from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.cards.card import BY_SUFFIX
-from edgex_inference.pipeline.plan import Engine
+from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.service import open_engine
 
 Facts = Mapping[str, Any]

@@ -13,7 +13,7 @@ from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.catalog import AUTO, Candidate
 from edgex_inference.engine.lane import Lane
-from edgex_inference.pipeline.plan import Engine
+from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.service import open_engine
 
 

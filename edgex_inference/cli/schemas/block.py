@@ -149,6 +149,7 @@ def _values(task: Task) -> Schema:
             "properties": {
                 "outputs": {"additionalProperties": {"anyOf": alternatives}},
                 "decide": {"properties": {"value": _numbers(task)}},
+                "postprocess": overlay.serving(task),
             }
         },
     }

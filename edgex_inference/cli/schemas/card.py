@@ -7,6 +7,7 @@ from edgex_inference.cli.schemas.words import CARD
 from edgex_inference.config.outline import Outline, Schema, Tracing
 from edgex_inference.config.problems import Document
 from edgex_inference.contracts.accelerator import KNOWN_FORMATS
+from edgex_inference.contracts.models import Task
 from edgex_inference.engine.cards import card
 from edgex_inference.postprocess.table import DECODERS
 
@@ -26,6 +27,15 @@ _WAYS = (
     "labels: [a]\nscore: {}\npriors: {}\npostprocess: {}\nparity: {}\ngolden: [{}]\n",
 )
 """Documents that lead the readers along every way where they look at a value before they ask."""
+
+
+def _serving(task: Task) -> Schema:
+    """Keys that do nothing for a task are refused."""
+    score: Schema = {} if task is Task.ANOMALY else {"score": {"not": {}}}
+    return {
+        "if": {"required": ["task"], "properties": {"task": {"const": task.value}}},
+        "then": {"properties": {"postprocess": overlay.serving(task), **score}},
+    }
 
 
 def card_schema() -> Schema:
@@ -55,4 +65,5 @@ def card_schema() -> Schema:
         scale = {"exclusiveMinimum": 0}
         for tensors in ("inputs", "outputs"):
             overlay.refine(schema, f"{base}{tensors}.*.quantization.scale", "number", scale)
+    schema["allOf"] = [_serving(task) for task in Task]
     return schema

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from edgex_inference.config.outline import Schema
+from edgex_inference.contracts.models import SETTINGS, Task, serves
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -57,6 +58,11 @@ def describe(schema: Schema, words: Mapping[str, str]) -> None:
     for path, text in words.items():
         for found in at(schema, path):
             found["description"] = text
+
+
+def serving(task: Task) -> Schema:
+    """The keys of `postprocess` that do nothing for a task are refused."""
+    return {"properties": {key: {"not": {}} for key in SETTINGS if not serves(key, task)}}
 
 
 def partial(schema: Schema) -> Schema:

@@ -13,8 +13,8 @@ from edgex_inference.config.load import load
 from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.bindings import AcceleratorChoice, Binding, Resource
 from edgex_inference.contracts.errors import SetupError
-from edgex_inference.pipeline.emit import Sender
-from edgex_inference.pipeline.plan import Engine, draw
+from edgex_inference.pipeline.planning.plan import Engine, draw
+from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.trial import Trial
 from edgex_inference.service import dialect_of, open_engine
 
@@ -55,7 +55,7 @@ class Attempts:
         binding = self._binding(device)
         found = self._drawn.get(id(binding))
         if found is None:
-            plan = await draw(_on(binding, self.wish.accelerator), self.engine, self.resources)
+            plan = await draw(_on(binding, self.wish.accelerator), self.engine, self.book)
             found = self._drawn[id(binding)] = Trial(plan, self.sender)
         return found
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from edgex_inference.contracts.events import Event
-from edgex_inference.pipeline.plan import Plan
+from edgex_inference.pipeline.planning.plan import Plan
 from edgex_inference.pipeline.trial import STAGES, Answer
 
 
