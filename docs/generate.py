@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from edgex_inference.cli.main import COMMANDS
+from edgex_inference.cli.main import COMMANDS, module_of
 from edgex_inference.config import environment, flags, schema
 from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Accelerator
 from edgex_inference.contracts.models import Task
@@ -117,14 +117,27 @@ def commands() -> str:
             parts.append("Its flags are in the next table.\n")
             continue
         try:
-            module = importlib.import_module(f"edgex_inference.cli.{name}")
+            module = importlib.import_module(module_of(name))
         except ModuleNotFoundError:
             parts.append("Not in this checkout.\n")
             continue
         parser = argparse.ArgumentParser(add_help=False)
         module.add_arguments(parser)
-        parts.append(table(("Argument", "Default", ""), [_argument(one) for one in parser._actions]))
+        parts += _arguments(name, parser)
     return "\n".join(parts)
+
+
+def _arguments(name: str, parser: argparse.ArgumentParser) -> Iterable[str]:
+    """The table of a command's options, or one for each command below it."""
+    below = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not below:
+        rows = [_argument(one) for one in parser._actions if not isinstance(one, argparse._HelpAction)]
+        yield table(("Argument", "Default", ""), rows)
+    for action in below:
+        helps = {one.dest: one.help or "" for one in action._choices_actions}
+        for what, inner in action.choices.items():
+            yield f"`{name} {what}`: {helps[what]}.\n"
+            yield from _arguments(name, inner)
 
 
 def _argument(action: argparse.Action) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from edgex_inference.contracts.models import SETTINGS, Task, serves
 
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 class _Say(Protocol):
@@ -81,7 +81,7 @@ def read_block(
     cursor = Cursor(node=node, place=node.place, steps=(name,), problems=problems)
     _check_name(cursor, name)
     reader = cursor.reader()
-    binding = _binding(name, reader, scope, facts) if reader is not None else None
+    binding = binding_in(name, reader, scope, facts) if reader is not None else None
     model = binding.model if binding is not None else None
     if any(problem.severity == "error" for problem in problems):
         binding = None
@@ -98,7 +98,8 @@ def _check_name(cursor: Cursor, name: str) -> None:
         )
 
 
-def _binding(name: str, reader: Reader, scope: Scope, facts: Facts | None) -> Binding:
+def binding_in(name: str, reader: Reader, scope: Scope, facts: Facts | None = None) -> Binding:
+    """The binding as far as it can be read; every mistake goes to the reader's problems."""
     later = Later()
     schema = reader.at("schema").integer()
     if schema not in (None, SCHEMA):
@@ -171,7 +172,7 @@ def _steps(cursor: Cursor, later: Later) -> dict[str, Task | None]:
 
 def _step(reader: Reader, tasks: dict[str, Task | None], later: Later) -> None:
     name = reader.need("id").text()
-    if name is not None and not _STEP_ID.fullmatch(name):
+    if name is not None and not STEP_ID.fullmatch(name):
         reader.at("id").say(f"{name!r} must be a letter, then letters, digits, _ or -")
     elif name in tasks:
         reader.at("id").say(f"two steps have the id {name!r}")

@@ -19,9 +19,9 @@ from edgex_inference.contracts.outputs import BUILT_TASKS
 
 PRECISIONS = ("f32", "f16", "bf16", "int8", "native")
 MOST_QUEUE = 1_000_000
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_ACCELERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_POINTER = re.compile(r"(/([^~/]|~0|~1)*)*")
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+ACCELERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+POINTER = re.compile(r"(/([^~/]|~0|~1)*)*")
 
 
 def model(cursor: Cursor, later: Later) -> ModelChoice | None:
@@ -46,7 +46,7 @@ def model(cursor: Cursor, later: Later) -> ModelChoice | None:
 
 def _folder_name(cursor: Cursor) -> str | None:
     text = cursor.text()
-    if text is not None and not _FOLDER_NAME.fullmatch(text):
+    if text is not None and not FOLDER_NAME.fullmatch(text):
         cursor.say(f"{text!r} cannot be a folder of the model store: letters, digits and . _ + - only")
         return None
     return text
@@ -102,7 +102,7 @@ def _input(cursor: Cursor, later: Later) -> InputReading | None:
 
 def _pointer(cursor: Cursor) -> str:
     text = cursor.text() or ""
-    if not _POINTER.fullmatch(text):
+    if not POINTER.fullmatch(text):
         cursor.say(f"{text!r} is no JSON pointer: it starts with /, as in /motor/current")
         return ""
     return text
@@ -166,16 +166,17 @@ def _accelerator(cursor: Cursor, later: Later) -> AcceleratorChoice | None:
         if text is None:
             return None
         name, colon, device = text.partition(":")
-        if not _ACCELERATOR.fullmatch(name) or (colon and not device.strip()):
+        if not ACCELERATOR.fullmatch(name) or (colon and not device.strip()):
             cursor.say(f"{text!r} is no accelerator: write name or name:DEVICE, such as openvino:GPU")
             return None
         return AcceleratorChoice(name=name, device=device or None)
-    return _accelerator_map(Reader(node, cursor.steps, cursor.problems), later)
+    reader = cursor.reader()
+    return _accelerator_map(reader, later) if reader is not None else None
 
 
 def _accelerator_map(reader: Reader, later: Later) -> AcceleratorChoice | None:
     name = reader.need("name").text()
-    if name is not None and not _ACCELERATOR.fullmatch(name):
+    if name is not None and not ACCELERATOR.fullmatch(name):
         hint = ": the part behind the colon goes in device" if ":" in name else ""
         reader.at("name").say(f"{name!r} is no accelerator's name{hint}")
         name = None

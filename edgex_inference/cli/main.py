@@ -1,11 +1,12 @@
 """The command line: finds the command, imports only its module, and turns every ending into an exit code.
 
-A command is a module `edgex_inference.cli.<name>` with `add_arguments(parser)` and `run(args) -> int`. Flags alone
-mean `run`, as EdgeX starts its services.
+A command is a module `edgex_inference.cli.<name>` (`try_` for `try`, which Python keeps) with `add_arguments(parser)`
+and `run(args) -> int`. Flags alone mean `run`, as EdgeX starts its services.
 """
 
 import argparse
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ COMMANDS = {
     "run": "run the service on the configured message bus",
     "demo": "show it at work without EdgeX, broker, camera or network",
     "validate": "check profiles, side-cars, devices files and model cards",
+    "try": "show what a binding would publish for pictures, numbers or captured events",
+    "model": "look into a model file, check a model of the store, add one to it",
+    "init": "print a first profile for a model of the store",
+    "schema": "print the JSON Schema of profiles, blocks or model cards, for editors",
     "accelerators": "list what can run models here, and how to get the rest",
 }
 """Command → what it does; `run` is what flags alone mean."""
@@ -65,7 +70,7 @@ def _main(argv: list[str]) -> int:
     if name not in COMMANDS:
         print(f"{PROGRAM}: no command {name!r}{suggest(name, COMMANDS)}\n\n{_help()}", file=sys.stderr)
         return USAGE
-    command: Command = importlib.import_module(f"edgex_inference.cli.{name}")
+    command: Command = importlib.import_module(module_of(name))
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {name}",
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
@@ -73,6 +78,13 @@ def _main(argv: list[str]) -> int:
     )
     command.add_arguments(parser)
     return command.run(parser.parse_args(spell_out(rest) if name == "run" else rest))
+
+
+def module_of(command: str) -> str:
+    """The module of a command."""
+    return (
+        f"edgex_inference.cli.{command}_" if keyword.iskeyword(command) else f"edgex_inference.cli.{command}"
+    )
 
 
 def _help() -> str:

@@ -22,7 +22,7 @@ YAML_1_1_BOOLEANS = frozenset(
 """Words that YAML 1.1 readers take for booleans; here they are texts."""
 
 _T = TypeVar("_T")
-_DURATION = re.compile(r"[0-9]{1,18}(ns|us|ms|s|m|h)")
+DURATION = re.compile(r"[0-9]{1,18}(ns|us|ms|s|m|h)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class Cursor:
         if node is None:
             return None
         text = node.value if isinstance(node.value, str) else node.written or node.kind
-        if _DURATION.fullmatch(text):
+        if DURATION.fullmatch(text):
             return durations.seconds(text)
         bare = ": the unit is missing" if not isinstance(node.value, str) and node.written else ""
         self.say(f"{text!r} is no duration such as 800ms, 5s or 1h (units ns us ms s m h){bare}")

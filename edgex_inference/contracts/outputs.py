@@ -44,6 +44,11 @@ class OutputValue:
     whole: bool = False
     built: bool = True
 
+    @property
+    def pattern(self) -> str:
+        """The regular expression that a value as written matches as a whole."""
+        return _pattern(self.form).pattern
+
     def matches(self, value: str) -> bool:
         """Whether a value as written has this form."""
         return _pattern(self.form).fullmatch(value) is not None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgex_inference.config.places import Node, listed, suggest
@@ -27,7 +28,7 @@ CARD = "model.yaml"
 SCHEMA = 1
 PRECISIONS = ("f32", "f16", "bf16", "int8", "native")
 
-_BY_SUFFIX: Mapping[str, str] = {
+BY_SUFFIX: Mapping[str, str] = {
     ".onnx": "onnx",
     ".tflite": "tflite",
     ".xml": "openvino-ir",
@@ -35,8 +36,8 @@ _BY_SUFFIX: Mapping[str, str] = {
     ".pdmodel": "paddle",
     ".xmodel": "xmodel",
 }
-_FORMAT = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+FORMAT = re.compile(r"[a-z0-9][a-z0-9.-]*")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def read_card(path: Path) -> ModelCard:
@@ -58,13 +59,14 @@ def check_card(document: Document, folder: Path) -> tuple[ModelCard | None, Sequ
     reader = Reader(document.root, problems=problems)
     if (reader.need("schema").integer() or SCHEMA) != SCHEMA:
         reader.at("schema").say(f"is {reader.at('schema').plain()}; this release reads schema {SCHEMA}")
-    card = _card(reader, folder)
+    card = card_in(reader, folder)
     reader.close()
     failed = any(problem.severity == "error" for problem in problems)
     return (None if failed else card), _once(problems)
 
 
-def _card(reader: Reader, folder: Path) -> ModelCard:
+def card_in(reader: Reader, folder: Path) -> ModelCard:
+    """The card as far as it can be read; every mistake goes to the reader's problems, save unknown keys."""
     task = maybe(reader.need("task"), tuple(Task))
     ready = reader.at("ready").boolean()
     decoder = reader.at("decoder").text()
@@ -127,7 +129,7 @@ def _over(own: Cursor, base: Node | None) -> Cursor:
     """What a file says, laid on what the card says; mistakes of the latter are told once, by `_once`."""
     assert own.node is not None
     node = base.merged(own.node) if base is not None else own.node
-    return Cursor(node=node, place=own.place, steps=own.steps, problems=own.problems)
+    return replace(own, node=node)
 
 
 def inside(cursor: Cursor, folder: Path, *, folders: bool = False) -> Path | None:
@@ -156,7 +158,7 @@ def _format(cursor: Cursor, path: Path | None) -> Format:
         if guess is None and path is not None and not cursor.given:
             cursor.say(f"is missing, and {path.name} does not tell it: say {listed(sorted(KNOWN_FORMATS))}")
         return Format(guess or "")
-    if not _FORMAT.fullmatch(text):
+    if not FORMAT.fullmatch(text):
         cursor.say(f"{text!r} is no format such as {listed(sorted(KNOWN_FORMATS))}")
     elif path is not None and path.is_dir() and text != TENSORFLOW:
         cursor.say(f"is {text!r}, and {path.name} is a folder: that is how TensorFlow saves (tensorflow)")
@@ -168,7 +170,7 @@ def _format(cursor: Cursor, path: Path | None) -> Format:
 
 
 def _guess(path: Path) -> str | None:
-    return TENSORFLOW if path.is_dir() else _BY_SUFFIX.get(path.suffix.lower())
+    return TENSORFLOW if path.is_dir() else BY_SUFFIX.get(path.suffix.lower())
 
 
 def _is_saved_model(path: Path) -> bool:
@@ -178,7 +180,7 @@ def _is_saved_model(path: Path) -> bool:
 
 def _sha256(cursor: Cursor) -> str | None:
     text = cursor.text()
-    if text is not None and not _SHA256.fullmatch(text):
+    if text is not None and not SHA256.fullmatch(text):
         cursor.say("must be 64 hexadecimal digits")
         return None
     return text.lower() if text is not None else None

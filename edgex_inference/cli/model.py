@@ -1,0 +1,104 @@
+"""`edgex-inference model`: info says what a file says, check runs golden samples, add puts a file into the store.
+
+Exit codes: 0 fine, 1 wrong answers, a broken card or a file that cannot be used, 2 the command line is wrong.
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+TASKS = ("classification", "detection", "anomaly", "regression", "raw")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the three commands and their arguments."""
+    commands = parser.add_subparsers(dest="what", required=True, metavar="info|check|add")
+    info = commands.add_parser(
+        "info", help="what a model file says: inputs, outputs, metadata, opset, size, hash"
+    )
+    info.add_argument("model", metavar="FILE|NAME[:VERSION]", help="a model file, or a model of the store")
+    check = commands.add_parser(
+        "check", help="the card, and golden samples on every accelerator of this machine"
+    )
+    check.add_argument("model", metavar="NAME[:VERSION]", help="a model of the store")
+    add = commands.add_parser(
+        "add", help="copy a file into the store and write a first card; overwrites nothing"
+    )
+    add.add_argument("file", type=Path, metavar="FILE", help="a model file; files that it needs come along")
+    add.add_argument("--name", metavar="NAME", help="the model's folder (default: from the file's name)")
+    add.add_argument("--version", metavar="VERSION", help="the version's folder (default: 1)")
+    add.add_argument("--task", choices=TASKS, help="what its numbers mean (default: guessed)")
+    for command in (info, check, add):
+        command.add_argument("--models", type=Path, metavar="DIR", help="the model store")
+        command.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs one of the three."""
+    logging.getLogger("edgex_inference").addHandler(logging.NullHandler())  # what matters is printed
+    return {"info": _info, "check": _check, "add": _add}[args.what](args)
+
+
+def _info(args: argparse.Namespace) -> int:
+    from edgex_inference.cli.models.info import facts, text
+
+    is_file = Path(args.model).is_file()
+    name, _, version = (args.model, "", "") if is_file else args.model.partition(":")
+    found = facts(name, version or None, args.models)
+    if args.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join(text(one) for one in found))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    import asyncio
+    from dataclasses import asdict
+
+    from edgex_inference.cli.models.checking import Finding, findings, table
+    from edgex_inference.cli.models.loading import configured, engine_of
+    from edgex_inference.contracts.models import ModelCard
+
+    loaded = configured(args.models)
+
+    async def work() -> tuple[ModelCard, list[Finding]]:
+        async with engine_of(loaded) as engine:
+            name, _, version = args.model.partition(":")
+            card = engine.store.find(name, version or None)
+            return card, [one async for one in findings(card, engine)]
+
+    card, found = asyncio.run(work())
+    if args.json:
+        print(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+    else:
+        count = len(card.golden)
+        samples = f"{count} golden sample{'' if count == 1 else 's'}"
+        samples = samples if count else "no golden samples: nothing is proven"
+        print(f"{card.name} {card.version} in {card.folder}: the card is right, {samples}")
+        print(table(found))
+    ran = any(not one.reason for one in found)
+    return int(not ran or any(one.wrong for one in found))
+
+
+def _add(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from edgex_inference.cli.models.adding import add
+    from edgex_inference.contracts.models import Task
+    from edgex_inference.engine.cards.card import CARD
+
+    task = Task(args.task) if args.task else None
+    added = asyncio.run(add(args.file, name=args.name, version=args.version, task=task, models=args.models))
+    path = added.card.folder / CARD
+    if args.json:
+        print(
+            json.dumps({"card": str(path), "openQuestions": list(added.open_questions)}, ensure_ascii=False)
+        )
+        return 0
+    print(f"wrote {path}, task {added.card.task}")
+    for question in added.open_questions:
+        print(f"  still to say: {question}")
+    print(f"next: edgex-inference model check {added.card.name}, edgex-inference init {added.card.name}")
+    return 0

@@ -1,0 +1,196 @@
+"""The text of a first model card, from a loaded model: what the file says is written out, what it does not is asked."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from edgex_inference.contracts.accelerator import Session
+from edgex_inference.contracts.models import Build, ImageInput, InputCard, ModelCard, Task
+from edgex_inference.contracts.tensors import TensorSpec
+from edgex_inference.engine.cards.card import SCHEMA
+from edgex_inference.postprocess.table import DECODERS, UNDECLARED
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstCard:
+    """The text of a model.yaml, and what a person still has to say in it."""
+
+    text: str
+    open_questions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guess:
+    task: Task
+    why: str
+    decoder: str = ""
+    roles: tuple[str, ...] = ()
+
+
+def unread(card: ModelCard, reason: str) -> FirstCard:
+    """A card for a file that nothing here can load: its tensors are left to the file."""
+    lines = [*_head(card, card.task, f"nothing here could load the file: {reason}"), *_files(card)]
+    question = "task: nothing here could load the file, so nothing is known of its tensors"
+    return FirstCard(text=_joined(lines), open_questions=(question,))
+
+
+def write(card: ModelCard, build: Build, session: Session, *, guess: bool) -> FirstCard:
+    """The card of a loaded model; with `guess` the task is guessed from its tensors."""
+    found = _guessed(build, session) if guess else _asked(card.task, session)
+    questions = []
+    lines = [*_head(card, found.task, found.why), *_files(card), "inputs:"]
+    for entry in build.inputs:
+        lines.append(_input(entry, session))
+        if isinstance(entry, ImageInput):
+            questions.append(
+                f"inputs.{entry.name}: color, fit, resize, decode, range, mean and std must be as in training"
+            )
+    lines.append("outputs:")
+    for index, output in enumerate(build.outputs):
+        role = found.roles[index] if index < len(found.roles) else ""
+        spec = next(spec for spec in session.outputs if spec.name == output.tensor)
+        lines.append(_line(f"  {_key(output.name)}: {{{f'role: {role}' if role else ''}}}", str(spec)))
+    lines += _decoder(found, questions)
+    lines += _labels(build, found.task, questions)
+    lines += _rest(found.task, questions)
+    return FirstCard(text=_joined(lines), open_questions=tuple(questions))
+
+
+def _guessed(build: Build, session: Session) -> _Guess:
+    """A task that the shapes speak for; raw where they say nothing."""
+    picture = any(isinstance(entry, ImageInput) for entry in build.inputs)
+    outputs = [spec for spec in session.outputs if spec.datatype.numpy.kind == "f"]
+    shapes = [_without_batch(spec) for spec in outputs]
+    ins = [_without_batch(spec) for spec in session.inputs]
+    if len(outputs) == len(session.outputs) == 1:
+        shape = shapes[0]
+        if not picture and len(ins) == 1 and shape == ins[0] and _size(shape) > 1:
+            return _Guess(
+                task=Task.ANOMALY,
+                why="guessed: the output has the shape of the input, as an auto-encoder's has",
+                decoder="reconstruction",
+                roles=("reconstruction",),
+            )
+        if len([extent for extent in shape if extent != 1]) == 1 and (picture or build.labels):
+            return _Guess(
+                task=Task.CLASSIFICATION, why="guessed: one row of scores comes out", roles=("scores",)
+            )
+        if not picture and all(extent == 1 for extent in shape):
+            return _Guess(task=Task.REGRESSION, why="guessed: numbers in, one number out")
+    return _Guess(task=Task.RAW, why="the shapes do not tell the task: raw gives the tensors as they are")
+
+
+def _asked(task: Task, session: Session) -> _Guess:
+    one = len(session.outputs) == 1
+    roles = {Task.CLASSIFICATION: ("scores",)}.get(task, ()) if one else ()
+    return _Guess(task=task, why="", roles=roles)
+
+
+def _without_batch(spec: TensorSpec) -> tuple[int | None, ...]:
+    return spec.shape[1:] if len(spec.shape) > 1 and spec.shape[0] in (1, None) else spec.shape
+
+
+def _size(shape: tuple[int | None, ...]) -> int:
+    size = 1
+    for extent in shape:
+        size *= extent or 2
+    return size
+
+
+def _head(card: ModelCard, task: Task, why: str) -> list[str]:
+    others = ", ".join(one.value for one in Task if one is not task)
+    return [
+        f"# A first card for {card.builds[0].path.name}; its keys: `edgex-inference schema card`.",
+        f"schema: {SCHEMA}",
+        f"name: {_key(card.name)}  # the name of the model's folder",
+        f"version: {json.dumps(card.version)}  # the name of this folder",
+        f"# {why}" if why else "",
+        f"task: {task.value}  # others: {others}",
+        "# ready: false  # keeps the model from bindings that name no version",
+        "# license: Apache-2.0",
+        "# description: What it tells, and from what.",
+    ]
+
+
+def _files(card: ModelCard) -> list[str]:
+    (build,) = card.builds
+    return [
+        "files:  # several builds of one network are possible: an accelerator takes the first that it reads",
+        f"  - {{path: {_key(build.path.name)}, format: {build.format}, sha256: {json.dumps(build.sha256)}}}",
+    ]
+
+
+def _input(entry: InputCard, session: Session) -> str:
+    spec = next(spec for spec in session.inputs if spec.name == entry.tensor)
+    if isinstance(entry, ImageInput):
+        size = list(entry.size or ())
+        return "\n".join(
+            [
+                "  # pixel p becomes (p/255 * (high - low) + low - mean) / std; all of it as in training",
+                f"  {_key(entry.name)}:  # {spec}",
+                f"    {{kind: image, layout: {entry.layout}, color: {entry.color}, size: {size}, fit: stretch,",
+                "     resize: bilinear, decode: full, range: [0, 1], mean: 0, std: 1}",
+            ]
+        )
+    shape = f", shape: {list(entry.shape)}" if entry.shape else ""
+    return "\n".join(
+        [
+            "  # names: [A, B]  the readings that feed it, in order; normalize: {mean: 0, std: 1}  as in training",
+            _line(f"  {_key(entry.name)}: {{kind: {entry.kind}{shape}}}", str(spec)),
+        ]
+    )
+
+
+def _decoder(found: _Guess, questions: list[str]) -> list[str]:
+    if found.decoder:
+        return [f"decoder: {found.decoder}"]
+    fitting = {name: one for name, one in DECODERS.items() if one.task is found.task}
+    if not fitting:
+        return []
+    ways = [f"#   {name}: outputs with the roles {', '.join(one.roles)}" for name, one in fitting.items()]
+    if found.task in UNDECLARED:
+        return ["# decoder: how the outputs are read, where the default is not right:", *ways]
+    questions.append(
+        f"decoder: task {found.task} needs one of {', '.join(fitting)}, and roles of its outputs"
+    )
+    return ["# decoder:  # needed, one of these, with the roles of the outputs above:", *ways]
+
+
+def _labels(build: Build, task: Task, questions: list[str]) -> list[str]:
+    if task not in (Task.CLASSIFICATION, Task.DETECTION):
+        return []
+    if build.labels is not None:
+        return [f"# labels come from the file: {', '.join(build.labels[:5])}, …"]
+    questions.append("labels: the file names no classes, so results say numbers")
+    return ["# labels: labels.txt  # a file beside this card with a name a line, [a, b], or coco80"]
+
+
+def _rest(task: Task, questions: list[str]) -> list[str]:
+    lines = []
+    if task is Task.ANOMALY:
+        questions.append(
+            "score.limit: from which score on it is an anomaly; `try` on good and bad readings tells"
+        )
+        lines.append("# score: {limit: 1.0}  # the default of decide.raise")
+    if task is Task.DETECTION:
+        lines.append("# postprocess: {scoreThreshold: 0.5, nmsIou: 0.5}")
+    return [
+        *lines,
+        "# golden:  # inputs with known answers, run at every load; a wrong answer refuses the model",
+        "#   - {input: golden/one.jpg, expect: golden/one.json}",
+    ]
+
+
+def _line(text: str, remark: str) -> str:
+    return f"{text}  # {remark}"
+
+
+def _key(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) and name.lower() not in _WORDS else json.dumps(name)
+
+
+def _joined(lines: list[str]) -> str:
+    return "\n".join(line for line in lines if line) + "\n"
