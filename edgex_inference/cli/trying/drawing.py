@@ -9,7 +9,16 @@ import numpy as np
 
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import Event, Reading
-from edgex_inference.contracts.results import Anomaly, Classification, Detections, Regression, Result
+from edgex_inference.contracts.results import (
+    Anomaly,
+    Classification,
+    Detections,
+    Embedding,
+    Raw,
+    Regression,
+    Result,
+    Segmentation,
+)
 from edgex_inference.postprocess.values import evaluate
 from edgex_inference.preprocess import raw
 
@@ -94,7 +103,15 @@ def said(result: Result) -> str:
             return f"score {result.score:.4g}"
         case Regression():
             return ", ".join(f"{value:.4g}" for value in result.values[:8].tolist())
-        case _:
+        case Segmentation():
+            return ", ".join(
+                f"{label} {share:.2f}"
+                for label, share in zip(result.labels, result.shares.tolist(), strict=False)
+                if share
+            )
+        case Embedding():
+            return f"vector of {len(result.vector)}"
+        case Raw():
             return ", ".join(f"{name} {list(array.shape)}" for name, array in result.tensors.items())
 
 
