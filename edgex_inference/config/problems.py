@@ -285,7 +285,7 @@ class _Builder:
 
     def _where(self, *more: str) -> str:
         steps: list[str | int] = []
-        for opened, inner in zip(self._open, [*self._open[1:], None], strict=True):
+        for opened, inner in zip(self._open, [*self._open, None][1:], strict=True):
             if inner is None and more:
                 break
             if opened.entries is None:

@@ -181,7 +181,7 @@ def test_every_reason_of_a_drop_is_explained() -> None:
     for room in ("buses", "edgex", "preprocess", "pipeline"):
         for path in (ROOT / "edgex_inference" / room).glob("*.py"):
             used.update(spoken.findall(path.read_text()))
-    used |= {"queueFull", "overtaken", "envelope"}  # chosen by an expression, and a default
+    used |= {"queueFull", "overtaken", "envelope", "event"}  # chosen by an expression, and a default
     of_messages = text("reference/metrics.md").split("Messages that never become", 1)[1].split("\n## ")[0]
     said = {*rows("reference/metrics.md", "## Reasons of drops"), *re.findall(r"`([a-z]+)`", of_messages)}
     assert said == used

@@ -235,7 +235,7 @@ async def test_a_bad_status_is_kept_alive_too(rig: Callable[..., Rig]) -> None:
 async def test_trouble_is_said_aloud_once_in_a_while(
     rig: Callable[..., Rig], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="edgex_inference")
     one = rig()
     for pause in (0, 1, 1, 60):
         one.now += pause
