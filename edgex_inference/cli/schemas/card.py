@@ -19,12 +19,13 @@ inputs:
   tensor: {kind: tensor, shape: [1], normalize: {mean: [1], std: [1]}}
   window: {kind: window}
 outputs:
-  o: {stride: 1, background: 1, form: a, input: a}
+  o: {stride: 1, background: 1, form: a, input: a, order: a, coordinates: a, activation: a}
 """
 _WAYS = (
     _TENSORS + "files:\n- path: a\n" + "".join(f"  {line}\n" for line in _TENSORS.splitlines()),
     "labels: coco80\nfiles: [{path: a.onnx, format: onnx}]\n",
-    "labels: [a]\nscore: {}\npriors: {}\npostprocess: {}\nparity: {}\ngolden: [{}]\n",
+    "labels: [a]\nscore: {}\npriors: {sizes: [[1]]}\npostprocess: {}\nparity: {}\ngolden: [{}]\n",
+    "priors: {sizes: [[[1, 1]]]}\n",
 )
 """Documents that lead the readers along every way where they look at a value before they ask."""
 
