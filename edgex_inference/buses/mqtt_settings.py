@@ -129,6 +129,11 @@ class _Reader:
         host = self.text("Host")
         if not host:
             self._wrong("Host", "is empty; set the broker's host name, for instance localhost")
+        elif "@" in host or "/" in host or host != "".join(host.split()):
+            self._wrong(
+                "Host", "is not a plain host name; user and password belong to Writable.InsecureSecrets"
+            )
+            return ""
         return host
 
     def port(self) -> int:

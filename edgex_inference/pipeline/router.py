@@ -11,6 +11,7 @@ from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope, events, topics
+from edgex_inference.edgex.ids import new_id
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.run import Run
@@ -140,7 +141,7 @@ class Router:
             self.traffic.messages.add("notEvent")
         elif self._is_own(event):
             self.traffic.messages.add("own")
-        elif self.offer(event, read.correlation_id, receipt):
+        elif self.offer(event, read.correlation_id or new_id(), receipt):
             self.traffic.messages.add("matched")
         else:
             self.traffic.messages.add("unmatched")

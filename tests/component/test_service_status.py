@@ -236,5 +236,12 @@ async def test_the_bindings_page(stage: Any, make: Any) -> None:
     assert shown["latencyMs"]["queue"]["count"] == 3
     assert shown["latencyMs"]["queue"]["p50"] <= shown["latencyMs"]["queue"]["p99"]
     assert shown["model"] == {"name": "double", "version": "1"}
-    assert shown["settings"]["limits"] == {"maxAge": 3600.0, "maxDelay": 0.0, "timeout": 5.0}
-    assert shown["settings"]["outputs"] == [{"name": "Y", "value": "y.0", "type": "Float64", "units": ""}]
+    limits = {"maxAge": "1h", "maxDelay": "0s", "timeout": "5s", "overload": "all", "queue": 1000}
+    assert shown["settings"]["limits"] == limits
+    assert shown["settings"]["outputs"] == {"Y": {"value": "y.0", "type": "Float64"}}
+    assert shown["settings"]["model"]["version"] == "1"
+    origins = [
+        shown["origins"][key] for key in ("limits.maxAge", "limits.queue", "model.version", "fallback")
+    ]
+    assert origins == [shown["origins"]["model.name"], "default", "model card", "default"]
+    assert shown["device"] is None

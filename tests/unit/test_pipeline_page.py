@@ -12,8 +12,8 @@ from edgex_inference.contracts.bindings import (
 )
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.models import Task
+from edgex_inference.pipeline.effective import device_of, effective
 from edgex_inference.pipeline.measure import STAGES, Measures
-from edgex_inference.pipeline.page import settings
 
 
 def test_settings_are_spelled_as_in_a_block() -> None:
@@ -32,7 +32,9 @@ def test_settings_are_spelled_as_in_a_block() -> None:
         origins={"model.name": "profile"},
         unsupported=("window",),
     )
-    shown = settings(binding)
+    shown, origins = effective(binding, None)
+    assert (origins["model.name"], origins["limits.timeout"]) == ("profile", "default")
+    assert device_of(binding) is None
     assert shown["model"] == {"name": "m", "task": "anomaly", "labels": ["a"]}
     assert shown["inputs"] == [{"resource": "X", "field": "/a", "scale": 1.0, "offset": 0.0}]
     assert shown["decide"] == {
@@ -42,10 +44,10 @@ def test_settings_are_spelled_as_in_a_block() -> None:
         "clearAfter": 1,
         "unknownBelow": 0.5,
     }
-    assert shown["publish"] == {"when": "always", "minInterval": 0.5, "as": "device", "rules": True}
-    assert shown["limits"] == {"overload": "latest", "maxAge": 0.8, "maxDelay": 0.0, "timeout": 5.0}
+    assert shown["publish"] == {"when": "always", "minInterval": "500ms", "as": "device", "rules": True}
+    assert shown["limits"] == {"overload": "latest", "maxAge": "800ms", "maxDelay": "0s", "timeout": "5s"}
     assert shown["accelerator"] == [{"name": "fake", "device": "NPU", "options": {"gain": 2}}]
-    assert shown["outputs"] == [{"name": "S", "value": "state", "type": "Bool", "units": ""}]
+    assert shown["outputs"] == {"S": {"value": "state", "type": "Bool"}}
     assert shown["roi"] == [0.0, 0.0, 1.0, 0.5]
     assert shown["enabled"] is True
     assert not {"profile", "name", "resource", "origins", "unsupported"} & shown.keys()
