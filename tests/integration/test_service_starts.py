@@ -169,8 +169,13 @@ def test_a_broken_profile_leaves_the_others_alone(
     assert "afine" in service.said("binding Lost is inactive")
     client = pump.client(broker.port)
     service.said("connected as")
+
+    def heard() -> bool:  # connected is not yet subscribed
+        client.send_event("pump-3", process.reading("Load", "1e+00"))
+        return bool(client.results)
+
+    service.until(heard, "an answer")
     client.send_event("g-1", process.reading("Load", "1e+00"), profile="gone")
-    client.send_event("pump-3", process.reading("Load", "1e+00"))
     client.wait_results(1)
     assert "afine" in client.status("g-1", "Lost", "inactive").values["InferenceReason"]
     assert service.get("/ready")[0] == 503

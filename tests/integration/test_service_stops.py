@@ -68,8 +68,12 @@ def test_while_a_model_loads(
     service = world.start(env=acme)
     service.said("connected as")
     client = world.client(broker.port)
-    client.send_event("pump-3", process.reading("EndlessIn", "1e+00"))
-    service.counted("Endless", "received", 1)
+
+    def heard() -> bool:  # connected is not yet subscribed
+        client.send_event("pump-3", process.reading("EndlessIn", "1e+00"))
+        return bool(service.binding("Endless")["counters"]["received"])
+
+    service.until(heard, "an event taken in")
     assert service.binding("Endless")["status"] == "starting"
     assert service.stop() == 0
     assert "Traceback" not in service.log
