@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import TransportError
+from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
@@ -35,8 +35,10 @@ from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
-from edgex_inference.pipeline.run import Run, Workplace
-from edgex_inference.pipeline.supervision import supervised
+from edgex_inference.pipeline.running.order import Workplace
+from edgex_inference.pipeline.running.run import Run
+from edgex_inference.pipeline.running.supervision import supervised
+from edgex_inference.pipeline.running.upkeep import Upkeep
 from edgex_inference.telemetry import logs
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
@@ -47,6 +49,9 @@ _MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
 
 _PATIENCE = 10
 """Times that a task is asked to end, half a second apart, before it is left behind."""
+
+_LOOK = 0.5
+"""Seconds between two looks at the files of profiles and models."""
 
 _FAIR = 64
 """Messages read in a row before results and timers get their turn."""
@@ -107,8 +112,9 @@ class Service:
     ) -> None:
         self.loaded = loaded
         self.bus = bus
-        self.book = book or load_book(loaded.profiles)
         self.engine = open_engine(loaded, catalog)
+        self._upkeep = Upkeep(loaded.profiles, self.engine.store)
+        self.book = book or load_book(loaded.profiles)
         self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
         self.router = Router(
             self.book,
@@ -119,6 +125,7 @@ class Service:
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
+        self._looking = asyncio.Event()
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
@@ -134,13 +141,25 @@ class Service:
             logs.set_level(after.writable.log_level)
             log.info("Writable.LogLevel is %s now", after.writable.log_level)
 
+    def look(self) -> None:
+        """Looks at profiles and models at once; it does so twice a second anyway."""
+        self._looking.set()
+
+    def use(self, book: Book) -> None:
+        """Takes up another book: what has changed in it is drawn anew, the rest goes on untouched."""
+        known, self.book = frozenset(self.book.problems), book
+        self._report(problem for problem in book.problems if problem not in known)
+        self.router.use(book)
+        self._start_known()
+
     def stop(self) -> None:
         """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
         self._stopping.set()
 
     async def run(self) -> None:
         """Opens everything, works until `stop`, drains and closes; raises SetupError when it cannot start."""
-        self._report_book()
+        self._report_folder()
+        self._report(self.book.problems)
         config = self.loaded.config
         async with AsyncExitStack() as stack:
             stack.callback(self._pixels.shutdown, cancel_futures=True)
@@ -153,8 +172,9 @@ class Service:
             await self.bus.open()
             stack.push_async_callback(self.bus.close)
             stack.push_async_callback(self._end_tasks)
-            for profile, device in self._known():
-                self.router.runs_of(profile, device)
+            self._start_known()
+            self._upkeep.look(self._models)
+            self._spawn("files", self._follow_files)
             reader = self._spawn("bus reader", self._read)
             log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
             await self._until_stopped(reader)
@@ -170,17 +190,38 @@ class Service:
         reader.cancel()
         await asyncio.wait((reader,))
 
-    def _known(self) -> Sequence[tuple[str, str]]:
-        """What has bindings before the first event: every profile read, every device of the devices files."""
+    def _start_known(self) -> None:
+        """Starts what has bindings before the first event: every profile read, every device of the devices files."""
         profiles = [(profile, "") for profile in self.book.profiles]
-        return [*profiles, *((device.profile, name) for name, device in self.book.devices.items())]
+        for profile, device in (*profiles, *((one.profile, name) for name, one in self.book.devices.items())):
+            self.router.runs_of(profile, device)
 
-    def _report_book(self) -> None:
+    @property
+    def _models(self) -> frozenset[str]:
+        return frozenset().union(*(run.models for run in self.router.runs))
+
+    async def _follow_files(self) -> None:
+        """Takes up profiles and models that have changed, once they lie still."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._looking.wait()
+            self._looking.clear()
+            changes = await asyncio.to_thread(self._upkeep.look, self._models)
+            if changes.profiles:
+                self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book))
+            for run in self.router.runs:
+                if run.models & changes.models:
+                    run.refresh()
+
+    def _report_folder(self) -> None:
         if not self.loaded.profiles.is_dir():
             log.warning(
                 "Inference.ProfilesDir: %s is no folder: there is nothing to infer", self.loaded.profiles
             )
-        for problem in self.book.problems:
+
+    def _report(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
             log.log(logging.ERROR if problem.severity == "error" else logging.WARNING, "%s", problem)
 
     def _spawn(self, name: str, work: Any) -> asyncio.Task[None]:
@@ -197,10 +238,7 @@ class Service:
             pixels=self._pixels,
         )
         run = Run(binding, self.book, place, inactive=inactive)
-        if binding.enabled:
-            self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
-        else:
-            run.disable()
+        self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
         return run
 
     async def _publish(self, messages: Sequence[Message]) -> None:

@@ -215,9 +215,12 @@ class Book:
         return block.node.place.problem(block.name, message, severity=severity)
 
 
-def load(folder: Path) -> Book:
-    """The book of a profiles folder; never raises, every mistake is in its `problems`."""
-    return Book(read([folder]))
+def load(folder: Path, before: Book | None = None) -> Book:
+    """The book of a profiles folder; never raises, every mistake is in its `problems`.
+
+    A file that could be read when `before` was made and is broken or empty now keeps its old text in force.
+    """
+    return Book(read([folder], before=before.documents if before is not None else {}))
 
 
 def _sort_out(

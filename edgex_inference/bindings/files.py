@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from edgex_inference.bindings.profiles import Block, Profile, blocks_in, read_profile
 from edgex_inference.config.places import Node, Place, Source, Steps, suggest
@@ -17,6 +18,8 @@ from edgex_inference.contracts.errors import Problem
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _MAPPINGS = re.compile(r"\.resourceOperations\[\d+\]\.mappings\.[^.]*$")
+_KEPT = "what the file said before stays in force until it is mended or removed"
+NOTHING: Mapping[Path, Document] = MappingProxyType({})
 _TAGS = "tags are copied on every event, and each new value is kept for ever: move this to {}"
 _DROPPED = "core-metadata drops this key silently: move it to {}"
 
@@ -58,19 +61,32 @@ class Files:
     unreadable: list[Path] = field(default_factory=list)
 
 
-def read(paths: Iterable[Path]) -> Files:
-    """Reads files, and the YAML and JSON files of folders (not of folders in them); never raises."""
+def read(paths: Iterable[Path], before: Mapping[Path, Document] = NOTHING) -> Files:
+    """Reads files, and the YAML and JSON files of folders (not of folders in them); never raises.
+
+    A file that holds nothing readable stays as it was in `before`.
+    """
     files = Files()
     for path in paths:
         for file, named in _expand(path, files):
-            try:
-                document = Document.read(file)
-            except OSError as error:
-                _unreadable(files, file, f"cannot be read: {error.strerror or error}")
-                continue
-            files.documents[file] = document
-            _take(files, document, named=named)
+            document = _document(files, file, before.get(file))
+            if document is not None:
+                files.documents[file] = document
+                _take(files, document, named=named)
     return files
+
+
+def _document(files: Files, file: Path, before: Document | None) -> Document | None:
+    try:
+        document = Document.read(file)
+    except OSError as error:
+        _unreadable(files, file, f"cannot be read: {error.strerror or error}")
+        return before
+    if document.root.value is not None or before is None:
+        return document
+    files.problems += document.problems or [document.problem((), "the file is empty")]
+    files.problems.append(document.problem((), _KEPT, severity="warning"))
+    return before
 
 
 def _expand(path: Path, files: Files) -> Sequence[tuple[Path, bool]]:

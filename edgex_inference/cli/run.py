@@ -70,6 +70,7 @@ async def follow(service: Service, given: flags.Flags) -> None:
             asked.clear()
             seen = now
             _reload(service, given)
+            service.look()
 
 
 def _reload(service: Service, given: flags.Flags) -> None:

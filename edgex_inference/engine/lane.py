@@ -56,19 +56,15 @@ class Lane:
     """One loaded session, replaced when it hangs or is lost. All methods belong to the loop that opened it."""
 
     def __init__(
-        self,
-        name: str,
-        load: Callable[[], Session],
-        *,
-        settings: LaneSettings | None = None,
-        on_change: "Callable[[Lane], None] | None" = None,
+        self, name: str, load: Callable[[], Session], *, settings: LaneSettings | None = None
     ) -> None:
         self.name = name
         self.state: State = "opening"
         self.reason = ""
         self.metrics = LaneMetrics()
         self.settings = settings or LaneSettings()
-        self._load, self._on_change = load, on_change
+        self.watchers: set[Callable[[Lane], None]] = set()  # called at each change of `state`
+        self._load = load
         self._session: Session | None = None
         self._crew: Crew | None = None
         self._items: set[Item] = set()
@@ -94,6 +90,10 @@ class Lane:
         """Threads that hang in the vendor's code."""
         self._leaked = [thread for thread in self._leaked if thread.is_alive()]
         return len(self._leaked)
+
+    @property
+    def lost(self) -> bool:
+        return self.state in ("lost", "hung")
 
     @property
     def waiting(self) -> int:
@@ -233,8 +233,8 @@ class Lane:
             logger.warning("%s: %s", self.name, reason)
         elif state == "ready" and before in ("lost", "hung"):
             logger.warning("%s: works again", self.name)
-        if self._on_change is not None:
-            self._on_change(self)
+        for watcher in tuple(self.watchers):
+            watcher(self)
 
     # Reports of the crew, on the loop
 

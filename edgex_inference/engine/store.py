@@ -1,7 +1,8 @@
 """The model store: `<folder>/<name>/<version>/model.yaml`, in one folder after another."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from edgex_inference.config.places import listed, suggest
@@ -68,6 +69,12 @@ class Store:
         searched = [f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in self.folders]
         return f"not in {', '.join(searched) or 'no folder'}{suggest(name, self.names())}"
 
+    def mark(self, name: str) -> Hashable:
+        """Changes whenever a file of any version of this model comes, goes or is written."""
+        if Path(name).name != name:
+            return None
+        return tuple(_stamps(folder / name) for folder in self.folders)
+
     def all(self) -> Sequence[ModelCard]:
         """Every card without mistakes, by name, the newest version first."""
         return [card for card in map(_try, self._folders()) if isinstance(card, ModelCard)]
@@ -113,6 +120,15 @@ def _versions(model: Path) -> Sequence[Path]:
     """The version folders with a card, the newest first."""
     found = [folder for folder in _subfolders(model) if (folder / CARD).is_file()]
     return sorted(found, key=lambda folder: natural(folder.name), reverse=True)
+
+
+def _stamps(folder: Path) -> Hashable:
+    found = set()
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            stat = path.stat()
+            found.add((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return frozenset(found)
 
 
 def _subfolders(folder: Path) -> Sequence[Path]:

@@ -50,6 +50,14 @@ class Outlet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the binding as a whole is: what each device is told as long as its own items go well."""
+
+    status: str = RUNNING
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
     """What one item causes at once: a status event where the status changed, a result where one is due."""
 
@@ -62,6 +70,7 @@ class Emission:
     """What one binding says about its devices; keeps each device's memory and timers."""
 
     def __init__(self, plan: Plan, outlet: Outlet, measures: Measures) -> None:
+        self.standing = Standing(reason=plan.standing)
         self._plan = plan
         self._outlet = outlet
         self._measures = measures
@@ -73,6 +82,11 @@ class Emission:
         """Why the binding is degraded for one of its devices; empty when all is well."""
         device = next(iter(self._memory.degraded), None)
         return "" if device is None else f"{device}: {self._memory.degraded[device]}"
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """The devices that it remembers."""
+        return tuple(name for name, _ in self._memory.items())
 
     def result(self, item: Item, sample: Sample, tensors: Tensors) -> Parcel:
         """What this run's answer causes now; more may follow by timer."""
@@ -96,7 +110,7 @@ class Emission:
                 item, DEGRADED, f"{', '.join(unfit)}: a value that is missing or does not fit its type"
             )
         else:
-            status = self._announce(item, RUNNING, self._plan.standing)
+            status = self._announce(item, self.standing.status, self.standing.reason, lasting=True)
         outgoing = Outgoing(readings=readings, origin=origin, correlation_id=item.correlation_id)
         messages = self._offer(state, device, outgoing)
         return Parcel(state=state, status=status, result=messages)
@@ -123,6 +137,19 @@ class Emission:
         if not parcel.result:
             return True
         return self._counted(parcel.state, await self._hand_over(parcel.result))
+
+    def take_over(self, before: "Emission") -> None:
+        """Goes on where another plan of the same binding stopped: with its devices' states and timers."""
+        self._memory, before._memory = before._memory, self._memory
+        was, now = before._plan, self._plan
+        renamed = (was.columns, was.binding.publish.as_) != (now.columns, now.binding.publish.as_)
+        for device, state in self._memory.items():
+            if renamed:  # what was said last would be repeated under names that are no more
+                self._measures.events.add("suppressed", state.publish.pending is not None)
+                state.publish = PublishState()
+            if (was.decide and was.decide.value) != (now.decide and now.decide.value):
+                state.decide = decide.DecideState()
+            self._arm(state, device)
 
     def close(self) -> None:
         """Stops the timers of keepAlive and minInterval; a result that they still held is counted as suppressed."""
@@ -160,25 +187,29 @@ class Emission:
         self._measures.stages["publish"].add(self._outlet.clock() - started)
         return None
 
-    def _announce(self, item: Item, status: str, reason: str) -> Sequence[Message]:
-        """The status event of a device, when its status is not the one announced last."""
+    def _announce(self, item: Item, status: str, reason: str, *, lasting: bool = False) -> Sequence[Message]:
+        """The status event of a device, when it is not the one announced last.
+
+        `lasting`: the status is the binding's own, and another reason is news too; else it is this item's.
+        """
         device, binding = item.event.device_name, self._plan.binding
         state = self._memory.of(device)
-        state.reason = reason
-        if status == DEGRADED:
+        known = state.status == status and (not lasting or state.lasting == reason)
+        state.reason, state.lasting = reason, reason if lasting else ""
+        if status == DEGRADED and not lasting:
             self._memory.degraded[device] = reason
         else:
             self._memory.degraded.pop(device, None)
-        if state.status == status:
+        if known:
             return ()
         state.status = status
-        self._say(state, device)
+        self._say(state, device, aloud=not lasting)
         return self._outlet.sender.status(binding, device, status, reason, origin=item.event.origin)
 
-    def _say(self, state: DeviceState, device: str) -> None:
+    def _say(self, state: DeviceState, device: str, *, aloud: bool) -> None:
         """Logs a change of status: aloud, but not for each of many devices nor each time it comes and goes."""
         now = self._outlet.clock()
-        if state.status == DEGRADED:
+        if state.status == DEGRADED and aloud:
             fresh = state.said_at is None or now - state.said_at >= _ALOUD
             state.aloud = fresh and len(self._memory.degraded) <= _MOST_ALOUD
             state.said_at = now if state.aloud else state.said_at

@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from edgex_inference.contracts.errors import EdgexInferenceError, MessageError
+from edgex_inference.contracts.errors import DeviceLost, EdgexInferenceError, MessageError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.pipeline.emission import Emission, Outlet, Parcel
+from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
 from edgex_inference.pipeline.intake import Intake, Item, Queueing
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan
@@ -41,10 +41,24 @@ class _Passage:
 
 
 class Journey:
-    """Carries a binding's events through one plan: `offer` never waits, `run` does the work."""
+    """Carries a binding's events through one plan: `offer` never waits, `run` does the work.
 
-    def __init__(self, plan: Plan, outlet: Outlet, pixels: Executor, measures: Measures) -> None:
+    `strand` is asked when items come back because the device was lost: True, and another plan will have them.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        outlet: Outlet,
+        pixels: Executor,
+        measures: Measures,
+        *,
+        strand: Callable[[Sequence[Item]], bool] = lambda _items: False,
+    ) -> None:
         self.plan = plan
+        self._strand = strand
+        self._going = asyncio.Event()
+        self._going.set()
         self._clock = outlet.clock
         self._pixels = pixels
         self._measures = measures
@@ -72,6 +86,39 @@ class Journey:
         """Why the binding is degraded for one of its devices; empty when all is well."""
         return self._emission.trouble
 
+    @property
+    def devices(self) -> Sequence[str]:
+        """The devices that it remembers."""
+        return self._emission.devices
+
+    @property
+    def standing(self) -> Standing:
+        """What each device is told of the binding while its own items go well."""
+        return self._emission.standing
+
+    @standing.setter
+    def standing(self, standing: Standing) -> None:
+        self._emission.standing = standing
+
+    def pause(self) -> None:
+        """Starts no more bursts; what comes waits."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Goes on after `pause`."""
+        self._going.set()
+
+    async def landed(self, timeout: float | None = None) -> None:
+        """Returns when no burst is under way, or after so many seconds."""
+        if self._bursts:
+            await asyncio.wait(tuple(self._bursts), timeout=timeout)
+
+    def take_over(self, before: "Journey") -> None:
+        """Goes on where a paused journey of the same binding stopped: its devices' states, and what waits there."""
+        self._emission.take_over(before._emission)
+        for item in before.leave():
+            self.offer(item)
+
     def offer(self, item: Item) -> None:
         """Takes an event in; by the overload policy one may have to go, which is counted."""
         gone = self._intake.offer(item)
@@ -92,6 +139,7 @@ class Journey:
                 if delay:
                     await asyncio.sleep(delay)
                 await gate.acquire()
+                await self._going.wait()
                 burst = asyncio.create_task(self._burst(before), name=f"{self.plan.binding.name} burst")
                 self._bursts.add(burst)
                 burst.add_done_callback(lambda done: self._landed(done, gate))
@@ -134,6 +182,7 @@ class Journey:
 
     async def _deliver(self, passages: Sequence[_Passage]) -> None:
         """Publishes in order; no result waits for the acknowledgement of the one before, a status holds up all."""
+        passages = self._unstranded(passages)
         started: list[asyncio.Task[None]] = []
         for passage in passages:
             try:
@@ -149,6 +198,13 @@ class Journey:
                 started.clear()
                 await sending
         await asyncio.gather(*started)
+
+    def _unstranded(self, passages: Sequence[_Passage]) -> Sequence[_Passage]:
+        """What is left when the items of a lost device are taken over."""
+        lost = [passage.item for passage in passages if isinstance(passage.answer, DeviceLost)]
+        if not lost or not self._strand(lost):
+            return passages
+        return [passage for passage in passages if not isinstance(passage.answer, DeviceLost)]
 
     async def _send(self, passage: _Passage, parcel: Parcel | None) -> None:
         """Publishes what became of an item; without the bus it is not acknowledged, so a broker may send it again."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgex_inference.pipeline.effective import device_of, effective
-from edgex_inference.pipeline.run import Run
+from edgex_inference.pipeline.running.run import Run
 
 
 def rows(runs: Iterable[Run]) -> Sequence[Mapping[str, Any]]:

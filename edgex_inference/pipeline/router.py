@@ -14,7 +14,7 @@ from edgex_inference.edgex import envelope, events, topics
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
-from edgex_inference.pipeline.run import Run
+from edgex_inference.pipeline.running.run import Run
 from edgex_inference.telemetry.metrics import Counts, Histogram
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class Router:
         self._max_bytes = max_bytes
         self._clock = clock
         self._runs: dict[int, Run] = {}
+        self._met: dict[Run, tuple[str, str]] = {}
         self._stand_ins: dict[Rejected, Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._warned: set[str] = set()
@@ -66,11 +67,42 @@ class Router:
     def runs(self) -> Sequence[Run]:
         return tuple(self._runs.values())
 
+    def use(self, book: Book) -> None:
+        """Another book from here on: each run takes up what its binding has become there, or goes.
+
+        A run belongs to the device that it was met with first; where the forms of a binding for several devices
+        have become one, the run of the profile itself stays.
+        """
+        runs = sorted(self._met.items(), key=lambda met: met[1][1] != "")
+        self._book, self._runs, self._stand_ins, self._met = book, {}, {}, {}
+        self._heard.update((name, device.profile) for name, device in book.devices.items())
+        for run, (profile, device) in runs:
+            wanted = self._wanted(profile, device, run.binding.name)
+            if wanted is None or id(wanted[0]) in self._runs:
+                run.retire()
+                continue
+            binding, inactive = wanted
+            self._runs[id(binding)] = run
+            self._met[run] = (profile, device)
+            run.revise(binding, book, inactive=inactive)
+
+    def _wanted(self, profile: str, device: str, name: str) -> tuple[Binding, str] | None:
+        """What a device's binding is in the book, and why it cannot run."""
+        found = self._book.look_up(profile, device)
+        for binding in found.bindings:
+            if binding.name == name:
+                return binding, _inactive(binding)
+        for rejected in found.rejected:
+            if rejected.binding == name:
+                return self._stand_in(rejected), rejected.reason
+        return None
+
     def runs_of(self, profile: str, device: str) -> Sequence[Run]:
         """The runs of every binding of a device, the unusable ones included; new ones are started."""
         found = self._book.look_up(profile, device)
-        runs = [self._run(binding, "") for binding in found.bindings]
-        runs += [self._rejected(rejected) for rejected in found.rejected]
+        wanted = [(binding, _inactive(binding)) for binding in found.bindings]
+        wanted += [(self._stand_in(rejected), rejected.reason) for rejected in found.rejected]
+        runs = [self._run(binding, inactive, (profile, device)) for binding, inactive in wanted]
         return [run for run in runs if run is not None]
 
     def runs_heard(self, device: str) -> Sequence[Run]:
@@ -78,7 +110,7 @@ class Router:
         profile = self._heard.get(device)
         return self.runs_of(profile, device) if profile is not None else ()
 
-    def _run(self, binding: Binding, inactive: str) -> Run | None:
+    def _run(self, binding: Binding, inactive: str, met: tuple[str, str]) -> Run | None:
         # Bindings are told apart by identity: the book hands out one object for equal layers.
         run = self._runs.get(id(binding))
         if run is None and len(self._runs) >= _MOST_RUNS:
@@ -88,12 +120,11 @@ class Router:
                 )
             self._crowded = True
         elif run is None:
-            later = ", ".join(binding.unsupported)
-            reason = inactive or (f"not yet supported: {later}" if later else "")
-            run = self._runs[id(binding)] = self._start(binding, reason)
+            run = self._runs[id(binding)] = self._start(binding, inactive)
+            self._met[run] = met
         return run
 
-    def _rejected(self, rejected: Rejected) -> Run | None:
+    def _stand_in(self, rejected: Rejected) -> Binding:
         rejected = replace(rejected, device="")  # devices with the same mistake share one run
         stand_in = self._stand_ins.get(rejected)
         if stand_in is None:
@@ -104,7 +135,7 @@ class Router:
                 model=None,
                 outputs=(),
             )
-        return self._run(stand_in, rejected.reason)
+        return stand_in
 
     def take(self, message: Message, acknowledge: Callable[[], None]) -> None:
         """Reads one message; what cannot be read is counted, said once for each topic, and acknowledged."""
@@ -165,3 +196,9 @@ class Router:
                 run.offer(Item(event, correlation_id, arrived, receipt))
                 taken += 1
         return taken
+
+
+def _inactive(binding: Binding) -> str:
+    """Why a binding without mistakes cannot run all the same."""
+    later = ", ".join(binding.unsupported)
+    return f"not yet supported: {later}" if later else ""

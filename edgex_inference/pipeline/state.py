@@ -16,6 +16,8 @@ class DeviceState:
     publish: PublishState = field(default_factory=PublishState)
     status: str | None = None
     reason: str = ""
+    lasting: str = ""
+    """the reason that was announced last, where it was the binding's own and not one item's"""
     aloud: bool = False
     said_at: float | None = None
     """whether the trouble that it is in was said at WARN, and when one last was, in monotonic seconds"""
@@ -54,3 +56,7 @@ class Memory:
 
     def states(self) -> tuple[DeviceState, ...]:
         return tuple(self._states.values())
+
+    def items(self) -> tuple[tuple[str, DeviceState], ...]:
+        """The devices by name with their states."""
+        return tuple(self._states.items())

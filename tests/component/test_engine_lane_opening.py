@@ -61,12 +61,8 @@ async def test_loading_has_a_deadline(tmp_path: Path) -> None:
 async def test_changes_are_told(tmp_path: Path) -> None:
     path = write_model(tmp_path / "model.fake")
     told: list[str] = []
-    lane = Lane(
-        "told",
-        lambda: load(LoadRequest(path=path, format=FAKE)),
-        settings=QUICK,
-        on_change=lambda changed: told.append(changed.state),
-    )
+    lane = Lane("told", lambda: load(LoadRequest(path=path, format=FAKE)), settings=QUICK)
+    lane.watchers.add(lambda changed: told.append(changed.state))
     await lane.open()
     control(path).script.append("lose")
     with pytest.raises(DeviceLost):

@@ -10,7 +10,7 @@ from PIL import Image
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.pipeline.publishing import outputs
-from edgex_inference.pipeline.run import Run
+from edgex_inference.pipeline.running.run import Run
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int, text: str) -> int:

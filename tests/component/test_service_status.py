@@ -184,7 +184,7 @@ async def test_falling_back_along_the_list(
         assert part in reason
     assert [len(shown["passedOver"]), shown["accelerator"]] == [3, "fake:NPU"]
     level = logging.WARNING if fallback == "warn" else logging.INFO
-    assert said(caplog, level, "falling back to fake:NPU") == 3
+    assert said(caplog, level, "binding Twice of profile pump: model double 1: fake:NPU answers; ") == 1
 
 
 async def test_never_falling_back(stage: Any, make: Any) -> None:

@@ -1,8 +1,7 @@
 """A binding, its model card and one accelerator candidate become a frozen Plan, or a sentence that says why not."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from edgex_inference.bindings.book import Book
@@ -23,8 +22,6 @@ from edgex_inference.postprocess.prospect import Prospect
 from edgex_inference.postprocess.wiring import Interpreter
 from edgex_inference.preprocess import build as preprocess
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
@@ -41,6 +38,7 @@ class Plan:
     """All decisions for one binding on one accelerator candidate; a sample finishes on the plan that prepared it.
 
     `accelerator` is as published (`onnxruntime:CPU`), `passed_over` says why each earlier candidate does not answer.
+    `reserve` has the lanes of those whose device is lost: they are kept, so that they come back.
     """
 
     binding: Binding
@@ -54,6 +52,7 @@ class Plan:
     decide: decide.Resolved | None
     tags: Mapping[str, str]
     passed_over: tuple[str, ...] = ()
+    reserve: tuple[Lane, ...] = ()
 
     @property
     def standing(self) -> str:
@@ -64,57 +63,97 @@ class Plan:
 async def draw(binding: Binding, engine: Engine, book: Book) -> Plan:
     """Loads the model on the first candidate that will have it; raises SetupError when none does.
 
+    A candidate whose device is lost at the moment is passed over and kept in reserve.
+
     What a person can mend in the block or in the card comes as ProfileError, all of it with its place.
     """
     if binding.model is None:
         raise ModelRejected(binding.name, "the binding names no model")
     card = engine.store.find(binding.model.name, binding.model.version)
     inspect(binding, card, book, engine.catalog, engine.store)
-    formats = tuple(build.format for build in card.builds)
-    passed: list[SetupError] = []
-    for choice in binding.accelerator:
-        try:
-            candidates = engine.catalog.candidates(choice, formats)
-        except SetupError as error:
-            passed.append(error)
-            candidates = ()
-        for candidate in candidates:
-            findings = Findings(book, binding, card, _index(card, candidate))
-            try:
-                lane, build = await _checked(candidate, choice, card, engine)
-                drawing = _Drawing(binding=binding, card=card, build=build, lane=lane, engine=engine)
-                plan = await _draw_on(candidate, drawing, book.resources(binding.profile), findings)
-            except SetupError as error:
-                passed.append(findings.placed(error))
-            else:
-                return _noted(plan, passed)
-        if binding.fallback == "never" and passed:
-            break
-    raise _none_left(binding, card, passed)
+    search = _Search(binding=binding, card=card, engine=engine, book=book)
+    try:
+        return await search.first()
+    except BaseException:
+        await search.give_up()
+        raise
 
 
 async def release(plan: Plan, engine: Engine) -> None:
-    """Gives the plan's session back; it is closed when no other plan uses it."""
-    await engine.fleet.release(plan.lane)
+    """Gives the plan's sessions back; each is closed when no other plan uses it."""
+    for lane in (plan.lane, *plan.reserve):
+        await engine.fleet.release(lane)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """The way down a binding's candidates: who was passed over and why, and whose device is only lost."""
+
+    binding: Binding
+    card: ModelCard
+    engine: Engine
+    book: Book
+    passed: list[SetupError] = field(default_factory=list)
+    reserve: list[Lane] = field(default_factory=list)
+
+    async def first(self) -> Plan:
+        """The plan on the first candidate that will have the model."""
+        formats = tuple(build.format for build in self.card.builds)
+        for choice in self.binding.accelerator:
+            try:
+                candidates = self.engine.catalog.candidates(choice, formats)
+            except SetupError as error:
+                self.passed.append(error)
+                candidates = ()
+            for candidate in candidates:
+                plan = await self._on(candidate, choice)
+                if plan is not None:
+                    return self._noted(plan)
+            if self.binding.fallback == "never" and self.passed:
+                break
+        raise _none_left(self.binding, self.card, self.passed)
+
+    async def give_up(self) -> None:
+        for lane in self.reserve:
+            await self.engine.fleet.release(lane)
+
+    async def _on(self, candidate: Candidate, choice: AcceleratorChoice) -> Plan | None:
+        findings = Findings(self.book, self.binding, self.card, _index(self.card, candidate))
+        try:
+            lane, build = await self._checked(candidate, choice)
+            drawing = _Drawing(
+                binding=self.binding, card=self.card, build=build, lane=lane, engine=self.engine
+            )
+            return await _draw_on(candidate, drawing, self.book.resources(self.binding.profile), findings)
+        except SetupError as error:
+            self.passed.append(findings.placed(error))
+            return None
+
+    async def _checked(self, candidate: Candidate, choice: AcceleratorChoice) -> tuple[Lane, Build]:
+        """A session that gave the right answers to the card's own golden samples."""
+        lane, build = await self.engine.fleet.acquire(candidate, choice, self.card)
+        try:
+            if not lane.lost:
+                await golden.check(lane, self.card, build, max_pixels=self.engine.max_pixels)
+        except BaseException as error:
+            if not (lane.lost and isinstance(error, ModelRejected)):
+                await self.engine.fleet.release(lane)
+                raise
+        if lane.lost:
+            self.reserve.append(lane)
+            raise AcceleratorUnavailable(str(candidate), f"is lost: {lane.reason}")
+        return lane, build
+
+    def _noted(self, plan: Plan) -> Plan:
+        """The plan with the reasons why earlier candidates were passed over."""
+        passed = tuple(error.brief for error in self.passed)
+        return replace(plan, passed_over=passed, reserve=tuple(self.reserve))
 
 
 def _index(card: ModelCard, candidate: Candidate) -> int:
     """Which file of the model this candidate reads."""
     readable = candidate.accelerator.formats
     return next((index for index, build in enumerate(card.builds) if build.format in readable), 0)
-
-
-async def _checked(
-    candidate: Candidate, choice: AcceleratorChoice, card: ModelCard, engine: Engine
-) -> tuple[Lane, Build]:
-    """A session that gave the right answers to the card's own golden samples."""
-    lane, build = await engine.fleet.acquire(candidate, choice, card)
-    try:
-        await golden.check(lane, card, build, max_pixels=engine.max_pixels)
-    except BaseException:
-        await engine.fleet.release(lane)
-        raise
-    return lane, build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,16 +253,6 @@ def _drawn(
         decide=decision,
         tags={"model": card.name, "modelVersion": card.version, "accelerator": name},
     )
-
-
-def _noted(plan: Plan, passed: Sequence[SetupError]) -> Plan:
-    """The plan with the reasons why earlier candidates were passed over, said once in the log."""
-    if not passed:
-        return plan
-    level = logging.INFO if plan.binding.fallback == "allow" else logging.WARNING
-    for error in passed:
-        log.log(level, "binding %s: %s; falling back to %s", plan.binding.name, error.brief, plan.accelerator)
-    return replace(plan, passed_over=tuple(error.brief for error in passed))
 
 
 def _none_left(binding: Binding, card: ModelCard, passed: Sequence[SetupError]) -> SetupError:

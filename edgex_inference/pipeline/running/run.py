@@ -1,0 +1,399 @@
+"""One effective binding from start to stop: what is wanted of it, the plan that answers, and the next one."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edgex_inference.bindings.book import Book
+from edgex_inference.contracts.bindings import Binding
+from edgex_inference.contracts.errors import SetupError
+from edgex_inference.contracts.events import Event
+from edgex_inference.engine.lane import Lane
+from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Standing
+from edgex_inference.pipeline.intake import Intake, Item, Queueing
+from edgex_inference.pipeline.journey import Journey
+from edgex_inference.pipeline.measure import Measures
+from edgex_inference.pipeline.planning.plan import Plan, draw, release
+from edgex_inference.pipeline.running.notices import Notices
+from edgex_inference.pipeline.running.order import Course, Order, Workplace
+from edgex_inference.pipeline.running.patience import Patience
+
+log = logging.getLogger(__name__)
+
+STARTING, DISABLED = "starting", "disabled"
+_LOADING = "the model is being loaded"
+_REMOVED = "its block was removed"
+
+_ORDERLY = 1.0
+"""Seconds that the next plan waits for the last bursts of the one before, so that results keep their order."""
+
+
+class Run:
+    """Takes a binding's events from the first moment on; they wait while a model loads.
+
+    A change is drawn as another plan beside the one that runs, which goes on until the other is ready; one that
+    cannot be drawn leaves it running, and says so. A plan whose device is lost makes way for the next candidate.
+    """
+
+    def __init__(self, binding: Binding, book: Book, place: Workplace, *, inactive: str = "") -> None:
+        """`book` is where the binding comes from; `inactive` says why it cannot run at all."""
+        self.measures = Measures()
+        self.settled = asyncio.Event()
+        self._order = Order(binding=binding, book=book, inactive=inactive)
+        self._taken: Order | None = None
+        self._waiting = self._new_intake()
+        self._place = place
+        self._notices = Notices(place.outlet)
+        self._course: Course | None = None
+        self._asked = asyncio.Event()
+        self._drawing: asyncio.Task[Plan] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._stranded: list[Item] = []
+        self._seeking = self._shaken = False
+        self._watched: set[Lane] = set()
+        self._patience = Patience(self._asked.set)
+        self._take_up(self._order, STARTING, _LOADING)
+
+    @property
+    def status(self) -> str:
+        """starting, running, degraded, inactive or disabled."""
+        return DEGRADED if self._trouble else self._status
+
+    @property
+    def reason(self) -> str:
+        """Why the status is what it is."""
+        return self._trouble or self._reason
+
+    @property
+    def journey(self) -> Journey | None:
+        """The journey that answers now."""
+        return self._course.journey if self._course is not None else None
+
+    @property
+    def _trouble(self) -> str:
+        return self._course.journey.trouble if self._course is not None else ""
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The names of the models that it has or wants."""
+        orders = (self._order, self._taken)
+        return frozenset(
+            order.binding.model.name
+            for order in orders
+            if order is not None and order.binding.model is not None
+        )
+
+    def wants(self, event: Event) -> bool:
+        """Whether the event has one of the readings that this binding takes; one that has no model takes any."""
+        if self._status == DISABLED:
+            return False
+        if self.binding.model is None and self._order.inactive:
+            return True
+        return any(reading.resource_name in self._wanted for reading in event.readings)
+
+    def offer(self, item: Item) -> None:
+        """Takes an event in; never waits."""
+        self.measures.events.add("received")
+        if self._course is not None:
+            self._course.journey.offer(item)
+        elif self._status == INACTIVE:
+            self._refuse(item)
+        else:
+            self._hold(item)
+
+    # What is wanted
+
+    def revise(self, binding: Binding, book: Book, *, inactive: str = "") -> None:
+        """Another form of the binding, or why its new form cannot be used; what comes to the same changes nothing."""
+        order = Order(binding=binding, book=book, inactive=inactive)
+        same, self._order = order.same(self._order), order
+        if not same:
+            self._ask_anew()
+        elif self._taken is not None and order.same(self._taken):
+            self.binding, self._taken = binding, order
+
+    def refresh(self) -> None:
+        """Draws the plan anew: something that it was made from has changed."""
+        self._ask_anew()
+
+    def retire(self) -> None:
+        """Lets what was taken in get out, and ends `work`."""
+        self._order = replace(self._order, gone=True)
+        self._ask_anew()
+
+    def _ask_anew(self) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
+        self._asked.set()
+
+    # The work
+
+    async def work(self) -> None:
+        """Brings what runs in line with what is wanted, until retired; may be called again after a surprise."""
+        self._asked.set()
+        try:
+            while True:
+                await self._next()
+                if self._order.gone:
+                    await self._end(_REMOVED)
+                    return
+                await self._settle(self._order)
+        finally:
+            await self._close()
+
+    async def _next(self) -> None:
+        """Returns when there is something to do; raises what ended the journey, a defect of ours."""
+        asked = asyncio.create_task(self._asked.wait(), name=f"{self.binding.name} asked")
+        works = {self._course.work} if self._course is not None else set()
+        try:
+            await asyncio.wait({asked, *works}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+        for work in works:
+            if work.done():
+                work.result()
+        self._asked.clear()
+
+    async def _settle(self, order: Order) -> None:
+        reason, plan = order.inactive, None
+        shaken, self._shaken = self._shaken, False
+        if not order.binding.enabled:
+            await self._end("enabled: false")
+            self._take_up(order, DISABLED, "enabled: false")
+            self.settled.set()
+            return
+        if reason and shaken and self._taken is not None and not self._taken.inactive:
+            await self._settle(self._taken)  # another candidate for what ran before the change
+        if not reason:
+            try:
+                plan = await self._drawn(order)
+            except SetupError as error:
+                reason = error.brief
+            except Exception as error:
+                self._reason = f"a defect of ours: {error!r}; trying again"
+                raise
+        if plan is not None:
+            await self._switch(order, plan)
+        elif reason:
+            self._refused(order, reason)
+
+    async def _drawn(self, order: Order) -> Plan | None:
+        """The plan, or None when something else is wanted meanwhile."""
+        work = draw(order.binding, self._place.engine, order.book)
+        self._drawing = asyncio.create_task(work, name=f"drawing {order.binding.name}")
+        try:
+            await asyncio.wait((self._drawing,))
+            return None if self._drawing.cancelled() else self._drawing.result()
+        finally:
+            self._drawing.cancel()
+            self._drawing = None
+
+    async def _switch(self, order: Order, plan: Plan) -> None:
+        """Lets another plan answer from here on; the one before finishes what it has begun."""
+        place, before = self._place, self._course
+        journey = Journey(plan, place.outlet, place.pixels, self.measures, strand=self._strand)
+        if before is not None:
+            before.journey.pause()
+            await before.journey.landed(_ORDERLY)
+        waiting = (*self._stranded, *self._waiting.take(len(self._waiting)))
+        self._stranded.clear()
+        for item in waiting:
+            journey.offer(item)
+        if before is not None:
+            journey.take_over(before.journey)
+        name = f"binding {plan.binding.name} of {plan.binding.profile}"
+        self._course = Course(journey, asyncio.create_task(journey.run(), name=name))
+        self._watch(plan)
+        status = DEGRADED if plan.reserve and plan.binding.fallback != "allow" else RUNNING
+        self._say(before.plan if before is not None else None, order, plan)
+        self._take_up(order, status, plan.standing)
+        journey.standing = Standing(status=status, reason=plan.standing)
+        self.settled.set()
+        if before is not None:
+            self._leave(before)
+        if plan.lane.lost:
+            self._changed(plan.lane)
+
+    def _say(self, before: Plan | None, order: Order, plan: Plan) -> None:
+        """One line in the log for each change; that a device is lost and back is said by its lane, at WARNING."""
+        if before is not None and (before.standing, before.tags) == (plan.standing, plan.tags):
+            if order is not self._taken:
+                log.info(
+                    "binding %s of profile %s: the change is taken up",
+                    order.binding.name,
+                    order.binding.profile,
+                )
+            return
+        warn = bool(plan.passed_over) and plan.binding.fallback != "allow" and not plan.reserve
+        log.log(
+            logging.WARNING if warn else logging.INFO,
+            "binding %s of profile %s: model %s %s: %s",
+            plan.binding.name, plan.binding.profile, plan.card.name, plan.card.version, plan.standing,
+        )  # fmt: skip
+
+    def _refused(self, order: Order, reason: str) -> None:
+        """What is wanted cannot be had: the plan that runs stays, or the binding rests."""
+        where = f"profile {order.binding.profile}: binding {order.binding.name}"
+        self._seeking = False
+        course = self._course
+        if course is None:
+            self._take_up(order, INACTIVE, reason)
+            log.error("%s is inactive: %s", where, reason)
+            self._notices.repeat(order.binding, reason)
+            for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
+                self._refuse(item)
+            self._stranded.clear()
+        else:
+            if course.plan.lane.lost:
+                log.warning("%s: nobody else answers: %s", where, reason)
+            else:
+                self._complain(course, where, reason)
+            for item in self._stranded:
+                course.journey.offer(item)
+            self._stranded.clear()
+            course.journey.resume()
+        self.settled.set()
+
+    def _complain(self, course: Course, where: str, reason: str) -> None:
+        """The change cannot be taken up; said once."""
+        said = f"{course.plan.standing} as before; the change is refused: {reason}"
+        if said != self._reason:
+            log.error("%s: the change is refused, what ran goes on: %s", where, reason)
+        self._status, self._reason = DEGRADED, said
+        course.journey.standing = Standing(status=DEGRADED, reason=said)
+
+    async def _end(self, reason: str) -> None:
+        """Ends what runs in good order."""
+        course = self._course
+        self._status, self._reason = DISABLED, reason
+        self._notices.forget()
+        if course is not None:
+            course.journey.resume()
+            await course.journey.drain()
+            self._course = None
+            self._watch(None)
+            self._notices.farewell(course.plan.binding, course.journey.devices, reason)
+            self._leave(course)
+        for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
+            self._refuse(item)
+        self._stranded.clear()
+
+    async def _close(self) -> None:
+        """Stops at once; what waits is kept for another `work`."""
+        course, self._course = self._course, None
+        self._watch(None)
+        self._notices.close()
+        self._patience.stop()
+        if self._drawing is not None:
+            self._drawing.cancel()
+        if course is None:
+            return
+        self.settled.clear()
+        self._status, self._reason = STARTING, _LOADING
+        course.work.cancel()
+        await asyncio.wait((course.work,))
+        for item in (*self._stranded, *course.journey.leave()):
+            self._hold(item)
+        self._stranded.clear()
+        await release(course.plan, self._place.engine)
+
+    def _leave(self, course: Course) -> None:
+        task = asyncio.create_task(self._gone(course), name=f"{course.work.get_name()} ends")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _gone(self, course: Course) -> None:
+        """The end of a journey that another has taken over: its last bursts land, its sessions are given back."""
+        try:
+            await course.journey.landed()
+        finally:
+            course.work.cancel()
+            await release(course.plan, self._place.engine)
+
+    # Lost devices
+
+    def _watch(self, plan: Plan | None) -> None:
+        """Looks at the lanes of this plan and at no others."""
+        for lane in self._watched:
+            lane.watchers.discard(self._changed)
+        self._watched = {plan.lane, *plan.reserve} if plan is not None else set()
+        for lane in self._watched:
+            lane.watchers.add(self._changed)
+
+    def _changed(self, lane: Lane) -> None:
+        """A lane's state: lost, and another candidate is sought; back, and it is taken again."""
+        course = self._course
+        if course is None:
+            return
+        if lane.state == "ready" and (lane in course.plan.reserve or lane is course.plan.lane):
+            self._shaken = True
+            self._patience.back()
+        elif lane is course.plan.lane and lane.lost and self._has_others:
+            self._patience.lost()
+            self._seeking = self._shaken = True
+            course.journey.pause()
+            self._asked.set()
+
+    @property
+    def _has_others(self) -> bool:
+        """Whether there is anybody else to ask."""
+        binding = self.binding
+        choices = binding.accelerator
+        several = len(choices) > 1 or any(choice.name == "auto" for choice in choices)
+        return several and binding.fallback != "never"
+
+    def _strand(self, items: Sequence[Item]) -> bool:
+        """Takes over items whose device was lost while another is sought."""
+        if self._seeking:
+            self._stranded.extend(items)
+        return self._seeking
+
+    # What waits, and who is told
+
+    def _take_up(self, order: Order, status: str, reason: str) -> None:
+        """What holds from here on."""
+        self._taken, self.binding = order, order.binding
+        self._status, self._reason = status, reason
+        self._wanted = frozenset(reading.resource for reading in order.binding.readings)
+        self._seeking = False
+
+    def _new_intake(self) -> Intake:
+        """Where events wait while the first model is loaded."""
+        binding, resources = self._order.binding, self._order.resources
+        wanted = [reading.resource for reading in binding.readings]
+        kinds = {resources[name].value_type.lower() for name in wanted if name in resources}
+        return Intake(Queueing.of(binding.limits, pixels="binary" in kinds))
+
+    def _hold(self, item: Item) -> None:
+        gone = self._waiting.offer(item)
+        if gone is not None:
+            self.measures.dropped.add("queueFull" if gone is item else "overtaken")
+            gone.receipt.release()
+
+    def _refuse(self, item: Item) -> None:
+        self.measures.dropped.add("inactive")
+        item.receipt.release()
+        self._notices.tell(self.binding, item.event.device_name, self._reason, origin=item.event.origin)
+
+    async def drain(self) -> None:
+        """Returns when everything offered has left or was dropped; a model is waited for only if events are."""
+        if len(self._waiting) or self._stranded:
+            await self.settled.wait()
+        if self._course is not None:
+            await self._course.journey.drain()
+        if self._leaving:
+            await asyncio.wait(tuple(self._leaving))
+        await self._notices.drain()
+
+    @property
+    def queued(self) -> int:
+        """Events that wait for their turn."""
+        held = len(self._waiting) + len(self._stranded)
+        return held + (self._course.journey.queued if self._course is not None else 0)
+
+    @property
+    def unfinished(self) -> int:
+        """Events that wait or are under way."""
+        held = len(self._waiting) + len(self._stranded)
+        return held + (self._course.journey.unfinished if self._course is not None else 0)
