@@ -81,12 +81,17 @@ class FakeModel:
 
 @dataclass(slots=True, eq=False)
 class Control:
-    """The strings on one model file; `script` is used up run by run, then `always` holds."""
+    """The strings on one model file; `script` is used up run by run, then `always` holds.
+
+    Devices that are `away` lose their sessions and open no other; those that are `mad` answer with other numbers.
+    """
 
     script: deque[str] = field(default_factory=deque)
     always: str = "ok"
     delay: float = 0.05
     refuse: EdgexInferenceError | None = None
+    away: set[str] = field(default_factory=set)
+    mad: set[str] = field(default_factory=set)
     release: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
     loads: int = 0
@@ -135,6 +140,8 @@ def load(request: LoadRequest) -> Session:
         strings.script.extend(model.script)
     if strings.refuse is not None:
         raise strings.refuse
+    if (request.device or "CPU") in strings.away:
+        raise AcceleratorUnavailable(f"fake:{request.device}", "unplugged")
     options = request.options if isinstance(request.options, FakeOptions) else FakeOptions()
     return FakeSession(request, model, strings, options)
 
@@ -147,6 +154,7 @@ class FakeSession:
     ) -> None:
         self._model, self._strings, self._gain = model, strings, options.gain
         self._name = request.path.name
+        self._device = request.device or "CPU"
         self._thread = threading.get_ident()
         self._closed = threading.Event()
         self._counter = itertools.count()
@@ -163,7 +171,7 @@ class FakeSession:
             batch=Batch(kind=model.batch, most=model.most),
             affinity=model.affinity,
             precision=request.precision,
-            placement={request.device or "CPU": 1},
+            placement={self._device: 1},
         )
         self.metadata: Mapping[str, str] = dict(model.metadata)
 
@@ -185,7 +193,7 @@ class FakeSession:
             spec.name: self._answer(tensors[given.name])
             for given, spec in zip(self.inputs, self.outputs, strict=True)
         }
-        if command == "wrong":
+        if command == "wrong" or self._device in self._strings.mad:
             answers = {name: -array for name, array in answers.items()}
         if command == "ragged":
             answers = {name: array[:-1] for name, array in answers.items()}
@@ -204,6 +212,8 @@ class FakeSession:
         return answer.astype(array.dtype)
 
     def _obey(self, command: str) -> None:
+        if self._device in self._strings.away:
+            raise DeviceLost(f"model {self._name!r}: unplugged")
         if command == "slow":
             time.sleep(self._strings.delay)
         elif command == "hang":

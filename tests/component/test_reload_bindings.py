@@ -23,15 +23,18 @@ def block(make: Any, **more: object) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def load(stage: Any, make: Any, *devices: str) -> AsyncIterator[list[int]]:
-    """Sends one event after the other, of each device in turn; the list has one number, how many of each."""
+async def load(stage: Any, make: Any, *devices: str, x: float | None = None) -> AsyncIterator[list[int]]:
+    """Sends one event after the other, of each device in turn; the list has one number, how many of each.
+
+    X counts, unless it is given.
+    """
     sent = [0]
 
     async def send() -> None:
         while True:
-            await stage.send(*(make.event(device, X=sent[0]) for device in devices))
+            await stage.send(*(make.event(device, X=sent[0] if x is None else x) for device in devices))
             sent[0] += 1
-            await asyncio.sleep(0.001)  # noqa: ASYNC251 - the load itself
+            await asyncio.sleep(0.001)
 
     task = asyncio.create_task(send())
     try:
@@ -95,33 +98,33 @@ async def test_a_side_car_comes_changes_and_goes(stage: Any, make: Any) -> None:
     stage.profile("pump", X=("Float32", {"Twice": block(make)}))
     stage.model()
 
-    async def big(x: float, wanted: str) -> None:
-        async def ask() -> bool:
-            await stage.send(make.event("p", X=x))
-            return bool(stage.results() and stage.results()[-1].values["Big"] == wanted)
-
-        async with asyncio.timeout(10):
-            while not await ask():
-                await asyncio.sleep(0.01)  # noqa: ASYNC110
-
     def side_car(level: float) -> dict[str, Any]:
         return {"match": {"profile": "pu*"}, "inference": {"Twice": {"decide": {"raise": level}}}}
 
-    async with stage.running():
-        await big(1, "false")
-        stage.write("ours.yaml", side_car(3))
-        await big(1, "true")
-        stage.write("ours.yaml", side_car(50))
-        await big(1, "false")
-        await big(7, "false")
-        (stage.folder / "profiles" / "ours.yaml").unlink()
-        await big(7, "true")
+    def last() -> str:
+        return str(stage.results()[-1].values["Big"])
+
+    file = stage.folder / "profiles" / "ours.yaml"
+    async with stage.running(), load(stage, make, "p", x=7):
+        await stage.until(lambda: stage.results() and last() == "true")
+        stage.write(file.name, side_car(50))
+        await stage.until(lambda: last() == "false")
+        stage.write(file.name, side_car(3))
+        await stage.until(lambda: last() == "true")
+        stage.write(file.name, side_car(50))
+        await stage.until(lambda: last() == "false")
+        file.unlink()
+        await stage.until(lambda: last() == "true")
 
 
 async def test_a_device_override_holds_for_its_device_alone(stage: Any, make: Any) -> None:
     stage.profile("pump", X=("Float32", {"Twice": block(make)}))
     stage.model()
-    own = {"name": "p", "profileName": "pump", "properties": {"inference": {"Twice": {"decide": {"raise": 3}}}}}
+    own = {
+        "name": "p",
+        "profileName": "pump",
+        "properties": {"inference": {"Twice": {"decide": {"raise": 3}}}},
+    }
     async with stage.running(), load(stage, make, "p", "q") as sent:
         await stage.have(30, "p")
         big = {device: stage.results(device)[-1].values["Big"] for device in "pq"}
@@ -164,9 +167,9 @@ async def test_a_broken_change_leaves_the_old_one_running(
             await stage.until(lambda: run.status == "degraded")
             await stage.send(make.event("p", X=2))
             await stage.until(lambda: stage.statuses() == ["running", "degraded"])
-            assert "as before; the change is refused: " in stage.heard[-1].values.get("InferenceReason", "") or (
-                "the change is refused" in str([one.values for one in stage.heard])
-            )
+            assert "as before; the change is refused: " in stage.heard[-1].values.get(
+                "InferenceReason", ""
+            ) or ("the change is refused" in str([one.values for one in stage.heard]))
             assert sum("the change is refused" in record.getMessage() for record in caplog.records) == 1
         file.write_text(whole)
         await stage.until(lambda: run.status == "running" and run.reason == "fake:CPU answers")

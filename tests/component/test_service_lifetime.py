@@ -15,9 +15,9 @@ from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.engine.lane import LaneSettings
-from edgex_inference.pipeline.running import supervision
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.planning import plan
+from edgex_inference.pipeline.running import supervision
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int, text: str) -> int:

@@ -1,0 +1,168 @@
+"""A device is lost under a service at work: the next candidate answers, and the first one again when it is back."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from edgex_inference import service as room
+from edgex_inference.testing.fake_accelerator import Control
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_LOOK", 0.02)
+
+
+BOTH = ["fake:NPU", "fake:CPU"]
+
+
+def by_device(stage: Any, **more: object) -> Control:
+    """A binding on two devices; the strings on the model, whose answer says by a tag who answered."""
+    return stage.simple(accelerator=BOTH, **more)  # type: ignore[no-any-return]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def accelerators(stage: Any) -> list[str]:
+    return [one.event.tags["accelerator"] for one in stage.results()]
+
+
+async def test_the_next_candidate_answers_and_the_first_comes_back(
+    stage: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    strings = by_device(stage)
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        strings.away.add("NPU")
+        await stage.send(*(make.event("p", X=x) for x in range(1, 40)))
+        await stage.have(40)
+        assert accelerators(stage)[-1] == "fake:CPU"
+        assert run.status == "degraded"
+        assert run.reason.startswith("fake:CPU answers; accelerator 'fake:NPU': is lost: ")
+        assert (await stage.get("/ready"))[0] == 200
+        assert stage.statuses() == ["running", "degraded"]
+        strings.away.clear()
+        await stage.until(lambda: run.status == "running")
+        await stage.send(make.event("p", X=40))
+        await stage.have(41)
+        assert accelerators(stage)[-1] == "fake:NPU"
+        await stage.until(lambda: stage.statuses() == ["running", "degraded", "running"])
+        assert [round(float(one.values["Y"])) for one in stage.results()] == [2 * x + 1 for x in range(41)]
+        assert run.measures.counters()["failed"] == {}
+        await stage.until(lambda: len(service.engine.fleet.lanes) == 1)
+    assert len(warnings(caplog)) == 2, "one line each way"
+
+
+async def test_a_device_that_answers_wrongly_afterwards_is_not_taken_back(stage: Any, make: Any) -> None:
+    strings = by_device(stage)
+    stage.add("double", "in.json", {"x": [1.0]})
+    stage.add("double", "out.json", {"y.0": 3.0})
+    stage.model(card={"golden": [{"input": "in.json", "expect": "out.json"}]})
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        strings.away.add("NPU")
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        strings.mad.add("NPU")
+        strings.away.clear()
+        await stage.until(lambda: "golden sample" in run.reason)
+        await stage.send(make.event("p", X=1))
+        await stage.have(2)
+        assert accelerators(stage) == ["fake:CPU", "fake:CPU"]
+        assert run.measures.counters()["failed"] == {}
+
+
+@pytest.mark.parametrize("more", [{"accelerator": ["fake:NPU"]}, {"fallback": "never"}])
+async def test_without_another_candidate_items_fail_until_it_is_back(
+    more: dict[str, Any], stage: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    strings = stage.simple(**{"accelerator": BOTH, **more})
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        strings.away.add("NPU")
+        await stage.send(make.event("p", X=1))
+        await stage.until(lambda: stage.statuses() == ["running", "degraded"])
+        assert run.measures.counters()["failed"] == {"deviceLost": 1}
+        strings.away.clear()
+        await stage.until(lambda: run.journey is not None and not run.journey.plan.lane.lost)
+        await stage.send(make.event("p", X=2))
+        await stage.until(lambda: stage.statuses() == ["running", "degraded", "running"])
+        assert accelerators(stage) == ["fake:NPU"] * 2
+
+
+async def test_the_other_candidate_cannot_be_had_either(stage: Any, make: Any) -> None:
+    strings = by_device(stage)
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        strings.away.update(("NPU", "CPU"))
+        await stage.send(make.event("p", X=1))
+        await stage.until(lambda: run.measures.counters()["failed"] == {"deviceLost": 1})
+        strings.away.remove("CPU")
+        strings.away.remove("NPU")
+        await stage.until(lambda: not run.journey.plan.lane.lost)
+        await stage.send(make.event("p", X=2))
+        await stage.have(2)
+
+
+async def test_it_falls_back_while_a_broken_change_waits(stage: Any, make: Any) -> None:
+    strings = by_device(stage)
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        stage.simple(accelerator=BOTH, publish={"when": "never"})
+        await stage.until(lambda: run.status == "degraded")
+        strings.away.add("NPU")
+        await stage.send(make.event("p", X=1))
+        await stage.have(2)
+        assert accelerators(stage)[-1] == "fake:CPU"
+        assert "the change is refused" in run.reason
+
+
+async def test_many_devices_are_told_without_filling_the_log(
+    stage: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    strings = by_device(stage)
+    async with stage.running():
+        names = [f"p{i}" for i in range(50)]
+        await stage.send(*(make.event(name, X=0) for name in names))
+        await stage.have(50)
+        strings.away.add("NPU")
+        await stage.send(*(make.event(name, X=1) for name in names))
+        await stage.have(100)
+        await stage.until(lambda: stage.statuses().count("degraded") == 50)
+    assert len(warnings(caplog)) == 1
+
+
+async def test_two_bindings_on_one_session_step_down_together(stage: Any, make: Any) -> None:
+    blocks = {name: make.binding(accelerator=BOTH) for name in ("One", "Two")}
+    stage.profile("pump", X=("Float32", blocks))
+    strings = stage.model()
+    async with stage.running() as service:
+        strings.away.add("NPU")
+        await stage.send(*(make.event("p", X=x) for x in range(5)))
+        await stage.have(10)
+        assert {run.status for run in service.router.runs} == {"degraded"}
+        assert len(service.engine.fleet.lanes) == 2
+        strings.away.clear()
+        await stage.until(lambda: {run.status for run in service.router.runs} == {"running"})
+        await stage.until(lambda: len(service.engine.fleet.lanes) == 1)
+
+
+async def test_a_refusal_at_the_start_is_no_loss(stage: Any, make: Any) -> None:
+    strings = by_device(stage)
+    strings.away.add("NPU")
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        assert (run.status, accelerators(stage)) == ("running", ["fake:CPU"])
