@@ -26,6 +26,7 @@ def _semantic(book: Book, models: Path | None) -> Iterable[Problem]:
 
     from edgex_inference.config.flags import Flags
     from edgex_inference.config.load import load
+    from edgex_inference.pipeline.planning.cards import check_cards
     from edgex_inference.pipeline.planning.check import check_bindings
     from edgex_inference.service import open_engine
 
@@ -34,7 +35,7 @@ def _semantic(book: Book, models: Path | None) -> Iterable[Problem]:
     async def check() -> Iterable[Problem]:
         engine = open_engine(loaded)
         try:
-            return await check_bindings(book, engine)
+            return [*await check_bindings(book, engine), *await check_cards(book, engine)]
         finally:
             await engine.fleet.close()
 
