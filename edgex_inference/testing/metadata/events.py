@@ -31,11 +31,11 @@ class Announcer:
     It writes envelopes by itself, so that what the project reads was not written by the project.
     """
 
-    def __init__(self, bus: Bus | None, state: State, *, base_topic: str, request_timeout: float) -> None:
+    def __init__(self, bus: Bus | None, state: State, *, base_topic: str) -> None:
         self._bus = bus
         self._generation = state.generation
         self._base = base_topic
-        self._timeout = request_timeout
+        self._policies = state.policies
         self._faults = state.faults
 
     async def announce(
@@ -69,7 +69,7 @@ class Announcer:
         message = self._message(f"{self._base}/{service}/validate/device", asked, new_id(), request)
         async with self._bus.subscribe(f"{self._base}/response/{service}/{request}") as bursts:
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._policies.request_timeout):
                     await self._bus.publish(message)
                     answer = await _answer(bursts, request)
             except (TimeoutError, TransportError) as error:

@@ -57,7 +57,7 @@ class Seen:
 class MetadataDouble:
     """A core-metadata on a free port of the loopback interface; the package's docstring says how to use it.
 
-    `request_timeout` is how long (s) a device service has for validating a device. `stop` and `start` play an
+    `request_timeout` (s) is how long a device service may take to validate a device. `stop` and `start` play an
     outage: the state and the port stay.
     """
 
@@ -73,7 +73,8 @@ class MetadataDouble:
         self.state = State(generation(version))
         self.seen: list[Seen] = []
         self.port = port
-        announcer = Announcer(bus, self.state, base_topic=base_topic, request_timeout=request_timeout)
+        self.state.policies.request_timeout = request_timeout
+        announcer = Announcer(bus, self.state, base_topic=base_topic)
         self._core = Core(state=self.state, bus=announcer)
         self._runner: web.AppRunner | None = None
         self._stopping = asyncio.Event()

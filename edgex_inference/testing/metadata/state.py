@@ -80,12 +80,14 @@ class Shelf:
 
 @dataclass(slots=True, kw_only=True)
 class Policies:
-    """core-metadata's settings that change its answers, as in its Writable section."""
+    """core-metadata's settings that change its answers, as in its Writable and Service sections."""
 
     strict_profile_changes: bool = False
     strict_profile_deletes: bool = False
     validate_units: bool = False
     max_result_count: int = 1024
+    request_timeout: float = 5.0
+    """seconds that a device service has for saying whether it takes a device"""
 
 
 @dataclass(slots=True, kw_only=True)
