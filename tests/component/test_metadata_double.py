@@ -184,3 +184,41 @@ async def test_a_lost_bus_stops_nobody_from_writing(hub: MemoryHub, bus: MemoryB
 async def test_an_unknown_version_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no double of core-metadata 5\.0\.0; there are 4\.0\.2, 3\.1\.1"):
         MetadataDouble(version="5.0.0")
+
+
+async def test_names_are_escaped_in_topics_where_everybody_does(hub: MemoryHub, bus: MemoryBus) -> None:
+    async with MetadataDouble(bus, request_timeout=0.01) as metadata, listener(hub) as heard:
+        metadata.state.policies.escape_names = True
+        await add(metadata, "/deviceservice", "service", SERVICE)
+        await add(metadata, "/deviceprofile", "profile", PROFILE | {"name": "press.v2"})
+        async with aiohttp.ClientSession(metadata.url) as session:
+            body = msgspec.json.encode([{"apiVersion": "v3", "device": DEVICE | {"profileName": "press.v2"}}])
+            assert (await session.post("/api/v3/device", data=body)).status == 503
+    assert [one.topic.removeprefix("edgex/") for one in heard] == [
+        "system-events/core-metadata/deviceservice/add/device%2Dpress",
+        "system-events/core-metadata/deviceprofile/add/core%2Dmetadata/press%2Ev2",
+        "device%2Dpress/validate/device",
+    ]
+
+
+async def test_only_the_answer_to_its_own_question_counts(hub: MemoryHub, bus: MemoryBus) -> None:
+    """Other services answer too; what is no envelope, or to another request, is none."""
+    other = MemoryBus(hub, name="device service")
+    await other.open()
+    refusal = {"errorCode": 1, "payload": "no", "contentType": "text/plain", "requestID": ""}
+
+    def receive(message: Message) -> None:
+        if message.topic.endswith("/validate/device"):
+            request = json.loads(message.payload)["requestID"]
+            topic = f"edgex/response/device-press/{request}"
+            for payload in (b"{", msgspec.json.encode(refusal)):
+                hub.spread(Message(topic, payload))
+            taken = {"errorCode": 0, "payload": None, "contentType": "application/json", "requestID": request}
+            hub.spread(Message(topic, msgspec.json.encode(taken)))
+
+    other.receive = receive  # type: ignore[method-assign]
+    async with MetadataDouble(bus) as metadata:
+        await add(metadata, "/deviceservice", "service", SERVICE)
+        await add(metadata, "/deviceprofile", "profile", PROFILE)
+        await add(metadata, "/device", "device", DEVICE)
+    await other.close()

@@ -168,8 +168,8 @@ def page(
 ) -> web.Response:
     """The part of a list (of one device service's) that `offset` and `limit` ask for; raises Refused (400, 416)."""
     most = core.state.policies.max_result_count
-    offset = _integer(call, "offset", 0, 0, _MOST)
-    limit = _integer(call, "limit", _DEFAULT_LIMIT, -1, most)
+    offset = integer(call, "offset", 0, 0)
+    limit = integer(call, "limit", _DEFAULT_LIMIT, -1, most)
     limit = most if limit == -1 else limit
     if limit and found and offset > len(found):
         raise Refused(416, core.generation.out_of_range(len(found), offset, limit, service))
@@ -183,7 +183,8 @@ def labelled(call: Call) -> Callable[[Document], bool]:
     return lambda record: wanted <= set(record.get("labels", ()))
 
 
-def _integer(call: Call, name: str, default: int, least: int, most: int) -> int:
+def integer(call: Call, name: str, default: int, least: int, most: int = _MOST) -> int:
+    """A whole number of the query; raises Refused (400)."""
     given = call.request.query.get(name, "")
     if not given:
         return default

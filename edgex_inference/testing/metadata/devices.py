@@ -13,6 +13,7 @@ from edgex_inference.testing.metadata.calls import (
     Route,
     answer,
     batch,
+    integer,
     labelled,
     page,
     said,
@@ -64,7 +65,7 @@ class Devices:
         wanted = labelled(call)
         parent = call.request.query.get("descendantsOf", "") if self._core.generation.four else ""
         if parent:
-            levels = int(call.request.query.get("maxLevels", "0"))
+            levels = integer(call, "maxLevels", 0, 0)
             return self._page(call, [one for one in self._state.descendants(parent, levels) if wanted(one)])
         return self._page(call, self._shelf.all(wanted))
 

@@ -12,7 +12,7 @@ import msgspec
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import MessageError, TransportError
 from edgex_inference.contracts.messages import Message
-from edgex_inference.edgex import envelope
+from edgex_inference.edgex import envelope, topics
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.testing.metadata.shapes import Document
 from edgex_inference.testing.metadata.state import Refused, State
@@ -44,7 +44,8 @@ class Announcer:
         """The system event `<kind>/<action>` to `owner`; one that cannot be sent is logged and forgotten."""
         if self._bus is None or self._faults.silent:
             return
-        levels = [self._base, "system-events", SOURCE, kind, action, owner, *([profile] if profile else ())]
+        names = [self._level(name) for name in (owner, profile) if name]
+        levels = [self._base, "system-events", SOURCE, kind, action, *names]
         event = {
             "apiVersion": "v3",
             "type": kind,
@@ -64,10 +65,11 @@ class Announcer:
         """Returns when the device's service takes it; raises Refused (500) when not, Unanswered without a word."""
         if self._bus is None:
             return
-        service, request = device["serviceName"], new_id()
+        request = new_id()
         asked = {"apiVersion": "v3", "requestId": new_id(), "device": device}
-        message = self._message(f"{self._base}/{service}/validate/device", asked, new_id(), request)
-        async with self._bus.subscribe(f"{self._base}/response/{service}/{request}") as bursts:
+        level = self._level(device["serviceName"])
+        message = self._message(f"{self._base}/{level}/validate/device", asked, new_id(), request)
+        async with self._bus.subscribe(f"{self._base}/response/{level}/{request}") as bursts:
             try:
                 async with asyncio.timeout(self._policies.request_timeout):
                     await self._bus.publish(message)
@@ -79,6 +81,9 @@ class Announcer:
             text = payload if self._generation.four else base64.b64decode(payload)
             said = text.decode(errors="replace")
             raise Refused(500, f"Device {device['name']} validation failed: {said}")
+
+    def _level(self, name: str) -> str:
+        return topics.escape(name) if self._policies.escape_names else name
 
     def _message(self, topic: str, payload: Document, correlation: str, request: str = "") -> Message:
         body: Any = payload

@@ -86,13 +86,15 @@ class Policies:
     strict_profile_deletes: bool = False
     validate_units: bool = False
     max_result_count: int = 1024
+    escape_names: bool = False
+    """names in topics are percent-encoded (EnableNameFieldEscape)"""
     request_timeout: float = 5.0
     """seconds that a device service has for saying whether it takes a device"""
 
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """What goes wrong, from now on until it is set back; `below` says for which paths."""
+    """What goes wrong, from now on until it is set back; `below` is how the paths begin that it concerns."""
 
     unavailable: bool = False
     """503 with the text that EdgeX answers past its own time limit"""
