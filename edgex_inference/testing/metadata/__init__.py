@@ -9,9 +9,11 @@
         await metadata.stop()
 
 It answers as the real core-metadata 4.0.2 or 3.1.1 does, down to the texts of errors: what it is held to are
-exchanges recorded from both. The official device SDKs v4.0.2 and v3.1.1 boot against it. Without a bus it sends no system events
-and takes every device unasked; with one, an open connection that you close, it asks the device service first and
-answers 503 after `request_timeout` seconds without a word, storing nothing.
+exchanges recorded from both. The official device SDKs v4.0.2 and v3.1.1 boot against it.
+
+Without a bus it sends no system events and takes every device unasked. With one, an open connection that you
+close, it asks the device service first, and answers 503 after `request_timeout` seconds without a word, storing
+nothing.
 
 `metadata.state` holds the records (`services`, `profiles`, `devices`, `watchers`) and `policies`, EdgeX's own
 settings; `metadata.faults` is what goes wrong. State lives in memory: `stop` and `start` keep it.
