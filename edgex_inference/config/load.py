@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -27,7 +27,7 @@ _COMMAND_LINE = "command line"
 _TOML_NAME = r"""(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)"""
 _TOML_LINE = re.compile(
     rf"\s*(?:\[\[?\s*(?P<table>{_TOML_NAME}(?:\s*\.\s*{_TOML_NAME})*)\s*\]"
-    rf"|(?P<key>{_TOML_NAME}(?:\s*\.\s*{_TOML_NAME})*)\s*=)"
+    rf"|(?P<key>{_TOML_NAME}(?:\s*\.\s*{_TOML_NAME})*)\s*=\s*(?P<value>))"
 )
 _TOML_MISTAKE = re.compile(
     r"(?P<text>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)"
@@ -75,7 +75,7 @@ def load(
     problems += (*missing, *_refused(flags, environ), *unread, *found.problems, *mistakes)
     problems += (*decoded.problems, *_check(decoded.config, merged), *unfit)
     if problems:
-        raise ConfigurationError([_without_secret(problem) for problem in problems])
+        raise ConfigurationError([_without_secret(problem) for problem in _in_order(problems)])
     inference = decoded.config.inference
     file = private if private != PACKAGED else None
     folder = _Folders(merged=merged, file=file, directory=directory)
@@ -88,6 +88,13 @@ def load(
         cache=folder.of("CacheDir", inference.cache_dir) if inference.cache_dir else None,
         notes=_notes(flags, environ, merged, decoded, found.warnings),
     )
+
+
+def _in_order(problems: Iterable[Problem]) -> Sequence[Problem]:
+    """File by file, as they were first spoken of, and in each from top to bottom."""
+    found = list(problems)
+    files = list(dict.fromkeys(problem.file for problem in found))
+    return sorted(found, key=lambda one: (files.index(one.file), one.line, one.column))
 
 
 def _files(common: Path | None, private: Path | None) -> tuple[Node, list[Problem]]:
@@ -159,9 +166,8 @@ def _toml(raw: bytes, file: str) -> Document:
         text = raw.decode("utf-8-sig")
         data = tomllib.loads(text)
     except UnicodeDecodeError as error:
-        return _broken(
-            file, f"byte 0x{raw[error.start]:02x} is no UTF-8 text", raw.count(b"\n", 0, error.start) + 1
-        )
+        line, column = raw.count(b"\n", 0, error.start) + 1, error.start - raw.rfind(b"\n", 0, error.start)
+        return _broken(file, f"byte 0x{raw[error.start]:02x} is no UTF-8 text", line, column)
     except tomllib.TOMLDecodeError as error:
         said = _TOML_MISTAKE.fullmatch(str(error))
         if said is None:
@@ -175,9 +181,9 @@ def _toml(raw: bytes, file: str) -> Document:
     return Document(source=source, root=_placed(Document.of(data, file).root, source, _toml_places(lines)))
 
 
-def _toml_places(lines: Iterable[str]) -> Mapping[Steps, tuple[int, int]]:
-    """Line and column of every table and key that has a line of its own; the first of a name wins."""
-    places: dict[Steps, tuple[int, int]] = {}
+def _toml_places(lines: Iterable[str]) -> Mapping[Steps, tuple[int, int, int]]:
+    """Line, column and the value's column of every table and key that has a line of its own; the first one wins."""
+    places: dict[Steps, tuple[int, int, int]] = {}
     table: Steps = ()
     for number, line in enumerate(lines, start=1):
         found = _TOML_LINE.match(line)
@@ -189,22 +195,30 @@ def _toml_places(lines: Iterable[str]) -> Mapping[Steps, tuple[int, int]]:
             table = names
         steps = table if found["table"] else (*table, *names)
         column = found.start("table" if found["table"] else "key") + 1
-        for length in range(1, len(steps) + 1):
-            places.setdefault(steps[:length], (number, column))
+        for length in range(1, len(steps)):
+            places.setdefault(steps[:length], (number, column, column))
+        places.setdefault(steps, (number, column, column if found["table"] else found.start("value") + 1))
     return places
 
 
 def _placed(
-    node: Node, source: Source, places: Mapping[Steps, tuple[int, int]], steps: Steps = (), line: int = 1
+    node: Node,
+    source: Source,
+    places: Mapping[Steps, tuple[int, int, int]],
+    steps: Steps = (),
+    around: tuple[int, int] = (1, 1),
 ) -> Node:
-    line, column = places.get(steps, (line, 1))
+    """The node with its places; what has no line of its own, as in an inline table, is where that table is."""
+    line, _, column = places.get(steps, (around[0], 0, around[1]))
     place = Place(source=source, line=line, column=column)
     if not isinstance(node.value, Mapping):
         return replace(node, place=place)
     entries = {}
     for key, entry in node.entries.items():
-        inner = _placed(entry.node, source, places, (*steps, key), line)
-        entries[key] = Entry(key=inner.place, node=inner)
+        inner = _placed(entry.node, source, places, (*steps, key), (line, column))
+        own = places.get((*steps, key))
+        at = Place(source=source, line=own[0], column=own[1]) if own is not None else inner.place
+        entries[key] = Entry(key=at, node=inner)
     return replace(node, place=place, value=entries)
 
 

@@ -160,27 +160,25 @@ EdgexVersion = 4
 [Inferense]
 """
     found = mistakes(tmp_path, text, {"MESSAGEBUS_PORT": "abc", "SERVICE_MAXRESULTCOUNT": "0"})
-    assert sorted(found) == sorted(
-        [
-            "MESSAGEBUS_PORT: MessageBus.Port: 'abc' is not a whole number",
-            "configuration.toml:2:1: Writable.LogLevel: 'LOUD' is not TRACE, DEBUG, INFO, WARN or ERROR",
-            "configuration.toml:4:1: MessageBus.Prot: unknown key 'Prot' (did you mean Port?)",
-            "configuration.toml:5:1: MessageBus.Type: 'redis': this message bus is not built yet; "
-            "use mqtt or memory",
-            "configuration.toml:6:1: MessageBus.Optional.Pasword: unknown option 'Pasword' "
-            "(did you mean Password?)",
-            "configuration.toml:6:1: MessageBus.Optional.Qos: '3' is not 0, 1 or 2",
-            "configuration.toml:8:1: Service.RequestTimeout: '5 s' is no duration such as 800ms, 5s or 1m30s "
-            "(units ns us ms s m h)",
-            "configuration.toml:9:1: Service.Port: 70000 is not in 0..65535",
-            "configuration.toml:10:1: Service.EnableNameFieldEscape: must be true or false, not yes",
-            "configuration.toml:12:1: Inference.Metadata: 'required': core-metadata is not read yet, so it cannot "
-            "be required; use auto or none, and put the profiles into Inference.ProfilesDir",
-            'configuration.toml:13:1: Inference.EdgexVersion: 4 is not auto, 3 or 4 (a text: write "4" in quotes)',
-            "configuration.toml:14:2: Inferense: unknown key 'Inferense' (did you mean Inference?)",
-            "SERVICE_MAXRESULTCOUNT: Service.MaxResultCount: 0 is not at least 1",
-        ]
-    )
+    assert found == [  # each file from top to bottom
+        "MESSAGEBUS_PORT: MessageBus.Port: 'abc' is not a whole number",
+        "configuration.toml:2:12: Writable.LogLevel: 'LOUD' is not TRACE, DEBUG, INFO, WARN or ERROR",
+        "configuration.toml:4:1: MessageBus.Prot: unknown key 'Prot' (did you mean Port?)",
+        "configuration.toml:5:8: MessageBus.Type: 'redis': this message bus is not built yet; "
+        "use mqtt or memory",
+        "configuration.toml:6:12: MessageBus.Optional.Pasword: unknown option 'Pasword' "
+        "(did you mean Password?)",
+        "configuration.toml:6:12: MessageBus.Optional.Qos: '3' is not 0, 1 or 2",
+        "configuration.toml:8:18: Service.RequestTimeout: '5 s' is no duration such as 800ms, 5s or 1m30s "
+        "(units ns us ms s m h)",
+        "configuration.toml:9:8: Service.Port: 70000 is not in 0..65535",
+        "configuration.toml:10:25: Service.EnableNameFieldEscape: must be true or false, not yes",
+        "configuration.toml:12:12: Inference.Metadata: 'required': core-metadata is not read yet, so it cannot "
+        "be required; use auto or none, and put the profiles into Inference.ProfilesDir",
+        'configuration.toml:13:16: Inference.EdgexVersion: 4 is not auto, 3 or 4 (a text: write "4" in quotes)',
+        "configuration.toml:14:2: Inferense: unknown key 'Inferense' (did you mean Inference?)",
+        "SERVICE_MAXRESULTCOUNT: Service.MaxResultCount: 0 is not at least 1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -210,12 +208,12 @@ EdgexVersion = 4
         (
             "configuration.toml",
             '[HttpServer]\nProtocol = "https"',
-            "configuration.toml:2:1: HttpServer.Protocol: HTTPS is not built yet",
+            "configuration.toml:2:12: HttpServer.Protocol: HTTPS is not built yet",
         ),
         (
             "configuration.toml",
             '[Inference]\nEdgexVersion = "2"',
-            "configuration.toml:2:1: Inference.EdgexVersion: '2': EdgeX 2 is not supported yet",
+            "configuration.toml:2:16: Inference.EdgexVersion: '2': EdgeX 2 is not supported yet",
         ),
     ],
 )
@@ -228,7 +226,7 @@ def test_a_broken_file_is_told_with_its_line(tmp_path: Path, name: str, text: st
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "configuration.toml").write_bytes(b'[Service]\nHost = "\xff"')
-    assert mistakes(tmp_path) == ["configuration.toml:2:1: byte 0xff is no UTF-8 text"]
+    assert mistakes(tmp_path) == ["configuration.toml:2:9: byte 0xff is no UTF-8 text"]
 
 
 def test_no_secret_in_any_problem(tmp_path: Path) -> None:
