@@ -329,6 +329,9 @@ class _View:
         router = self.service.router
         return page.rows(router.runs if device is None else router.runs_heard(device))
 
+    def traffic(self) -> Mapping[str, Any]:
+        return page.traffic(self.service.router.traffic)
+
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]
         runs = [run for run in self.service.router.runs if run.binding.enabled and run.status != RUNNING]

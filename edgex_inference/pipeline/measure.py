@@ -36,10 +36,11 @@ class Measures:
 
     def latencies(self) -> Mapping[str, Mapping[str, float | int]]:
         """Percentiles of every stage, in milliseconds."""
-        return {name: _milliseconds(histogram.summary()) for name, histogram in self.stages.items()}
+        return {name: milliseconds(histogram.summary()) for name, histogram in self.stages.items()}
 
 
-def _milliseconds(latency: Latency) -> Mapping[str, float | int]:
+def milliseconds(latency: Latency) -> Mapping[str, float | int]:
+    """A summary as pages show it."""
     return {
         "count": latency.count,
         "mean": round(latency.mean * 1e3, 3),

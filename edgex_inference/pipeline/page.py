@@ -1,9 +1,11 @@
-"""Bindings as the page and `/api/v3/inference/bindings` show them: effective values, origins, counters."""
+"""What the pages below `/api/v3/inference` show: bindings with effective values and origins, and the bus's traffic."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgex_inference.pipeline.effective import device_of, effective
+from edgex_inference.pipeline.measure import milliseconds
+from edgex_inference.pipeline.router import Traffic
 from edgex_inference.pipeline.running.run import Run
 
 
@@ -31,4 +33,18 @@ def row(run: Run) -> Mapping[str, Any]:
         "queued": run.queued,
         "counters": run.measures.counters(),
         "latencyMs": run.measures.latencies(),
+    }
+
+
+FATES = ("matched", "unmatched", "own", "notEvent")
+"""What becomes of a message that can be read."""
+
+
+def traffic(seen: Traffic) -> Mapping[str, Any]:
+    """Messages by fate, refused ones by reason, and the times of reading one, since the start."""
+    refused = dict(seen.invalid.by_word())
+    return {
+        "messages": {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": sum(refused.values())},
+        "invalid": refused,
+        "decodeMs": milliseconds(seen.decode.summary()),
     }

@@ -14,16 +14,18 @@ def build(view: View, *, max_request_size: int = 0) -> "web.Application":
     """The application over `view`; requests larger than `max_request_size` KB get 413, 0 is no limit."""
     from aiohttp import web
 
-    from edgex_inference.web.pages import Pages, guard
+    from edgex_inference.web.pages import Pages, anonymous, guard
 
     pages = Pages(view)
     app = web.Application(middlewares=[guard(max_request_size)], client_max_size=max_request_size << 10)
+    app.on_response_prepare.append(anonymous)
     routes = {
         f"{_BASE}/ping": pages.ping,
         f"{_BASE}/version": pages.version,
         f"{_BASE}/config": pages.config,
         f"{_BASE}/inference/bindings": pages.bindings,
         f"{_BASE}/inference/bindings/{{device}}": pages.device,
+        f"{_BASE}/inference/traffic": pages.traffic,
         "/ready": pages.ready,
         "/live": pages.live,
     }

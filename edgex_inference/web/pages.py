@@ -62,6 +62,9 @@ class Pages:
             return _bindings(request, found)
         return _failure(404, f"no binding knows a device {name!r}", _own(request))
 
+    async def traffic(self, request: web.Request) -> web.Response:
+        return _json({"apiVersion": _API, "statusCode": 200, **self._view.traffic()}, _own(request))
+
     async def ready(self, request: web.Request) -> web.Response:
         ready, reasons = self._view.ready()
         body = {"apiVersion": _API, "ready": ready, "reasons": list(reasons)}
@@ -102,6 +105,11 @@ def guard(max_request_size: int) -> Middleware:
             return _failure(500, "internal error, see the service's log", _own(request))
 
     return guarded
+
+
+async def anonymous(_request: web.Request, response: web.StreamResponse) -> None:
+    """No answer names the library that serves it, as EdgeX's own services do not."""
+    response.headers.popall("Server", None)
 
 
 def _bindings(request: web.Request, found: list[dict[str, Any]]) -> web.Response:

@@ -28,6 +28,10 @@ class View(Protocol):
         """All bindings, or those effective for one device; empty when nothing is known of the device."""
         ...
 
+    def traffic(self) -> Mapping[str, Any]:
+        """Bus messages by what became of them, and how long reading one took."""
+        ...
+
     def ready(self) -> tuple[bool, Sequence[str]]:
         """Whether events are served, and what is in the way or not as it should be."""
         ...

@@ -4,6 +4,7 @@ import io
 import logging
 from typing import Any
 
+import aiohttp
 import pytest
 from PIL import Image
 
@@ -15,6 +16,15 @@ from edgex_inference.pipeline.running.run import Run
 
 def said(caplog: pytest.LogCaptureFixture, level: int, text: str) -> int:
     return sum(record.levelno == level and text in record.getMessage() for record in caplog.records)
+
+
+async def page_of(port: int) -> Any:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/api/v3/inference/traffic") as answer,
+    ):
+        assert answer.status == 200
+        return await answer.json()
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,11 @@ async def test_messages_that_are_no_events(stage: Any, make: Any, caplog: pytest
         traffic = stage.service.router.traffic
         assert traffic.invalid.by_word() == dict.fromkeys(sorted(broken), 2)
         assert traffic.messages.total("matched") == 1
+        shown = await page_of(stage.service.port)
+    del shown["messages"]["own"]  # results come back when they come
+    assert shown["messages"] == {"matched": 1, "unmatched": 0, "notEvent": 0, "invalid": 8}
+    assert shown["invalid"] == dict.fromkeys(sorted(broken), 2)
+    assert shown["decodeMs"]["count"] == 1
     assert said(caplog, logging.WARNING, "dropped as") == 1, "one source, one line"
     assert said(caplog, logging.ERROR, "") == 0
 

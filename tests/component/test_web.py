@@ -49,6 +49,9 @@ class FakeView:
             return self.known.get(device, [])
         return [binding for found in self.known.values() for binding in found]
 
+    def traffic(self) -> Mapping[str, Any]:
+        return {"messages": {"matched": 3}}
+
     def ready(self) -> tuple[bool, Sequence[str]]:
         return self.is_ready, () if self.is_ready else ("message bus is away",)
 
@@ -145,6 +148,18 @@ async def test_bindings_of_a_device(http: aiohttp.ClientSession) -> None:
             "message": "no binding knows a device 'pump-4'",
             "statusCode": 404,
         }
+
+
+async def test_traffic(http: aiohttp.ClientSession) -> None:
+    async with http.get("/api/v3/inference/traffic") as answer:
+        assert await answer.json() == {"apiVersion": "v3", "statusCode": 200, "messages": {"matched": 3}}
+
+
+@pytest.mark.parametrize("path", ["/live", "/api/v3/ping", "/nosuch"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+async def test_no_answer_names_its_server(http: aiohttp.ClientSession, path: str, method: str) -> None:
+    async with http.request(method, path) as answer:
+        assert "Server" not in answer.headers
 
 
 async def test_ready_and_live(http: aiohttp.ClientSession, view: FakeView) -> None:

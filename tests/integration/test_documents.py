@@ -24,6 +24,7 @@ from edgex_inference.config.problems import Document
 from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.contracts.errors import InferenceError
 from edgex_inference.engine.cards.card import check_card
+from edgex_inference.pipeline.page import FATES
 from edgex_inference.web.app import build
 
 ROOT = Path(__file__).parents[2]
@@ -182,9 +183,12 @@ def test_every_reason_of_a_drop_is_explained() -> None:
         for path in (ROOT / "edgex_inference" / room).rglob("*.py"):
             used.update(spoken.findall(path.read_text()))
     used |= {"queueFull", "overtaken", "envelope", "event"}  # chosen by an expression, and a default
-    of_messages = text("reference/metrics.md").split("Messages that never become", 1)[1].split("\n## ")[0]
-    said = {*rows("reference/metrics.md", "## Reasons of drops"), *re.findall(r"`([a-z]+)`", of_messages)}
-    assert said == used
+    page = "reference/metrics.md"
+    assert {*rows(page, "## Reasons of drops"), *rows(page, "### Reasons of refusals")} == used
+
+
+def test_every_fate_of_a_message_is_explained() -> None:
+    assert set(rows("reference/metrics.md", "### Fates of messages")) == {*FATES, "invalid"}
 
 
 def test_every_kind_of_failure_is_explained() -> None:

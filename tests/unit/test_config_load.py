@@ -166,9 +166,9 @@ EdgexVersion = 4
         "configuration.toml:4:1: MessageBus.Prot: unknown key 'Prot' (did you mean Port?)",
         "configuration.toml:5:8: MessageBus.Type: 'redis': this message bus is not built yet; "
         "use mqtt or memory",
+        "configuration.toml:6:12: MessageBus.Optional.Qos: '3' is not 0, 1 or 2",
         "configuration.toml:6:12: MessageBus.Optional.Pasword: unknown option 'Pasword' "
         "(did you mean Password?)",
-        "configuration.toml:6:12: MessageBus.Optional.Qos: '3' is not 0, 1 or 2",
         "configuration.toml:8:18: Service.RequestTimeout: '5 s' is no duration such as 800ms, 5s or 1m30s "
         "(units ns us ms s m h)",
         "configuration.toml:9:8: Service.Port: 70000 is not in 0..65535",
