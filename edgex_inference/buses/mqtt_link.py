@@ -25,6 +25,9 @@ _TAKEN = (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN)
 _DENIED = (134, 135)  # what paho makes of CONNACK 4 (bad user name or password) and 5 (not authorized)
 
 
+_PLAIN = "; if its port is a plain one, set MessageBus.Protocol to tcp"
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Why there is no connection; `kind` is `down` or `denied`."""
@@ -66,14 +69,13 @@ class Link:
         try:
             failure = await _dial(client)
             if failure is not None:
-                return Loss("down", _reason(failure))
+                return Loss("down", _reason(failure) + (_PLAIN if self._tls and _is_abrupt(failure) else ""))
             self._attach(client)
             async with asyncio.timeout(self._settings.connect_timeout):
                 refusal = await self._welcome
         except TimeoutError:
-            refusal = Loss(
-                "down", "the server took the connection but does not answer as an MQTT broker does"
-            )
+            said = "the server took the connection but does not answer as an MQTT broker does"
+            refusal = Loss("down", said + self._other_port)
         except asyncio.CancelledError:
             self.drop(Loss("down", "closed"))
             raise
@@ -145,7 +147,8 @@ class Link:
     def _ended(self, reason: str) -> None:
         loss = Loss("down", reason)
         if self._welcome is not None and not self._welcome.done():
-            self._welcome.set_result(loss)
+            said = f"the server ended the connection before it answered: {reason}{self._other_port}"
+            self._welcome.set_result(Loss("down", said))
         self._forget(loss)
 
     def drop(self, loss: Loss) -> None:
@@ -154,6 +157,11 @@ class Link:
         if self._client is not None and (sock := self._client.socket()) is not None:
             sock.close()
         self._forget(loss)
+
+    @property
+    def _other_port(self) -> str:
+        """What a server that does not answer makes likely where no TLS is spoken."""
+        return "" if self._tls is not None else "; if its port wants TLS, set MessageBus.Protocol to ssl"
 
     def _forget(self, loss: Loss) -> None:
         self.connected = False
@@ -319,6 +327,13 @@ async def _dial(client: BurstClient) -> Exception | None:
 
 def _no_delay(sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _is_abrupt(error: Exception) -> bool:
+    """Whether a handshake ended as one does with a server that speaks no TLS."""
+    return isinstance(error, ssl.SSLError | ConnectionResetError) and not isinstance(
+        error, ssl.SSLCertVerificationError
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from edgex_inference.contracts.bindings import Binding, InputReading, Resource
 from edgex_inference.contracts.errors import ModelRejected, Steps
@@ -65,7 +66,8 @@ def assign(
 
     One input takes all readings of the binding, in the order of the card's `names` where it has some. Of several, each
     takes the readings of its `names`, else the one called like the input; pictures take the Binary readings left, and a
-    last one without names takes the rest. A binding without `inputs` whose card has names: the block's resource when it
+    last one without names takes the rest. Where a binding's own `inputs` are as many as the names and none of them is
+    called like one, they are taken in their own order. A binding without `inputs` whose card has names: the block's resource when it
     is an array, fields of it when it is an Object, else the resources of these names. Raises ModelRejected.
     """
     offered = _offered(binding, inputs, resources)
@@ -122,9 +124,17 @@ def _only(binding: Binding, entry: InputCard, offered: tuple[Feed, ...]) -> tupl
         return offered
     if len(offered) == 1 and _may_be_many(offered[0]):
         return offered
+    if _are_foreign(binding, offered, entry.names):
+        return offered
     feeds = _by_names(binding, entry, offered)
     _refuse_leftovers(binding, offered, feeds)
     return feeds
+
+
+def _are_foreign(binding: Binding, offered: Sequence[Feed], names: Sequence[str]) -> bool:
+    """Whether readings that a binding lists have names of their own throughout: then their order says what they are."""
+    called = any(feed.is_called(name) for feed in offered for name in names)
+    return bool(binding.inputs) and len(offered) == len(names) and not called
 
 
 def _shared(
@@ -137,6 +147,11 @@ def _shared(
         found[entry.name] = tuple(feeds)
         left[:] = [feed for feed in left if feed not in found[entry.name]]
 
+    if all(isinstance(entry, NumbersInput) and entry.names for entry in inputs) and _are_foreign(
+        binding, offered, _names(inputs)
+    ):
+        rest = iter(offered)
+        return tuple(tuple(islice(rest, len(_names([entry])))) for entry in inputs)
     for entry in inputs:
         if isinstance(entry, NumbersInput) and entry.names:
             take(entry, _by_names(binding, entry, offered))
@@ -170,7 +185,10 @@ def _by_names(binding: Binding, entry: NumbersInput, offered: tuple[Feed, ...]) 
             names = ", ".join(str(feed) for feed in offered)
             reason = f"{len(called)} readings are called {name}" if called else f"no reading is called {name}"
             reason += f" (the binding names {names}; the card's names are {', '.join(entry.names)})"
-            raise rejected(binding, entry, f"{reason}; make `inputs` of the binding name it")
+            ways = "name it in `inputs` of the binding"
+            if not called:
+                ways += ", or use none of the card's names: as many readings are then taken in their order"
+            raise rejected(binding, entry, f"{reason}; {ways}")
         feeds.append(called[0])
     return tuple(feeds)
 

@@ -8,10 +8,8 @@ import json
 import logging
 import os
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable
 from typing import TextIO
 
 from edgex_inference.contracts.errors import EdgexInferenceError
@@ -55,35 +53,6 @@ def set_level(level: str) -> None:
         raise ValueError(f"{level!r} is not one of {', '.join(LEVELS)}")
     for name in _OURS:
         logging.getLogger(name).setLevel(number)
-
-
-class Episode:
-    """Something outside that goes away and comes back: one line when it goes, one when it is back."""
-
-    def __init__(
-        self, logger: logging.Logger, what: str, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._logger, self._what, self._clock = logger, what, clock
-        self._lock = threading.Lock()
-        self._since: float | None = None
-
-    def down(self, reason: object) -> bool:
-        """WARN the first time, DEBUG while it lasts; whether this was the first time."""
-        with self._lock:
-            first = self._since is None
-            self._since = self._clock() if self._since is None else self._since
-        level = logging.WARNING if first else logging.DEBUG
-        self._logger.log(level, "%s is away: %s", self._what, reason, stacklevel=2)
-        return first
-
-    def up(self) -> bool:
-        """INFO with the time it was away, nothing when it was not; whether it was away."""
-        with self._lock:
-            since, self._since = self._since, None
-            away = self._clock() - since if since is not None else 0.0
-        if since is not None:
-            self._logger.info("%s is back after %.1f s", self._what, away, stacklevel=2)
-        return since is not None
 
 
 class _Formatter(logging.Formatter):

@@ -262,6 +262,38 @@ async def test_an_untrusted_certificate_is_named(
         pass
 
 
+@pytest.mark.parametrize(
+    ("lines", "tls", "words"),
+    [
+        (
+            ("certfile {folder}/cert", "keyfile {folder}/key"),
+            None,
+            "wants TLS, set MessageBus.Protocol to ssl",
+        ),
+        ((), Tls(skip_verify=True), "is a plain one, set MessageBus.Protocol to tcp"),
+    ],
+)
+async def test_tls_on_one_side_only_is_hinted_at(
+    lines: tuple[str, ...],
+    tls: Tls | None,
+    words: str,
+    mosquitto: Start,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _run(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -subj /CN=localhost -days 2",
+        tmp_path,
+    )
+    broker = mosquitto(*(line.format(folder=tmp_path) for line in lines))
+    bus = MqttBus(settings(broker, tls=tls))
+    with caplog.at_level(logging.INFO, LOGGER):
+        await bus.open()
+        await eventually(lambda: bool(said(caplog, logging.WARNING)), "the failure is said")
+        await bus.close()
+    assert words in said(caplog, logging.WARNING)[0]
+
+
 def test_unreadable_certificates_are_a_setup_error(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="TLS certificates cannot be used"):
         MqttBus(MqttSettings(tls=Tls(ca_file=str(tmp_path / "none.pem"))))

@@ -192,21 +192,3 @@ def test_closed_standard_output_from_the_start() -> None:
     command = f"{sys.executable} -c '{_CHILD}' >&-"
     done = subprocess.run(command, shell=True, input=b"\n", stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (0, b"still here")
-
-
-def test_an_episode_is_one_line_each_way(stream: io.StringIO) -> None:
-    now = [10.0]
-    episode = logs.Episode(ours, "message bus tcp://b:1", clock=lambda: now[0])
-    assert not episode.up()
-    assert episode.down("refused")
-    assert not episode.down("refused again")
-    now[0] = 13.25
-    assert episode.up()
-    assert not episode.up()
-    assert episode.down("gone")
-    said = [(line["level"], line["file"], json.loads(line["msg"])) for line in lines(stream)]
-    assert said == [
-        ("WARN", "test_logs.py", "message bus tcp://b:1 is away: refused"),
-        ("INFO", "test_logs.py", "message bus tcp://b:1 is back after 3.2 s"),
-        ("WARN", "test_logs.py", "message bus tcp://b:1 is away: gone"),
-    ]
