@@ -49,7 +49,9 @@ def auto_encoder(folder: Path) -> Path:
     )
     place = folder / "ae" / "1"
     place.mkdir(parents=True, exist_ok=True)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), place / "ae.onnx")
+    save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), place / "ae.onnx"
+    )
     card = {
         "schema": 1,
         "name": "ae",

@@ -84,7 +84,9 @@ def pictures() -> list[bytes]:
     data = testdata()
     sources = sorted((data / "images").glob("*.jpg")) if data is not None else []
     if not sources:
-        folder = Path(str(files("edgex_inference"))) / "demo" / "models" / "part-detect" / "2026.11" / "golden"
+        folder = (
+            Path(str(files("edgex_inference"))) / "demo" / "models" / "part-detect" / "2026.11" / "golden"
+        )
         sources = sorted(folder.glob("*.jpg"))
     found = []
     for path in sources:

@@ -16,12 +16,12 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 import onnx
+
+from edgex_inference.contracts.accelerator import ONNX, Accelerator, LoadRequest
 from tests.bench.effort import Effort
 from tests.bench.material import auto_encoder
 from tests.bench.pictures import detector
 from tests.bench.rows import Goal, Row, interleaved, ratio
-
-from edgex_inference.contracts.accelerator import ONNX, Accelerator, LoadRequest
 
 GOAL = Goal(least=0.95)
 SLICE = 0.004
@@ -84,7 +84,9 @@ def _compared(effort: Effort, name: str, model: Model) -> Sequence[Row]:
         best = min(measured[1:], key=median)
         what = f"{name}, {model.name}, batch {batch}"
         found += [
-            Row(name=f"{what}: bare runtime's time ÷ our session's", value=ratio(best, measured[0]), goal=GOAL),
+            Row(
+                name=f"{what}: bare runtime's time ÷ our session's", value=ratio(best, measured[0]), goal=GOAL
+            ),
             Row(name=f"{what}: ours", value=median(measured[0]), unit="µs"),
         ]
     session.close()

@@ -105,8 +105,18 @@ def sample():
         }
         for n in range(16)
     ]
-    event = {"apiVersion": "v3", "id": str(uuid.uuid4()), "deviceName": "d", "profileName": "m", "origin": origin}
-    request = {"apiVersion": "v3", "requestId": "", "event": {**event, "sourceName": "all", "readings": readings}}
+    event = {
+        "apiVersion": "v3",
+        "id": str(uuid.uuid4()),
+        "deviceName": "d",
+        "profileName": "m",
+        "origin": origin,
+    }
+    request = {
+        "apiVersion": "v3",
+        "requestId": "",
+        "event": {**event, "sourceName": "all", "readings": readings},
+    }
     return {"apiVersion": "v3", "correlationID": str(uuid.uuid4()), "errorCode": 0, "payload": request}
 
 
@@ -122,7 +132,9 @@ def measure(amount=3000):
             for _ in range(amount):
                 handle(message)
             rounds.append((time.process_time() - began) / amount * 1e6)
-        print(f"{form}: {sorted(rounds[1:])[2]:.1f} µs of processor time for each event of {len(message)} bytes")
+        print(
+            f"{form}: {sorted(rounds[1:])[2]:.1f} µs of processor time for each event of {len(message)} bytes"
+        )
 
 
 if __name__ == "__main__":
