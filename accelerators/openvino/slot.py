@@ -21,9 +21,8 @@ class Slot:
         self, ov: ModuleType, native: Any, inputs: Sequence[TensorSpec], names: Sequence[str]
     ) -> None:
         self._tensor, self._native, self._names = ov.Tensor, native, tuple(names)
-        self._infer: Any = super(
-            type(native), native
-        ).infer  # the wrapper's own costs as much as a small model
+        below: Any = super(type(native), native)  # the wrapper's own work costs as much as a small model
+        self._infer = below.infer
         self._inputs = tuple(inputs)
         self._steps = tuple((index, spec.name, guard(spec.datatype)) for index, spec in enumerate(inputs))
         self._types = [port.get_element_type() for port in native.model_inputs]
