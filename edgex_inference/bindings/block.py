@@ -140,7 +140,7 @@ def _models(reader: Reader, later: Later, facts: Facts | None) -> Asked:
     if has_model and has_steps:
         reader.say_key("steps", "model and steps exclude each other: remove one")
     elif not has_model and not has_steps:
-        reader.say("needs a model, such as model: {name: person-detect}, or steps")
+        reader.lack("model", "needs a model, such as model: {name: person-detect}, or steps")
     chosen = parts.model(reader.at("model"), later)
     steps = reader.at("steps")
     if not steps.given:
@@ -198,7 +198,7 @@ def _check_inputs(reader: Reader, readings: tuple[InputReading, ...], scope: Sco
         own = scope.resources.get(scope.resource)
         pulls = any(key in reader.keys for key in ("stream", "poll", "trigger"))
         if own is not None and not pulls:
-            _check_type(reader.say, own, pointer=False)
+            _check_type(reader.at("inputs").say, own, pointer=False)
         return
     for item in reader.at("inputs").items() or ():
         node = item.node.child("resource") if item.node is not None else None
@@ -217,7 +217,10 @@ def _check_type(say: _Say, resource: Resource, *, pointer: bool) -> None:
     if resource.value_type in _NO_TENSOR:
         say(f"resource {resource.name} is {resource.value_type}, which cannot become numbers or a picture")
     elif resource.value_type == ValueType.OBJECT and not pointer:
-        message = f"resource {resource.name} is an Object: name the number in it by inputs[].field"
+        message = (
+            f"resource {resource.name} is an Object: the model's names must be its fields, or name the number in it "
+            "by inputs[].field"
+        )
         say(message, severity="warning")
     elif pointer and resource.value_type and resource.value_type != ValueType.OBJECT:
         say(f"field reads into an Object, and resource {resource.name} is {resource.value_type}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgex_inference.bindings.later import Later
-from edgex_inference.config.places import listed, suggest
+from edgex_inference.config.places import listed, nearest, suggest
 from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.contracts.bindings import Decide, ModelChoice, Output
 from edgex_inference.contracts.events import ValueType
@@ -14,6 +14,9 @@ from edgex_inference.contracts.outputs import OutputValue, find, legal, paramete
 
 RESERVED = frozenset({"InferenceStatus", "InferenceReason"})
 """Readings that the service publishes itself about a binding."""
+
+DECIDE = ("value", "raise", "clear", "raiseAfter", "clearAfter", "unknownBelow")
+"""The keys of `decide`."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -58,8 +61,8 @@ def _output(name: str, cursor: Cursor, block: Reader, asked: Asked, later: Later
         return None
     known = _legal_value(reader.at("value"), value, asked)
     if known is not None:
-        _check_needs(reader.at("value"), value, known, block, asked)
-        if not known.built:
+        complete = _check_needs(reader.at("value"), value, known, block, asked)
+        if complete and not known.built:
             later.note_value(reader.at("value"))
         if kind is not None and kind not in known.types:
             carriers = listed(known.types)
@@ -125,11 +128,16 @@ def _nearest(value: str, task: Task) -> str:
     return suggest(value, forms) or f"; it has {', '.join(forms)}"
 
 
-def _check_needs(cursor: Cursor, value: str, known: OutputValue, block: Reader, asked: Asked) -> None:
+def _check_needs(cursor: Cursor, value: str, known: OutputValue, block: Reader, asked: Asked) -> bool:
+    """Whether the block has the key that a value needs; says what it lacks, and which label or place it has not."""
+    complete = True
     if known.needs == "decide":
         _check_state(cursor, block, asked)
     elif known.needs and block.node.find(*known.needs.split(".")) is None and not asked.steps:
-        cursor.say(f"{value} needs the key {known.needs} in the block")
+        block.lack(
+            known.needs.partition(".")[0], f"{value} needs the key {known.needs} in the block", at=cursor
+        )
+        complete = False
     word, rest = parameter(value)
     if word in ("inZone", "crossed"):
         place = "zones" if word == "inZone" else "lines"
@@ -139,14 +147,16 @@ def _check_needs(cursor: Cursor, value: str, known: OutputValue, block: Reader, 
     labels = asked.model.labels if asked.model is not None else None
     if word in ("count", "share") and rest and isinstance(labels, tuple) and rest not in labels:
         cursor.say(f"{rest!r} is not one of the labels{suggest(rest, labels)}")
+    return complete
 
 
 def _check_state(cursor: Cursor, block: Reader, asked: Asked) -> None:
     """`state` needs a limit: the block's own, or the one that an anomaly model's card may have."""
-    if block.node.find("decide", "raise") is not None:
-        return
+    said = block.node.child("decide")
+    if said is not None and any(nearest(key, DECIDE) == "raise" for key in said.entries):
+        return  # there, or misspelt, which is told where it stands
     if asked.task not in (None, Task.ANOMALY) or asked.steps:
-        cursor.say("state needs decide: {raise: <limit>} in the block")
+        block.lack("decide", "state needs decide: {raise: <limit>} in the block", at=cursor)
 
 
 def check_decide(reader: Reader | None, decide: Decide | None, asked: Asked) -> None:

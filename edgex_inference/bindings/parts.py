@@ -129,11 +129,11 @@ def normalize(cursor: Cursor) -> Normalize | None:
     source = reader.at("from").choice(("model",))
     own = [reader.at("mean"), reader.at("std")]
     mean, std = own[0].numbers(), own[1].numbers()
-    reader.close()
     if source and any(one.given for one in own):
         reader.at("from").say("from: model and mean, std exclude each other: remove one")
     elif own[0].given != own[1].given:
-        reader.say("mean and std belong together")
+        reader.lack("std" if own[0].given else "mean", "mean and std belong together")
+    reader.close()
     if mean is None or std is None:
         return None
     if any(one <= 0 for one in std):
@@ -262,7 +262,8 @@ def publish(cursor: Cursor) -> Publish:
     interval = reader.at("minInterval").duration()
     keep_alive = _above_zero(reader.at("keepAlive"))
     if when == "interval" and not interval:
-        reader.at("when").say("when: interval needs minInterval, such as minInterval: 1s")
+        message = "when: interval needs minInterval, such as minInterval: 1s"
+        reader.lack("minInterval", message, at=reader.at("when"))
     kind = reader.at("as").choice(("source", "device")) or "source"
     prefix = _topic(reader.at("topicPrefix"))
     rules = reader.at("rules").boolean()

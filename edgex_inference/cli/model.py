@@ -7,8 +7,12 @@ import argparse
 import json
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-TASKS = ("classification", "detection", "anomaly", "regression", "raw")
+if TYPE_CHECKING:
+    from edgex_inference.contracts.models import ModelCard
+
+TASKS = ("classification", "detection", "segmentation", "anomaly", "regression", "embedding", "raw")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
 def _info(args: argparse.Namespace) -> int:
     from edgex_inference.cli.models.info import facts, text
 
-    is_file = Path(args.model).is_file()
-    name, _, version = (args.model, "", "") if is_file else args.model.partition(":")
+    is_path = Path(args.model).exists()
+    name, _, version = (args.model, "", "") if is_path else args.model.partition(":")
     found = facts(name, version or None, args.models)
     if args.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -59,7 +63,9 @@ def _check(args: argparse.Namespace) -> int:
 
     from edgex_inference.cli.models.checking import Finding, findings, table
     from edgex_inference.cli.models.loading import configured, engine_of
+    from edgex_inference.contracts.errors import ProfileError
     from edgex_inference.contracts.models import ModelCard
+    from edgex_inference.pipeline.planning.cards import mistakes_of
 
     loaded = configured(args.models)
 
@@ -67,6 +73,9 @@ def _check(args: argparse.Namespace) -> int:
         async with engine_of(loaded) as engine:
             name, _, version = args.model.partition(":")
             card = engine.store.find(name, version or None)
+            mistakes = await mistakes_of(card, engine, samples=False)
+            if any(one.severity == "error" for one in mistakes):
+                raise ProfileError(tuple(mistakes))
             return card, [one async for one in findings(card, engine)]
 
     card, found = asyncio.run(work())
@@ -100,5 +109,23 @@ def _add(args: argparse.Namespace) -> int:
     print(f"wrote {path}, task {added.card.task}")
     for question in added.open_questions:
         print(f"  still to say: {question}")
-    print(f"next: edgex-inference model check {added.card.name}, edgex-inference init {added.card.name}")
+    print("next:")
+    for step in _next_steps(added.card, args.models):
+        print(f"  {step}")
     return 0
+
+
+def _next_steps(card: "ModelCard", models: Path | None) -> list[str]:
+    """Commands that work as they stand: with the store that was named, and the version where a newer one is there."""
+    import shlex
+
+    from edgex_inference.engine.store import Store
+
+    newest = next(iter(Store([card.folder.parents[1]]).versions(card.name)), card.version)
+    model = shlex.quote(card.name if newest == card.version else f"{card.name}:{card.version}")
+    store = f" --models {shlex.quote(str(models))}" if models is not None else ""
+    return [
+        f"edgex-inference model check {model}{store}",
+        f"edgex-inference init {model}{store} > {shlex.quote(card.name)}.yaml",
+        f"edgex-inference validate {shlex.quote(card.name)}.yaml{store}",
+    ]

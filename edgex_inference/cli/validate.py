@@ -26,6 +26,7 @@ def _semantic(book: Book, models: Path | None) -> Iterable[Problem]:
 
     from edgex_inference.config.flags import Flags
     from edgex_inference.config.load import load
+    from edgex_inference.pipeline.planning.cards import check_cards
     from edgex_inference.pipeline.planning.check import check_bindings
     from edgex_inference.service import open_engine
 
@@ -34,7 +35,7 @@ def _semantic(book: Book, models: Path | None) -> Iterable[Problem]:
     async def check() -> Iterable[Problem]:
         engine = open_engine(loaded)
         try:
-            return await check_bindings(book, engine)
+            return [*await check_bindings(book, engine), *await check_cards(book, engine)]
         finally:
             await engine.fleet.close()
 
@@ -78,11 +79,22 @@ def validate(
     """Reads the files as one set and gives every problem, in the order of files and lines."""
     book = Book(read(paths))
     checked = [problem for check in checks for problem in check(book, models)]
-    found = [*book.problems, *_card_problems(book), *checked]
+    found = [*_without_repeats(book.problems, checked), *_card_problems(book), *checked]
     order = {str(path): index for index, path in enumerate(book.documents)}
     unique = dict.fromkeys(found)
     by_place = sorted(unique, key=lambda p: (order.get(p.file, -1), p.file, p.line, p.column))
     return book, tuple(by_place)
+
+
+def _without_repeats(written: Iterable[Problem], checked: Sequence[Problem]) -> Iterable[Problem]:
+    """What is said of the text, without the warnings of which the model made errors, at the same key or around it."""
+    errors = [problem for problem in checked if problem.severity == "error"]
+    for problem in written:
+        around = (one.path for one in errors if one.file == problem.file)
+        if problem.severity != "warning" or not any(
+            problem.path == path or problem.path.startswith((f"{path}.", f"{path}[")) for path in around
+        ):
+            yield problem
 
 
 def _card_problems(book: Book) -> Iterable[Problem]:

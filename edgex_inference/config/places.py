@@ -173,14 +173,20 @@ def spell(steps: Steps) -> str:
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
-    """` (did you mean X?)` for the nearest choice, or nothing; letters of either case count as equal."""
+    """` (did you mean X?)` for the nearest choice, or nothing."""
+    near = nearest(word, choices)
+    return f" (did you mean {near}?)" if near else ""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The choice that was probably meant, or nothing; letters of either case count as equal."""
     matcher = difflib.SequenceMatcher(b=word[:_LONGEST].lower())
-    best, nearest = 0.6, ""
+    best, found = 0.6, ""
     for choice in choices:
         matcher.set_seq1(choice[:_LONGEST].lower())
         if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best and matcher.ratio() > best:
-            best, nearest = matcher.ratio(), choice
-    return f" (did you mean {nearest}?)" if nearest else ""
+            best, found = matcher.ratio(), choice
+    return found
 
 
 def listed(words: Iterable[str], *, last: str = "or") -> str:

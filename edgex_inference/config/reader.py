@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from edgex_inference.config import durations
-from edgex_inference.config.places import Node, Place, Steps, listed, spell, suggest
+from edgex_inference.config.places import Node, Place, Steps, listed, nearest, spell, suggest
 from edgex_inference.contracts.errors import Problem
 
 YAML_1_1_BOOLEANS = frozenset(
@@ -178,12 +178,16 @@ class Cursor:
 
 @dataclass(slots=True)
 class Reader:
-    """A map whose keys are asked for one by one; `close` reports those that nobody asked for."""
+    """A map whose keys are asked for one by one; `close` reports those that nobody asked for.
+
+    `lacking` holds what was said because a key is not there: a misspelt one is one mistake, and told once.
+    """
 
     node: Node
     steps: Steps = ()
     problems: list[Problem] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
+    lacking: dict[str, list[Problem]] = field(default_factory=dict)
 
     @property
     def keys(self) -> Sequence[str]:
@@ -201,8 +205,19 @@ class Reader:
         """The value of a key that must be there."""
         cursor = self.at(key)
         if not cursor.given:
-            cursor.say("is missing")
+            self.lack(key, "is missing", at=cursor)
         return cursor
+
+    def lack(self, key: str, message: str, *, at: Cursor | None = None) -> None:
+        """Adds a problem that there is because this key is absent; `at` another value than the map itself.
+
+        To be said before `close`, which takes it back where it finds the key misspelt.
+        """
+        if at is None:
+            self.say(message)
+        else:
+            at.say(message)
+        self.lacking.setdefault(key, []).append(self.problems[-1])
 
     def each(self) -> list[tuple[str, Cursor]]:
         """Every key with its value, for maps whose keys are names."""
@@ -222,7 +237,10 @@ class Reader:
         for key in self.keys:
             if key in self.asked:
                 continue
-            hint = suggest(key, sorted(self.asked)) or (
+            meant = nearest(key, sorted(self.asked))
+            told = self.lacking.pop(meant, [])
+            self.problems[:] = [one for one in self.problems if all(one is not other for other in told)]
+            hint = suggest(key, [meant]) or (
                 f"; known: {', '.join(sorted(self.asked))}" if len(self.asked) <= 12 else ""
             )
             yaml_1_1 = "; YAML 1.1 makes it a boolean" if key in YAML_1_1_BOOLEANS else ""

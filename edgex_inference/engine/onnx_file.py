@@ -54,7 +54,7 @@ def read(path: Path) -> OnnxFile:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # goes with the last view into it
     try:
         return _model(memoryview(mapped))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):
         raise ModelRejected(path, "is no ONNX model, or a truncated one") from None
 
 
@@ -97,7 +97,9 @@ def _graph(
     constants, external = set[str](), dict[str, None]()
     for number, value in _fields(data):
         if number == 1:
-            operators[_text(dict(_fields(_message(value))).get(4))] += 1
+            node = _message(value)
+            operators[_text(dict(_fields(node)).get(4))] += 1
+            external.update(dict.fromkeys(_inside_node(node)))
         elif number == 5:
             name, places = _constant(_message(value))
             constants.add(name)
@@ -119,6 +121,18 @@ def _constant(data: memoryview) -> tuple[str, list[str]]:
             if _text(entry.get(1)) == "location":
                 places.append(_text(entry.get(2)))
     return name, places
+
+
+def _inside_node(data: memoryview) -> Iterator[str]:
+    """The files that hold weights in a node's attributes, or in the graphs of its branches and loops."""
+    for number, value in _fields(data):
+        if number != 5:
+            continue
+        for kind, part in _fields(_message(value)):
+            if kind in (5, 10):
+                yield from _constant(_message(part))[1]
+            elif kind in (6, 11):
+                yield from _graph(_message(part))[3]
 
 
 def _declared(data: memoryview) -> Declared:

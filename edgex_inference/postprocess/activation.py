@@ -31,13 +31,19 @@ def are_shares(scores: Floats) -> bool:
     return bool(low >= -_SLACK and high <= 1 + _SLACK)
 
 
-def activation(output: ModelOutput, raw: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
-    """What the role's `activation` says; unsaid: `raw` where the numbers are not in 0..1, else nothing.
+def way(output: ModelOutput, raw: str) -> Callable[[Floats], str]:
+    """What is to be done with scores, `none`, `sigmoid` or `softmax`, as the role's `activation` says.
 
-    Raises ModelRejected for another word than none, sigmoid or softmax.
+    Unsaid: `raw` where the numbers are not in 0..1, else nothing. Raises ModelRejected for another word.
     """
     said = output.choice("activation", ("none", "sigmoid", "softmax"))
     if said is not None:
-        known: dict[str, Callable[[Floats], Floats]] = {"sigmoid": logistic, "softmax": softmax}
-        return known.get(said, lambda scores: scores)
-    return lambda scores: scores if are_shares(scores) else raw(scores)
+        return lambda scores: said
+    return lambda scores: "none" if are_shares(scores) else raw
+
+
+def activation(output: ModelOutput, raw: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+    """As `way`, and does it; raises ModelRejected for another word than none, sigmoid or softmax."""
+    known = {"none": lambda scores: scores, "sigmoid": logistic, "softmax": softmax, "raw": raw}
+    chosen = way(output, "raw")
+    return lambda scores: known[chosen(scores)](scores)

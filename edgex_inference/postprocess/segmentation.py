@@ -1,6 +1,6 @@
 """Segmentation: which share of the picture each class covers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edgex_inference.config.places import suggest
 from edgex_inference.contracts.results import Geometry, Sample, Segmentation
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.postprocess.activation import activation, logistic, softmax
+from edgex_inference.postprocess.activation import activation, logistic, softmax, way
 from edgex_inference.postprocess.wiring import Floats, Interpreter, ModelOutput, Wiring, without_batch
 
 ROLES = ("scores", "classes")
@@ -62,7 +62,7 @@ class Planes:
     """Scores [1, classes, rows, columns], or with the classes last, as `last` says where both could be.
 
     `alone`: each class for itself, above the threshold; else each pixel belongs to its best class, if that reaches
-    the threshold.
+    the threshold. `way` names what `activate` does with several classes.
     """
 
     output: ModelOutput
@@ -70,6 +70,7 @@ class Planes:
     alone: bool
     threshold: float | None
     activate: Callable[[Floats], Floats]
+    way: Callable[[Floats], str]
     cover: Cover
 
     def __call__(self, tensors: Tensors, sample: Sample) -> Segmentation:
@@ -80,11 +81,19 @@ class Planes:
         pixels = scores.shape[1] * scores.shape[2]
         if self.alone or len(scores) == 1:
             return self._each(scores, pixels)
-        best = _best(scores)
-        if self.threshold is not None:
-            best[~(self._activated(scores).max(axis=0) >= np.float32(self.threshold))] = len(scores)
+        best = np.concatenate(list(self._best_of(scores)))
         counts = np.bincount(best.ravel(), minlength=len(scores) + 1)[: len(scores)]
         return self.cover.result(counts, pixels, lambda marked: int(counts[marked].sum()))
+
+    def _best_of(self, scores: Floats) -> Iterator[Cells]:
+        """The class of each pixel, some rows at a time; `classes` of them where none reaches the threshold."""
+        way = self.way(scores) if self.threshold is not None else "none"
+        for start in range(0, scores.shape[1], _ROWS):
+            block = np.ascontiguousarray(scores[:, start : start + _ROWS])
+            best, highest = _best(block)
+            if self.threshold is not None:
+                best[~_reaches(block, highest, np.float32(self.threshold), way)] = len(block)
+            yield best
 
     def _each(self, scores: Floats, pixels: int) -> Segmentation:
         threshold = np.float32(_HALF if self.threshold is None else self.threshold)
@@ -174,6 +183,7 @@ def _planes_of(wiring: Wiring, output: ModelOutput, *, alone: bool) -> Planes:
         alone=alone,
         threshold=wiring.settings.score_threshold,
         activate=activation(output, logistic if alone else _probabilities),
+        way=way(output, "softmax"),
         cover=Cover(wiring=wiring, output=output, background=background),
     )
 
@@ -213,18 +223,27 @@ def seen(planes: Floats, geometry: Geometry | None) -> Floats:
     return planes[:, top:bottom, left:right]
 
 
-def _best(scores: Floats) -> Cells:
-    """The class of each pixel, the first of equals; `classes` of them where one of its scores is no number.
+def _best(block: Floats) -> tuple[Cells, Floats]:
+    """The class of each pixel, the first of equals, and its score; `classes` of them where a score is no number.
 
     Plane by plane, with a few rows at a time made contiguous: five times as fast as argmax over the planes.
     """
-    parts = []
-    for start in range(0, scores.shape[1], _ROWS):
-        block = np.ascontiguousarray(scores[:, start : start + _ROWS])
-        best, highest = np.zeros(block.shape[1:], dtype=np.int16), block[0].copy()
-        for index in range(1, len(block)):
-            np.maximum(best, (block[index] > highest) * np.int16(index), out=best)
-            np.maximum(highest, block[index], out=highest)
-        best[np.isnan(highest)] = len(block)
-        parts.append(best)
-    return np.concatenate(parts)
+    best, highest = np.zeros(block.shape[1:], dtype=np.int16), block[0].copy()
+    for index in range(1, len(block)):
+        np.maximum(best, (block[index] > highest) * np.int16(index), out=best)
+        np.maximum(highest, block[index], out=highest)
+    best[np.isnan(highest)] = len(block)
+    return best, highest
+
+
+def _reaches(block: Floats, highest: Floats, threshold: np.float32, way: str) -> npt.NDArray[np.bool_]:
+    """Whether each pixel's best score, activated, is at least the threshold.
+
+    The best share of a softmax is 1 over the sum of all powers relative to it, so no other share is computed.
+    """
+    if way != "softmax":
+        return (logistic(highest) if way == "sigmoid" else highest) >= threshold
+    powers, power = np.zeros_like(highest), np.empty_like(highest)
+    for plane in block:
+        powers += np.exp(np.subtract(plane, highest, out=power), out=power)
+    return powers * threshold <= 1

@@ -240,9 +240,10 @@ def test_where_card_and_file_disagree_both_are_named(
     assert "inputs.image" in str(caught.value)
 
 
-def test_an_open_size_must_be_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelRejected, match="size: is missing"):
-        completed(tmp_path, (1, 3, "H", "W"))
+def test_an_open_size_is_left_to_the_card(tmp_path: Path) -> None:
+    (open_,) = completed(tmp_path, (1, 3, "H", "W")).inputs
+    assert isinstance(open_, ImageInput)
+    assert open_.size is None
     (image,) = completed(tmp_path, (1, 3, "H", "W"), inputs=(ImageInput(name="i", size=(64, 48)),)).inputs
     assert isinstance(image, ImageInput)
     assert image.size == (64, 48)

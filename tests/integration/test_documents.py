@@ -179,7 +179,7 @@ def test_every_reason_of_a_drop_is_explained() -> None:
     spoken = re.compile(r'(?:Unfit\(|reason=|(?:dropped|invalid)\.add\()\s*"(\w+)"')
     used = set[str]()
     for room in ("buses", "edgex", "preprocess", "pipeline"):
-        for path in (ROOT / "edgex_inference" / room).glob("*.py"):
+        for path in (ROOT / "edgex_inference" / room).rglob("*.py"):
             used.update(spoken.findall(path.read_text()))
     used |= {"queueFull", "overtaken", "envelope", "event"}  # chosen by an expression, and a default
     of_messages = text("reference/metrics.md").split("Messages that never become", 1)[1].split("\n## ")[0]

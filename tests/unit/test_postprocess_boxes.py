@@ -1,5 +1,7 @@
 """Boxes: what suppression promises, and the way back to the source picture."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgex_inference.contracts.results import Geometry
 from edgex_inference.postprocess.detection import boxes as room
-from edgex_inference.postprocess.detection.boxes import areas, overlapping, suppress, to_source
+from edgex_inference.postprocess.detection.boxes import areas, overlapping, soften, suppress, to_source
 
 GRID = st.integers(0, 8).map(lambda n: n / 8)
 BOX = st.tuples(GRID, GRID, GRID, GRID)
@@ -64,6 +66,35 @@ def test_blocks_change_nothing(crowd: tuple[np.ndarray, np.ndarray], iou: float)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "_BLOCK", 3)
         assert suppress(*crowd, iou).tolist() == whole
+
+
+def softly(
+    boxes: np.ndarray, scores: list[float], classes: np.ndarray, sigma: float, threshold: float
+) -> list[tuple[int, float]]:
+    """Gaussian soft suppression in its textbook form."""
+    left, taken = dict(enumerate(scores)), list[tuple[int, float]]()
+    while left and max(left.values()) >= threshold:
+        best = max(left, key=lambda index: left[index])
+        taken.append((best, left.pop(best)))
+        for other in left:
+            if classes[other] == classes[best]:
+                share = _overlap(boxes[best].tolist(), boxes[other].tolist())
+                left[other] *= math.exp(-share * share / sigma)
+    return taken
+
+
+@given(crowds(), st.sampled_from((0.1, 0.5, 2.0)), st.sampled_from((0.01, 0.3)), st.integers(1, 9))
+def test_soft_suppression_is_the_textbook_s(
+    crowd: tuple[np.ndarray, np.ndarray], sigma: float, threshold: float, most: int
+) -> None:
+    boxes, classes = crowd
+    scores = np.float32([0.99 * 0.93**index for index in range(len(boxes))])  # no two alike
+    wanted = softly(boxes, scores.tolist(), classes, sigma, threshold)
+    stay, reached = soften(boxes, scores, classes, sigma, threshold)
+    assert dict(zip(stay.tolist(), reached.tolist(), strict=True)) == pytest.approx(dict(wanted), abs=1e-5)
+    assert (np.diff(reached) <= 0).all(), "best first"
+    few, their = soften(boxes, scores, classes, sigma, threshold, most)
+    assert (few.tolist(), their.tolist()) == (stay[:most].tolist(), reached[:most].tolist())
 
 
 def test_touching_boxes_both_stay_and_identical_ones_are_one() -> None:

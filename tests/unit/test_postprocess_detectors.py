@@ -121,6 +121,26 @@ def test_centernet_decodes_what_was_encoded(some: list[Part]) -> None:
     same(found, [(k, corners((x + dx) / 8, (y + dy) / 6, w, h)) for k, x, y, dx, dy, w, h in some])
 
 
+@given(parts(), st.sampled_from(("cells", "pixels", "shares")), st.booleans())
+def test_centernet_with_raw_centers_and_sizes_in_any_unit(some: list[Part], unit: str, said: bool) -> None:
+    tensors = centernet_tensors(some)
+    heat = np.clip(tensors["heat"], 1e-6, None)
+    tensors["heat"] = np.log(heat / (1 - heat)).astype(np.float32)
+    whole = {"cells": (8, 6), "pixels": (64, 48), "shares": (1, 1)}[unit]
+    tensors["size"] *= np.array(whole, np.float32)[:, None, None]
+    if unit == "cells":
+        tensors["size"][0, :, 0, 0] = 2.5  # one cell that is no center shows what all of them are in
+    said = said or unit == "pixels"
+    heads = (
+        OutputCard(name="heat", role="centers", parameters={"stride": 8}),
+        OutputCard(name="size", role="sizes", parameters={"coordinates": unit} if said else {}),
+        OutputCard(name="shift", role="offsets"),
+    )
+    found = detect("centernet", tensors, outputs=heads, score_threshold=0.5)
+    same(found, [(k, corners((x + dx) / 8, (y + dy) / 6, w, h)) for k, x, y, dx, dy, w, h in some])
+    assert found.scores.tolist() == pytest.approx([0.9] * len(some), abs=1e-5)
+
+
 def test_centernet_takes_only_local_maxima() -> None:
     tensors = centernet_tensors([(1, 4, 4, 0.5, 0.5, 0.1, 0.1)])
     tensors["size"][:] = 0.05

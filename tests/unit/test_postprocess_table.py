@@ -122,6 +122,14 @@ def make(specs: Sequence[TensorSpec], settings: Postprocess = UNSAID, **said: An
             {"decoder": "rfb", "outputs": (OutputCard(name="scores", parameters={"background": "0"}), BOXES)},
             "outputs.scores.background: '0' is not a whole number",
         ),
+        (
+            fp32(boxes=(1, 896, 16), scores=(1, 896, 1)),
+            {"decoder": "ssd"},
+            r"outputs.boxes: boxes.*896, 16.* has no 4 numbers in a row",
+        ),
+        (fp32(boxes=(1, 100, 5), scores=(1, 100, 3)), {"decoder": "detr"}, "has no 4 numbers in a row"),
+        (fp32(rows=(1, 300, 38)), {"decoder": "yolov10"}, "outputs.rows: rows.* has no 6 or 7 numbers in a row"),
+        (fp32(detections=(1, 1, 200, 6)), {"decoder": "builtin-nms"}, "has no 7 numbers in a row"),
         (CENTERS, {"decoder": "centernet", "outputs": HEADS[:2]}, "none has role offsets"),
         (CENTERS, {"decoder": "centernet", "outputs": HEADS, "labels": ("a",)}, "1 labels, but the model has 3"),
         (

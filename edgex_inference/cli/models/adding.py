@@ -1,21 +1,23 @@
 """`model add`: a file into the store, with a first card from what the file says; nothing is ever overwritten."""
 
-import hashlib
+import contextlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgex_inference.bindings.parts import FOLDER_NAME
 from edgex_inference.cli.models import first_card
-from edgex_inference.cli.models.loading import configured, engine_of, open_anywhere
+from edgex_inference.cli.models.loading import build_of, configured, engine_of, open_anywhere
 from edgex_inference.config.load import Loaded
-from edgex_inference.contracts.accelerator import ONNX, Format
+from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.contracts.errors import ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine import onnx_file
-from edgex_inference.engine.cards.card import BY_SUFFIX, CARD, read_card
+from edgex_inference.engine.cards.card import CARD, read_card
+from edgex_inference.engine.files import companions, digest, is_inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +31,16 @@ class Added:
 async def add(
     file: Path, *, name: str | None, version: str | None, task: Task | None, models: Path | None
 ) -> Added:
-    """Copies the file, with those it needs, and writes its card; raises SetupError."""
+    """Copies the file, or a SavedModel's folder, with those it needs, and writes its card; raises SetupError."""
     loaded = configured(models)
     card = _described(file, name, version, task, loaded)
-    temporary = _copied(file, card)
-    try:
-        moved = replace(card, folder=temporary, builds=tuple(_moved(one, temporary) for one in card.builds))
-        written = await _written(moved, loaded, guess=task is None)
-        (temporary / CARD).write_text(written.text, encoding="utf-8")
-        _publish(temporary, card.folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    source = card.builds[0]
+    beside = _companions(source)
+    with _hidden(card.folder) as folder:
+        build = _copied(source, beside, folder)
+        written = await _written(replace(card, folder=folder, builds=(build,)), loaded, guess=task is None)
+        (folder / CARD).write_text(written.text, encoding="utf-8")
+        _publish(folder, card.folder)
     return Added(card=read_card(card.folder / CARD), open_questions=written.open_questions)
 
 
@@ -47,12 +48,7 @@ def _described(
     file: Path, name: str | None, version: str | None, task: Task | None, loaded: Loaded
 ) -> ModelCard:
     """A card with what is known before the file is loaded, in the folder where it is to lie."""
-    if not file.is_file():
-        raise SetupError(f"{file}: no such file")
-    kind = BY_SUFFIX.get(file.suffix.lower())
-    if kind is None:
-        known = ", ".join(BY_SUFFIX)
-        raise SetupError(f"{file}: the suffix {file.suffix!r} tells no format; known: {known}")
+    build = build_of(file.absolute())
     name = name or re.sub(r"[^a-z0-9.+-]+", "-", file.stem.lower()).strip("-.+_") or "model"
     version = version or "1"
     for option, text in (("--name", name), ("--version", version)):
@@ -63,44 +59,54 @@ def _described(
     folder = loaded.models / name / version
     if folder.exists():
         raise SetupError(f"{folder} is there already, and nothing is overwritten: say another --version")
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    build = Build(path=file, format=Format(kind), sha256=digest)
     return ModelCard(name=name, version=version, task=task or Task.RAW, folder=folder, builds=(build,))
 
 
-def _moved(build: Build, folder: Path) -> Build:
-    return replace(build, path=folder / build.path.name)
-
-
-def _copied(file: Path, card: ModelCard) -> Path:
-    """A hidden folder of the store with the file and those that belong to it."""
-    beside = _companions(file, card.builds[0].format)
+@contextlib.contextmanager
+def _hidden(folder: Path) -> Iterator[Path]:
+    """A folder beside the one that is to be, which no reader of the store sees; nothing of it stays behind."""
+    was_there = folder.parent.exists()
     try:
-        card.folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".", dir=card.folder.parent))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
         temporary.chmod(0o755)
-        for name in (file.name, *beside):
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.parent / name, temporary / name)
     except OSError as error:
-        raise SetupError(f"{error.filename or file} cannot be copied: {error.strerror or error}") from error
-    return temporary
+        raise SetupError(f"{folder.parent} cannot be written: {error.strerror or error}") from error
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not was_there:
+            with contextlib.suppress(OSError):  # a version is in it now
+                folder.parent.rmdir()
 
 
-def _companions(file: Path, kind: Format) -> tuple[str, ...]:
+def _copied(source: Build, beside: tuple[str, ...], folder: Path) -> Build:
+    file = source.path
+    target = folder / file.name
+    try:
+        if file.is_dir():
+            shutil.copytree(file, target, copy_function=shutil.copyfile)
+        for name in () if file.is_dir() else (file.name, *beside):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.parent / name, folder / name)
+        return replace(source, path=target, sha256=digest(target, source.format))
+    except (OSError, shutil.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SetupError(f"{file} cannot be copied to {folder.parent}: {reason}") from error
+
+
+def _companions(build: Build) -> tuple[str, ...]:
     """The names of the files that the model needs beside it."""
-    if kind == ONNX:
-        names = onnx_file.read(file).external
-    else:
-        suffix = {".xml": ".bin", ".pdmodel": ".pdiparams"}.get(file.suffix.lower())
-        names = (file.with_suffix(suffix).name,) if suffix else ()
+    if build.format == ONNX:
+        onnx_file.read(build.path)  # raises for what is no model, before anything is made
+    names = companions(build.path, build.format)
     for name in names:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ModelRejected(file, f"its weights lie outside its folder, in {name!r}")
-        if not (file.parent / name).is_file():
-            raise ModelRejected(file, f"it needs the file {name!r} beside it, which is missing")
-    return names
+        if not is_inside(name):
+            raise ModelRejected(build.path, f"its weights lie outside its folder, in {name!r}")
+        if not (build.path.parent / name).is_file():
+            raise ModelRejected(build.path, f"it needs the file {name!r} beside it, which is missing")
+    return tuple(names)
 
 
 async def _written(card: ModelCard, loaded: Loaded, *, guess: bool) -> first_card.FirstCard:

@@ -2,15 +2,22 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgex_inference.contracts.accelerator import Session
 from edgex_inference.contracts.models import Build, ImageInput, InputCard, ModelCard, Task
-from edgex_inference.contracts.tensors import TensorSpec
+from edgex_inference.contracts.tensors import Datatype, TensorSpec
+from edgex_inference.engine.cards import exporter
 from edgex_inference.engine.cards.card import SCHEMA
 from edgex_inference.postprocess.table import DECODERS, UNDECLARED
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ONLY_ROLE = {
+    Task.CLASSIFICATION: "scores",
+    Task.SEGMENTATION: "scores",
+    Task.EMBEDDING: "vector",
+}
+"""What the only output of a model for a task is."""
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 
 
@@ -24,10 +31,14 @@ class FirstCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Guess:
+    """`decoder` is written into the card; `from_file` is one that the file says itself, with its `fit`."""
+
     task: Task
     why: str
     decoder: str = ""
     roles: tuple[str, ...] = ()
+    fit: str = "stretch"
+    from_file: str = ""
 
 
 def unread(card: ModelCard, reason: str) -> FirstCard:
@@ -39,15 +50,11 @@ def unread(card: ModelCard, reason: str) -> FirstCard:
 
 def write(card: ModelCard, build: Build, session: Session, *, guess: bool) -> FirstCard:
     """The card of a loaded model; with `guess` the task is guessed from its tensors."""
-    found = _guessed(build, session) if guess else _asked(card.task, session)
-    questions = []
+    found = _guessed(card, build, session) if guess else _asked(card, build, session)
+    questions: list[str] = []
     lines = [*_head(card, found.task, found.why), *_files(card), "inputs:"]
     for entry in build.inputs:
-        lines.append(_input(entry, session))
-        if isinstance(entry, ImageInput):
-            questions.append(
-                f"inputs.{entry.name}: color, fit, resize, decode, range, mean and std must be as in training"
-            )
+        lines.append(_input(entry, session, found, questions))
     lines.append("outputs:")
     for index, output in enumerate(build.outputs):
         role = found.roles[index] if index < len(found.roles) else ""
@@ -59,8 +66,11 @@ def write(card: ModelCard, build: Build, session: Session, *, guess: bool) -> Fi
     return FirstCard(text=_joined(lines), open_questions=tuple(questions))
 
 
-def _guessed(build: Build, session: Session) -> _Guess:
-    """A task that the shapes speak for; raw where they say nothing."""
+def _guessed(card: ModelCard, build: Build, session: Session) -> _Guess:
+    """The task that the exporter wrote into the file, else one that the shapes speak for; raw where nothing does."""
+    meant = exporter.task(session)
+    if meant is not None:
+        return _of_exporter(replace(card, task=meant), session, "the file says so")
     picture = any(isinstance(entry, ImageInput) for entry in build.inputs)
     outputs = [spec for spec in session.outputs if spec.datatype.numpy.kind == "f"]
     shapes = [_without_batch(spec) for spec in outputs]
@@ -83,10 +93,22 @@ def _guessed(build: Build, session: Session) -> _Guess:
     return _Guess(task=Task.RAW, why="the shapes do not tell the task: raw gives the tensors as they are")
 
 
-def _asked(task: Task, session: Session) -> _Guess:
+def _asked(card: ModelCard, build: Build, session: Session) -> _Guess:
+    if exporter.task(session) is card.task:
+        return _of_exporter(card, session, "")
     one = len(session.outputs) == 1
-    roles = {Task.CLASSIFICATION: ("scores",)}.get(task, ()) if one else ()
-    return _Guess(task=task, why="", roles=roles)
+    role = _ONLY_ROLE.get(card.task)
+    return _Guess(task=card.task, why="", roles=(role,) if one and role else ())
+
+
+def _of_exporter(card: ModelCard, session: Session, why: str) -> _Guess:
+    """What Ultralytics' models have in common: a letterbox around what is looked for, a crop of what is sorted."""
+    return _Guess(
+        task=card.task,
+        why=why,
+        from_file=exporter.decoder(card, session, exporter.labels(session)) or "",
+        fit="letterbox" if card.task is Task.DETECTION else "crop",
+    )
 
 
 def _without_batch(spec: TensorSpec) -> tuple[int | None, ...]:
@@ -123,17 +145,13 @@ def _files(card: ModelCard) -> list[str]:
     ]
 
 
-def _input(entry: InputCard, session: Session) -> str:
+def _input(entry: InputCard, session: Session, found: _Guess, questions: list[str]) -> str:
     spec = next(spec for spec in session.inputs if spec.name == entry.tensor)
     if isinstance(entry, ImageInput):
-        size = list(entry.size or ())
-        return "\n".join(
-            [
-                "  # pixel p becomes (p/255 * (high - low) + low - mean) / std; all of it as in training",
-                f"  {_key(entry.name)}:  # {spec}",
-                f"    {{kind: image, layout: {entry.layout}, color: {entry.color}, size: {size}, fit: stretch,",
-                "     resize: bilinear, decode: full, range: [0, 1], mean: 0, std: 1}",
-            ]
+        return _picture(entry, spec, found, questions)
+    if spec.datatype is Datatype.INT8 and len(spec.shape) == 4 and {1, 3} & set(spec.shape[1:]):
+        questions.append(
+            f"inputs.{entry.name}: is it a picture? Then kind: image, with quantization: {{scale, zero}} as trained"
         )
     shape = f", shape: {list(entry.shape)}" if entry.shape else ""
     return "\n".join(
@@ -144,9 +162,34 @@ def _input(entry: InputCard, session: Session) -> str:
     )
 
 
+def _picture(entry: ImageInput, spec: TensorSpec, found: _Guess, questions: list[str]) -> str:
+    """All that matters of a picture; `size` is left to a person where the file leaves it open."""
+    keys = "color, resize, decode" if found.from_file else "color, fit, resize, decode, range, mean and std"
+    questions.append(f"inputs.{entry.name}: {keys} must be as in training")
+    if entry.size is None:
+        questions.append(f"inputs.{entry.name}.size: [width, height], which the file leaves open")
+    size = f"size: {list(entry.size)}, " if entry.size is not None else ""
+    range_ = "[0, 255]" if spec.datatype is Datatype.UINT8 else "[0, 1]"
+    return "\n".join(
+        [
+            "  # pixel p becomes (p/255 * (high - low) + low - mean) / std; all of it as in training",
+            *(
+                ["  # size: [640, 640]  width and height, needed: the file leaves them open"]
+                if not size
+                else []
+            ),
+            f"  {_key(entry.name)}:  # {spec}",
+            f"    {{kind: image, layout: {entry.layout}, color: {entry.color}, {size}fit: {found.fit},",
+            f"     resize: bilinear, decode: full, range: {range_}, mean: 0, std: 1}}",
+        ]
+    )
+
+
 def _decoder(found: _Guess, questions: list[str]) -> list[str]:
     if found.decoder:
         return [f"decoder: {found.decoder}"]
+    if found.from_file:
+        return [f"# decoder comes from the file: {found.from_file}"]
     fitting = {name: one for name, one in DECODERS.items() if one.task is found.task}
     if not fitting:
         return []
@@ -160,7 +203,7 @@ def _decoder(found: _Guess, questions: list[str]) -> list[str]:
 
 
 def _labels(build: Build, task: Task, questions: list[str]) -> list[str]:
-    if task not in (Task.CLASSIFICATION, Task.DETECTION):
+    if task not in (Task.CLASSIFICATION, Task.DETECTION, Task.SEGMENTATION):
         return []
     if build.labels is not None:
         return [f"# labels come from the file: {', '.join(build.labels[:5])}, …"]

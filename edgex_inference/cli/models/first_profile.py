@@ -27,9 +27,12 @@ _FIRST = {
     Task.DETECTION: {"Count": "count", "TopScore": "maxScore", "Detections": "detections"},
     Task.ANOMALY: {"AnomalyScore": "score"},
     Task.REGRESSION: {"Value": "value"},
+    Task.SEGMENTATION: {"Area": "area"},
+    Task.EMBEDDING: {"Vector": "vector"},
 }
 """The outputs that a binding of each task starts with: name → value."""
 
+_DECIDED = {Task.DETECTION: "count", Task.REGRESSION: "value", Task.SEGMENTATION: "area"}
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -194,10 +197,12 @@ def _state(model: Loaded, first: dict[str, str]) -> tuple[list[str], list[str]]:
     try:
         limit = decide.resolve(None, card, model.prospect, state=True).raise_at
     except ModelRejected:
-        value = {Task.DETECTION: "count", Task.REGRESSION: "value"}.get(card.task, "score")
+        if card.task is Task.EMBEDDING:
+            return [], []  # it has no number to decide on
+        value = _DECIDED.get(card.task, "score")
         return (
             [
-                f"# decide: {{value: {value}, raise: 1, raiseAfter: 2, clearAfter: 8}}  # a state with hysteresis"
+                f"# decide: {{value: {value}, raise: {0.1 if value == 'area' else 1}, raiseAfter: 2, clearAfter: 8}}"
             ],
             ["  # State: {value: state}  # Bool, needs decide"],
         )

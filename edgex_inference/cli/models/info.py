@@ -1,18 +1,18 @@
 """`model info`: what a file says of itself, and what the card makes of it."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgex_inference.cli.models.loading import configured, engine_of, open_anywhere
+from edgex_inference.cli.models.loading import build_of, configured, engine_of, open_anywhere
 from edgex_inference.config.load import Loaded
-from edgex_inference.contracts.accelerator import ONNX, Format
-from edgex_inference.contracts.errors import ModelNotFound, SetupError
+from edgex_inference.contracts.accelerator import ONNX
+from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine import onnx_file
-from edgex_inference.engine.cards.card import BY_SUFFIX
+from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
+from edgex_inference.engine.files import digest, parts
 from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.service import open_engine
 
@@ -29,23 +29,14 @@ def facts(what: str, version: str | None, models: Path | None) -> list[Facts]:
 def _card(what: str, version: str | None, loaded: Loaded) -> tuple[ModelCard, dict[str, Any]]:
     """A model of the store and what its card says, or a file as a model that nobody has described."""
     path = Path(what)
-    kind = BY_SUFFIX.get(path.suffix.lower())
-    if not path.is_file():
-        if kind is not None or len(path.parts) > 1:
+    if not path.is_file() and not (path.is_dir() and (len(path.parts) > 1 or format_of(path))):
+        if path.suffix.lower() in BY_SUFFIX or len(path.parts) > 1:
             raise ModelNotFound(what, "no such file")
         card = open_engine(loaded).store.find(what, version)
         return card, _of_card(card)
-    if kind is None:
-        known = ", ".join(BY_SUFFIX)
-        raise SetupError(f"{path}: the suffix {path.suffix!r} tells no format; known: {known}")
-    path = path.absolute()
-    return ModelCard(
-        name=path.stem,
-        version="",
-        task=Task.RAW,
-        folder=path.parent,
-        builds=(Build(path=path, format=Format(kind)),),
-    ), {}
+    build = build_of(path.absolute())
+    name = build.path.stem
+    return ModelCard(name=name, version="", task=Task.RAW, folder=build.path.parent, builds=(build,)), {}
 
 
 async def _files(card: ModelCard, known: dict[str, Any], loaded: Loaded) -> list[Facts]:
@@ -67,14 +58,14 @@ def _of_card(card: ModelCard) -> dict[str, Any]:
 async def _file(build: Build, card: ModelCard, engine: Engine) -> dict[str, Any]:
     found = _bytes(build)
     if build.format == ONNX:
-        return found | _onnx(build.path)
+        return found | _onnx(build)
     try:
         alone = ModelCard(
             name=card.name, version=card.version, task=Task.RAW, folder=card.folder, builds=(build,)
         )
         opened = await open_anywhere(engine, alone)
     except SetupError as error:
-        return found | {"not read": str(error)}
+        return found | {"not read": error.reason if isinstance(error, ModelRejected) else str(error)}
     session = opened.lane.session
     return found | {
         "inputs": [str(spec) for spec in session.inputs],
@@ -85,18 +76,22 @@ async def _file(build: Build, card: ModelCard, engine: Engine) -> dict[str, Any]
 
 
 def _bytes(build: Build) -> dict[str, Any]:
-    with build.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "file": str(build.path),
-        "format": build.format,
-        "size": build.path.stat().st_size,
-        "sha256": digest,
-    }
+    """Size and sha256 as a card says them: of all the model's files."""
+    try:
+        several = parts(build.path, build.format)
+        return {
+            "file": str(build.path),
+            "format": build.format,
+            "files": [one.relative_to(build.path.parent).as_posix() for one in several][1:],
+            "size": sum(one.stat().st_size for one in several),
+            "sha256": digest(build.path, build.format),
+        }
+    except OSError as error:
+        raise SetupError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
-def _onnx(path: Path) -> dict[str, Any]:
-    said = onnx_file.read(path)
+def _onnx(build: Build) -> dict[str, Any]:
+    said = onnx_file.read(build.path)
     return {
         "inputs": [str(one) for one in said.inputs],
         "outputs": [str(one) for one in said.outputs],
@@ -105,7 +100,7 @@ def _onnx(path: Path) -> dict[str, Any]:
         "producer": said.producer,
         "metadata": dict(said.metadata),
         "operators": dict(said.operators),
-        "external data": list(said.external),
+        "weights that are missing": [one for one in said.external if not (build.path.parent / one).is_file()],
     }
 
 

@@ -11,10 +11,14 @@ from edgex_inference.config.load import Loaded, load
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.models import Build, ModelCard
+from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.catalog import AUTO, Candidate
 from edgex_inference.engine.lane import Lane
 from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.service import open_engine
+
+_GRAPHS = {".bin": ".xml", ".pdiparams": ".pdmodel"}
+"""Suffix of weights → suffix of the graph that they belong to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,28 @@ class Opened:
 def configured(models: Path | None) -> Loaded:
     """The configuration, with the model store that the command line names."""
     return load(Flags(models=str(models.absolute()) if models else ""))
+
+
+def build_of(path: Path) -> Build:
+    """A file, or a SavedModel's folder, as a build that no card describes yet; raises SetupError with the fix."""
+    if not path.exists():
+        raise SetupError(f"{path}: no such file")
+    if path.is_file() and path.stem == "saved_model" and path.suffix in (".pb", ".pbtxt"):
+        raise SetupError(f"{path}: is a part of a SavedModel: name its folder, {path.parent}")
+    known = format_of(path)
+    if known is not None:
+        return Build(path=path, format=known)
+    if path.is_dir():
+        raise SetupError(
+            f"{path}: is a folder without a saved_model.pb: name a file, or a SavedModel's folder"
+        )
+    belongs = _GRAPHS.get(path.suffix.lower())
+    if belongs is not None and path.with_suffix(belongs).is_file():
+        raise SetupError(f"{path}: has the weights of {path.with_suffix(belongs).name}: name that file")
+    raise SetupError(
+        f"{path}: the suffix {path.suffix!r} tells no format; known: {', '.join(BY_SUFFIX)}, and folders with a "
+        "saved_model.pb; other models must be converted to one of these, to onnx at best"
+    )
 
 
 @asynccontextmanager

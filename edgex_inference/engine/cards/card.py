@@ -154,7 +154,7 @@ def inside(cursor: Cursor, folder: Path, *, folders: bool = False) -> Path | Non
 def _format(cursor: Cursor, path: Path | None) -> Format:
     text = cursor.text()
     if text is None:
-        guess = _guess(path) if path is not None else None
+        guess = format_of(path) if path is not None else None
         if guess is None and path is not None and not cursor.given:
             cursor.say(f"is missing, and {path.name} does not tell it: say {listed(sorted(KNOWN_FORMATS))}")
         return Format(guess or "")
@@ -169,8 +169,12 @@ def _format(cursor: Cursor, path: Path | None) -> Format:
     return Format(text)
 
 
-def _guess(path: Path) -> str | None:
-    return TENSORFLOW if path.is_dir() else BY_SUFFIX.get(path.suffix.lower())
+def format_of(path: Path) -> Format | None:
+    """What the suffix tells, and of a folder that TensorFlow saved it; None where nothing does."""
+    if path.is_dir():
+        return TENSORFLOW if _is_saved_model(path) else None
+    known = BY_SUFFIX.get(path.suffix.lower())
+    return Format(known) if known is not None else None
 
 
 def _is_saved_model(path: Path) -> bool:

@@ -133,10 +133,8 @@ def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec, session: Sessio
     if size is None:
         meant = exporter.size(session) if height is None and width is None else None
         width, height = meant or (width, height)
-        if height is None or width is None:
-            reason = f"is missing, and the file leaves it open: {spec}"
-            raise ModelRejected(card.name, reason, card=(*path, "size"))
-        size = (width, height)
+        if height is not None and width is not None:
+            size = (width, height)
     elif width not in (None, size[0]) or height not in (None, size[1]):
         reason = f"the card says {list(size)} (width, height), the file says {spec}"
         raise ModelRejected(card.name, reason, card=(*path, "size"))

@@ -25,6 +25,15 @@ def labels(session: Session) -> tuple[str, ...] | None:
     return None
 
 
+def task(session: Session) -> Task | None:
+    """What Ultralytics' exporter says the model is for; None for other files, and for tasks that are not built."""
+    if "stride" not in session.metadata or labels(session) is None:
+        return None
+    if "task" not in session.metadata:
+        return Task.DETECTION
+    return _TASKS.get(session.metadata["task"])
+
+
 def decoder(card: ModelCard, session: Session, names: tuple[str, ...] | None) -> str | None:
     """The decoder of a file that Ultralytics exported, told by its first output; None for all others.
 

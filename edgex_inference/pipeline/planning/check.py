@@ -99,8 +99,8 @@ def _check_refused(draft: Draft, engine: Engine) -> Sequence[Problem]:
 def _not_checked(
     book: Book, binding: Binding, engine: Engine, error: AcceleratorUnavailable
 ) -> Sequence[Problem]:
-    """What could not be found out; a name that no accelerator has is told at its own place already."""
-    if all(choice.name not in (AUTO, *engine.catalog.names()) for choice in binding.accelerator):
+    """What could not be found out, where the accelerators' own places do not say it already."""
+    if all(_obstacle(choice, engine) is not None for choice in binding.accelerator):
         return []
     message = f"whether the model takes these readings and gives these outputs: {error}"
     return [book.place(binding, "model").problem(message, severity=NOT_CHECKED)]

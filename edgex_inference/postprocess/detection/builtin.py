@@ -10,7 +10,7 @@ from edgex_inference.contracts.results import Detections, Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.postprocess.activation import are_shares
 from edgex_inference.postprocess.detection.boxes import Floats, Indices
-from edgex_inference.postprocess.detection.rows import Coordinates, flat
+from edgex_inference.postprocess.detection.rows import Coordinates, check_row, flat
 from edgex_inference.postprocess.detection.selection import Candidates, Selection
 from edgex_inference.postprocess.wiring import Interpreter, ModelOutput, Wiring
 
@@ -124,8 +124,10 @@ def builtin_nms(wiring: Wiring) -> Interpreter:
     if whole is None and len(wiring.outputs) == 1:
         whole = wiring.outputs[0]
     if whole is not None:
+        check_row(wiring, whole, 7)
         return OneTable(output=whole, columns={7: (3, 1, 2)}, finished=_finished(wiring, whole, whole, "xy"))
     found = _told_apart(wiring)
+    check_row(wiring, found["boxes"], 4)
     return Tables(
         boxes=found["boxes"],
         classes=found["classes"],
@@ -138,6 +140,7 @@ def builtin_nms(wiring: Wiring) -> Interpreter:
 def end_to_end(wiring: Wiring) -> Interpreter:
     """Rows [1, n, 6] of corners, score and class, or of 7 with the sample's index first, class and score."""
     rows = wiring.pick("rows")
+    check_row(wiring, rows, 6, 7)
     return OneTable(
         output=rows, columns={6: (0, 5, 4), 7: (1, 5, 6)}, finished=_finished(wiring, rows, rows, "xy")
     )

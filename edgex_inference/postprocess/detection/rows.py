@@ -6,11 +6,12 @@ from typing import Literal
 
 import numpy as np
 
+from edgex_inference.config.places import listed
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.postprocess.detection.boxes import Floats
 from edgex_inference.postprocess.wiring import ModelOutput, Wiring
 
-_SHARES_END = 2.0
+SHARES_END = 2.0
 """No box in shares of the picture reaches so far beyond it; of one in pixels this is nothing."""
 
 
@@ -126,7 +127,7 @@ class Coordinates:
         largest = every.max(initial=0)
         if not np.isfinite(largest):
             largest = every[np.isfinite(every)].max(initial=0)
-        return bool(largest > _SHARES_END)
+        return bool(largest > SHARES_END)
 
 
 def in_shares(boxes: Floats, size: tuple[int, int]) -> Floats:
@@ -146,6 +147,14 @@ def flat(output: ModelOutput, tensors: Tensors) -> Floats:
     return numbers
 
 
+def check_row(wiring: Wiring, output: ModelOutput, *lengths: int) -> None:
+    """Raises ModelRejected where the declaration says rows of another length."""
+    shape = output.spec.shape
+    if len(shape) > 1 and shape[-1] is not None and shape[-1] not in lengths:
+        wanted = listed(map(str, lengths))
+        raise wiring.rejected(f"{output.spec} has no {wanted} numbers in a row", "outputs", output.name)
+
+
 def pair(wiring: Wiring) -> tuple[ModelOutput, ModelOutput]:
     """The outputs with scores and with boxes; raises ModelRejected.
 
@@ -161,4 +170,6 @@ def pair(wiring: Wiring) -> tuple[ModelOutput, ModelOutput]:
                 return next(output for output in free if output is not told[0]), told[0]
     if len(free) == 1:
         scores, boxes = scores or (free[0] if boxes else None), boxes or (free[0] if scores else None)
-    return scores or wiring.need("scores"), boxes or wiring.need("boxes")
+    scores, boxes = scores or wiring.need("scores"), boxes or wiring.need("boxes")
+    check_row(wiring, boxes, 4)
+    return scores, boxes

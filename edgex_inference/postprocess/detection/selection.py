@@ -51,11 +51,13 @@ class Suppression:
             agnostic=bool(settings.class_agnostic),
         )
 
-    def survivors(self, found: Candidates, threshold: float) -> tuple[Indices, Floats]:
-        """Which of the candidates stay, best first, and their scores."""
+    def survivors(
+        self, found: Candidates, threshold: float, most: int | None = None
+    ) -> tuple[Indices, Floats]:
+        """Which of the candidates stay, best first, and their scores; no more than `most` are needed."""
         rivals = np.zeros_like(found.classes) if self.agnostic else found.classes
         if self.sigma is not None:
-            return soften(found.boxes, found.scores, rivals, self.sigma, threshold)
+            return soften(found.boxes, found.scores, rivals, self.sigma, threshold, most)
         if self.iou is None:
             return np.arange(len(found.scores)), found.scores
         stay = suppress(found.boxes, rivals, self.iou)
@@ -117,7 +119,8 @@ class Selection:
         boxes = to_source(found.boxes, geometry)
         there = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         found = Candidates(boxes=boxes[there], scores=found.scores[there], classes=found.classes[there])
-        stay, scores = self.suppression.survivors(found, float(self.threshold))
+        most = self.top if self.min_area <= 0 else None
+        stay, scores = self.suppression.survivors(found, float(self.threshold), most)
         if self.min_area > 0:
             large = areas(found.boxes[stay]) >= self.min_area
             stay, scores = stay[large], scores[large]

@@ -117,17 +117,20 @@ def test_bounds_words_and_lengths() -> None:
 def test_needed_and_unknown_keys() -> None:
     reader, problems = reading("lenght: 1\noff: 2\nzzz: 3\nsub: {}")
     reader.need("length").integer()
+    reader.need("width").integer()
     reader.at("sub").reader()
     reader.close()
     assert [(problem.path, problem.line, problem.column) for problem in problems] == [
-        ("length", 1, 1),
+        ("width", 1, 1),
         ("lenght", 1, 1),
         ("off", 2, 1),
         ("zzz", 3, 1),
     ]
-    assert "is missing" in problems[0].message
-    assert problems[1].message == "unknown key 'lenght' (did you mean length?)"
-    assert problems[2].message == "unknown key 'off'; known: length, sub; YAML 1.1 makes it a boolean"
+    assert problems[0].message == "is missing"
+    assert problems[1].message == "unknown key 'lenght' (did you mean length?)", (
+        "and not that length is missing"
+    )
+    assert problems[2].message == "unknown key 'off'; known: length, sub, width; YAML 1.1 makes it a boolean"
 
 
 def test_lists_of_maps_and_named_entries() -> None:

@@ -9,8 +9,9 @@ import pytest
 from edgex_inference.contracts.accelerator import ONNX, OPENVINO_IR, PADDLE, TENSORFLOW, Format
 from edgex_inference.contracts.errors import ModelRejected, ProfileError
 from edgex_inference.contracts.models import Build, ModelCard, Task
-from edgex_inference.engine.files import digest, mark, parts
+from edgex_inference.engine.files import companions, digest, mark, parts
 from edgex_inference.engine.store import Store, verify
+from edgex_inference.testing import onnx_models
 
 
 @pytest.fixture
@@ -49,6 +50,31 @@ def test_a_graph_and_its_weights_are_one_model(
     assert found == shell(f"sha256sum {graph} {weights} | sha256sum", tmp_path)
     (tmp_path / weights).write_bytes(b"WEIGHTS")
     assert digest(tmp_path / graph, format_) != found
+
+
+def test_external_data_of_onnx_count_as_files(tmp_path: Path) -> None:
+    path = onnx_models.write_affine(tmp_path / "m.onnx", external=True)
+    (tmp_path / "other.data").write_bytes(b"not its own")
+    assert [one.name for one in parts(path, ONNX)] == ["m.onnx", "m.onnx.data"]
+    found = digest(path, ONNX)
+    assert found == shell("sha256sum m.onnx m.onnx.data | sha256sum", tmp_path)
+    card = ModelCard(name="m", version="1", task=Task.RAW, folder=tmp_path, builds=())
+    verify(card, build := Build(path=path, format=ONNX, sha256=found))
+    data = bytearray((tmp_path / "m.onnx.data").read_bytes())
+    data[0] ^= 1
+    (tmp_path / "m.onnx.data").write_bytes(data)
+    with pytest.raises(ModelRejected, match="of all its files"):
+        verify(card, build)
+
+
+def test_external_data_outside_the_folder_are_no_files_of_the_model(tmp_path: Path) -> None:
+    inside = tmp_path / "m" / "x.onnx"
+    inside.parent.mkdir()
+    onnx_models.write_affine(inside, external=True)
+    inside.write_bytes(inside.read_bytes().replace(b"x.onnx.data", b"../../x.dat"))
+    (inside.parent / "../../x.dat").resolve().write_bytes(b"secret")
+    assert companions(inside, ONNX) == ["../../x.dat"]
+    assert parts(inside, ONNX) == [inside]
 
 
 def test_a_folder_is_one_model(saved: Path) -> None:

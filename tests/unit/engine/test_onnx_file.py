@@ -34,6 +34,32 @@ def test_elements_metadata_and_weights_beside_it(tmp_path: Path) -> None:
     assert found.external == ("x.onnx.data",)
 
 
+def test_weights_in_nodes_and_branches_lie_beside_it_too(tmp_path: Path) -> None:
+    def stored(name: str) -> onnx.TensorProto:
+        tensor = onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, [1], [1.0])
+        tensor.ClearField("float_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=f"{name}.bin")
+        return tensor
+
+    def constant(name: str) -> onnx.NodeProto:
+        return onnx.helper.make_node("Constant", [], [name], value=stored(name))
+
+    branches = {
+        f"{way}_branch": onnx.helper.make_graph(
+            [constant(way)], way, [], [onnx.helper.make_tensor_value_info(way, 1, [1])]
+        )
+        for way in ("then", "else")
+    }
+    nodes = [constant("one"), onnx.helper.make_node("If", ["c"], ["y"], **branches)]
+    takes = onnx.helper.make_tensor_value_info("c", onnx.TensorProto.BOOL, [])
+    gives = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph(nodes, "g", [takes], [gives], [stored("two")])
+    path = tmp_path / "m.onnx"
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    assert sorted(onnx_file.read(path).external) == ["else.bin", "one.bin", "then.bin", "two.bin"]
+
+
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x08\x07", b"\xff" * 40])
 def test_what_is_no_model(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(data)
