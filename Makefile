@@ -1,5 +1,6 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
+# make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1)
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -7,7 +8,7 @@ DEMO ?=
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check setup setup-test peers clean stale
+.PHONY: run test check bench setup setup-test peers clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -20,6 +21,10 @@ check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# Ratios within one run: of processor time where others share the machine. Exit code 1 when a goal is not held.
+bench: setup-test
+	@$(PYTHON) -m tests.bench
 
 setup: $(VENV)/.installed-run
 

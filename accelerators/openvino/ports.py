@@ -1,6 +1,6 @@
 """Inputs and outputs of a model as OpenVINO declares them, and what it must not be given."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ _ELEMENTS: Mapping[str, Datatype] = {
     **{f"u{bits}": Datatype(f"UINT{bits}") for bits in (8, 16, 32, 64)},
 }
 _LEAST, _MOST = -(2**31), 2**31 - 1
+_FEW = 4096
 
 
 def spec_of(path: Path, port: Any, what: str) -> TensorSpec:
@@ -51,16 +52,27 @@ def most_rows(port: Any) -> int | None:
     return most if most > 0 else None
 
 
-def unsafe(array: Array) -> str:
-    """Values of which OpenVINO would make plausible but wrong numbers; empty when there are none."""
-    kind, width = array.dtype.kind, array.dtype.itemsize
-    if kind == "f":
-        hidden = array.size and np.isnan(
-            array.min()
-        )  # the least of numbers with a NaN is NaN, without a mask
-        return "NaN, which OpenVINO may turn into a plausible number" if hidden else ""
-    if kind in "iu" and width >= 4 and array.dtype != np.int32 and array.size:
-        for number in (int(array.min()), int(array.max())):
-            if not _LEAST <= number <= _MOST:
-                return f"{number}; OpenVINO keeps no more than 32 bits of it"
+def guard(datatype: Datatype) -> Callable[[Array], str]:
+    """Tells values of which OpenVINO would make plausible but wrong numbers; empty when an array has none."""
+    if datatype.numpy.kind == "f":
+        return _holds_nan
+    if datatype in (Datatype.INT64, Datatype.UINT64, Datatype.UINT32):
+        return _beyond_32_bits
+    return _harmless
+
+
+def _holds_nan(array: Array) -> str:
+    # The sum of squares is NaN for a NaN only, and the quicker of the two while BLAS takes one thread for it.
+    told = np.vdot(array, array) if array.size <= _FEW else array.min()
+    return "NaN, which OpenVINO may turn into a plausible number" if told != told else ""
+
+
+def _beyond_32_bits(array: Array) -> str:
+    for number in (int(array.min()), int(array.max())) if array.size else ():
+        if not _LEAST <= number <= _MOST:
+            return f"{number}; OpenVINO keeps no more than 32 bits of it"
+    return ""
+
+
+def _harmless(array: Array) -> str:
     return ""

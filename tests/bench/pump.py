@@ -1,0 +1,151 @@
+"""A bare MQTT 3.1.1 client on a blocking socket: sends packets made before, counts or stamps what comes back.
+
+It takes so little processor time that the two cores are left to the broker and to who is measured.
+"""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+
+PATIENCE = 20.0
+QUIET = 2.0
+"""Seconds without any result after which what is missing is lost."""
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode()
+    return struct.pack(">H", len(raw)) + raw
+
+
+def packet(kind: int, body: bytes) -> bytes:
+    """An MQTT packet: first byte, length, body."""
+    length, digits = len(body), bytearray()
+    while True:
+        length, digit = divmod(length, 128)
+        digits.append(digit | (128 if length else 0))
+        if not length:
+            return bytes([kind, *digits]) + body
+
+
+def publication(topic: str, payload: bytes, *, qos: int = 0, number: int = 1) -> bytes:
+    """A PUBLISH packet; `number` is its identifier at QoS 1."""
+    identifier = struct.pack(">H", number) if qos else b""
+    return packet(0x30 | qos << 1, _text(topic) + identifier + payload)
+
+
+class Pump:
+    """One connection that subscribes to `results`; use as a context manager."""
+
+    def __init__(self, port: int, results: str, *, qos: int = 0, name: str = "pump") -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._rest = b""
+        self.acknowledged = 0
+        self._send(packet(0x10, _text("MQTT") + bytes([4, 2]) + struct.pack(">H", 0) + _text(name)))
+        self._await(0x20)
+        self._send(packet(0x82, struct.pack(">H", 1) + _text(results) + bytes([qos])))
+        self._await(0x90)
+
+    def __enter__(self) -> "Pump":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def saturate(self, packets: Sequence[bytes], amount: int, *, window: int) -> tuple[int, float]:
+        """Keeps `window` events under way until `amount` were sent; returns how many results came, and the seconds.
+
+        Sends and reads by turns, so that neither side of the connection fills up.
+        """
+        source = cycle(packets)
+        sent = came = 0
+        began = last = time.perf_counter()
+        while came < amount:
+            room = min(window - (sent - came), amount - sent)
+            if room >= min(window // 2, amount - sent) and room > 0:
+                self._send(b"".join(islice(source, room)))
+                sent += room
+            fresh = self._count(0.1)
+            now = time.perf_counter()
+            if fresh:
+                came, last = came + fresh, now
+            elif now - last > QUIET:
+                break
+        return came, last - began
+
+    def paced(self, packets: Sequence[bytes], amount: int, *, interval: float) -> list[float]:
+        """Sends one event each `interval`; seconds from each event's sending to its result, infinite when lost."""
+        due = time.perf_counter()
+        stamps: list[float] = []
+        took: list[float] = []
+        for one in islice(cycle(packets), amount):
+            due += interval
+            stamps.append(time.perf_counter())
+            self._send(one)
+            self._until(due, stamps, took)
+        self._until(time.perf_counter() + QUIET / 2, stamps, took)
+        return took + [float("inf")] * (len(stamps) - len(took))
+
+    def _until(self, due: float, stamps: Sequence[float], took: list[float]) -> None:
+        while (left := due - time.perf_counter()) > 0:
+            fresh = self._count(left)
+            now = time.perf_counter()
+            for _ in range(min(fresh, len(stamps) - len(took))):
+                took.append(now - stamps[len(took)])
+
+    def _send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def _count(self, seconds: float) -> int:
+        """How many results come in one reading; 0 after so many seconds without any."""
+        ready, _, _ = select.select([self._socket], [], [], seconds)
+        if not ready:
+            return 0
+        data = self._socket.recv(1 << 20)
+        if not data:
+            raise ConnectionError("the broker hung up")
+        return sum(self._take(kind, body) for kind, body in self._packets(data))
+
+    def _take(self, kind: int, body: bytes) -> bool:
+        if kind == 0x40:
+            self.acknowledged += 1
+        if kind >> 4 != 3:
+            return False
+        if kind & 6:
+            (length,) = struct.unpack_from(">H", body)
+            self._send(packet(0x40, body[2 + length : 4 + length]))
+        return b"InferenceStatus" not in body
+
+    def _packets(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        data = self._rest + data
+        at = 0
+        while (found := _framed(data, at)) is not None:
+            begin, end = found
+            yield data[at], data[begin:end]
+            at = end
+        self._rest = data[at:]
+
+    def _await(self, kind: int) -> None:
+        deadline = time.perf_counter() + PATIENCE
+        seen: list[int] = []
+        while kind not in seen:
+            if time.perf_counter() > deadline:
+                raise TimeoutError("the broker does not answer")
+            ready, _, _ = select.select([self._socket], [], [], 0.1)
+            if ready:
+                seen += [one for one, _ in self._packets(self._socket.recv(1 << 16))]
+
+
+def _framed(data: bytes, at: int) -> tuple[int, int] | None:
+    """Begin and end of the body of the packet that starts here, None while it is not whole."""
+    length = shift = 0
+    for index in range(at + 1, min(at + 5, len(data))):
+        length |= (data[index] & 127) << shift
+        shift += 7
+        if data[index] < 128:
+            end = index + 1 + length
+            return (index + 1, end) if end <= len(data) else None
+    return None
