@@ -67,8 +67,9 @@ def assign(
     One input takes all readings of the binding, in the order of the card's `names` where it has some. Of several, each
     takes the readings of its `names`, else the one called like the input; pictures take the Binary readings left, and a
     last one without names takes the rest. Where a binding's own `inputs` are as many as the names and none of them is
-    called like one, they are taken in their own order. A binding without `inputs` whose card has names: the block's resource when it
-    is an array, fields of it when it is an Object, else the resources of these names. Raises ModelRejected.
+    called like one, they are taken in their own order. A binding without `inputs` whose card has names: the block's
+    resource when it is an array, fields of it when it is an Object, else the resources of these names. Raises
+    ModelRejected.
     """
     offered = _offered(binding, inputs, resources)
     for feed in offered:
