@@ -177,9 +177,10 @@ class Service:
             self.port = listening.port
             await self.bus.open()
             stack.push_async_callback(self.bus.close)
-            stack.push_async_callback(self._end_tasks)
             if self.platform is not None:
                 stack.push_async_callback(self.platform.close)
+            stack.push_async_callback(self._end_tasks)
+            if self.platform is not None:
                 await self.platform.first()
                 await self._follow_platform(self.platform)
                 self._spawn("core-metadata", self.platform.follow)

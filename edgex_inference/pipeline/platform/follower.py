@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgex_inference.contracts.errors import (
 )
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex.metadata import changes
+from edgex_inference.edgex.metadata.changes import Change
 from edgex_inference.edgex.metadata.client import MetadataClient
 from edgex_inference.edgex.metadata.mirror import KINDS, Mirror, write
 
@@ -34,6 +36,7 @@ _STILL = 2.0
 """Seconds without a change before the copy is written to disk, so that a flood of changes is written once."""
 
 _MOST_NAMED = 5
+_MOST_MEANWHILE = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class Follower:
         self._asked = asyncio.Event()
         self._unsaved = 0.0
         self._warned: set[str] = set()
+        self._meanwhile: deque[Change] = deque(maxlen=_MOST_MEANWHILE)
 
     @property
     def reached(self) -> bool:
@@ -156,15 +160,21 @@ class Follower:
             self._warned.add(error.reason)
             log.log(level, "%.300s; dropped as %s", error, error.reason)
             return False
-        return change is not None and self.mirror.take(change)
+        if change is None:
+            return False
+        self._meanwhile.append(change)
+        return self.mirror.take(change)
 
     async def _read(self) -> Sequence[str]:
         """Everything anew; returns what is different from what was known."""
+        self._meanwhile.clear()
         version = await self._client.version()
         different: list[str] = []
         lists = [(kind, await self._client.all(kind)) for kind in KINDS]
         for kind, records in lists:
             different += (f"{kind} {name}" for name in self.mirror.replace(kind, records))
+        for change in self._meanwhile:  # a list may have been read before what its system event tells of
+            self.mirror.take(change)
         news = bool(different) or version != self.mirror.version
         self.mirror.version = version
         self._found(version)
