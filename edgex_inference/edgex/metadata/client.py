@@ -1,6 +1,7 @@
 """core-metadata over REST: its version, whole lists page by page, and device profiles one by one."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -182,5 +183,6 @@ async def _whole(answer: aiohttp.ClientResponse) -> bytes:
 
 def _words(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot be reached: {error.os_error.strerror or error.os_error}"
+        number = error.os_error.errno  # asyncio's own text repeats the address
+        return f"cannot be reached: {os.strerror(number) if number else error.os_error}"
     return str(error) if isinstance(error, ValueError) else f"broke off: {error or type(error).__name__}"
