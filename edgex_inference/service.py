@@ -21,7 +21,6 @@ from edgex_inference.buses.mqtt_settings import settings_from
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
-from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
@@ -35,7 +34,7 @@ from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
-from edgex_inference.pipeline.running.order import Workplace
+from edgex_inference.pipeline.running.order import Order, Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
@@ -151,6 +150,7 @@ class Service:
         self._report(problem for problem in book.problems if problem not in known)
         self.router.use(book)
         self._start_known()
+        self._upkeep.follow(self._models)
 
     def stop(self) -> None:
         """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
@@ -173,7 +173,6 @@ class Service:
             stack.push_async_callback(self.bus.close)
             stack.push_async_callback(self._end_tasks)
             self._start_known()
-            self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
             reader = self._spawn("bus reader", self._read)
             log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
@@ -207,7 +206,8 @@ class Service:
                 async with asyncio.timeout(_LOOK):
                     await self._looking.wait()
             self._looking.clear()
-            changes = await asyncio.to_thread(self._upkeep.look, self._models)
+            self._upkeep.keep(self._models)
+            changes = await asyncio.to_thread(self._upkeep.look)
             if changes.profiles:
                 self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book))
             for run in self.router.runs:
@@ -230,14 +230,15 @@ class Service:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _start(self, binding: Binding, inactive: str) -> Run:
+    def _start(self, order: Order, before: Order | None) -> Run:
         """A run for a binding that the router meets for the first time."""
         place = Workplace(
             engine=self.engine,
             outlet=Outlet(publish=self._publish, sender=self.sender),
             pixels=self._pixels,
         )
-        run = Run(binding, self.book, place, inactive=inactive)
+        run, binding = Run(order, place, before=before), order.binding
+        self._upkeep.follow(run.models)
         self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
         return run
 

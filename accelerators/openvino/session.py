@@ -226,7 +226,8 @@ def _read(request: LoadRequest) -> Any:
 
     try:
         reader = FrontEndManager().load_by_framework(FRONTENDS[request.format])
-        model = reader.convert(reader.load(os.fspath(request.path)))
+        # never mapped: weights that somebody overwrites would change answers, cut short they would end the process
+        model = reader.convert(reader.load(os.fspath(request.path), enable_mmap=False))
         fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
             model.reshape({port: _extents(port, shape) for port, shape in fixed.items() if shape is not None})

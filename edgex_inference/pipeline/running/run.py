@@ -5,10 +5,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgex_inference.bindings.book import Book
-from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import Event
+from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine.lane import Lane
 from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Standing
 from edgex_inference.pipeline.intake import Intake, Item, Queueing
@@ -18,6 +17,7 @@ from edgex_inference.pipeline.planning.plan import Plan, draw, release
 from edgex_inference.pipeline.running.notices import Notices
 from edgex_inference.pipeline.running.order import Course, Order, Workplace
 from edgex_inference.pipeline.running.patience import Patience
+from edgex_inference.pipeline.running.sayings import say
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,12 @@ class Run:
     cannot be drawn leaves it running, and says so. A plan whose device is lost makes way for the next candidate.
     """
 
-    def __init__(self, binding: Binding, book: Book, place: Workplace, *, inactive: str = "") -> None:
-        """`book` is where the binding comes from; `inactive` says why it cannot run at all."""
+    def __init__(self, order: Order, place: Workplace, *, before: Order | None = None) -> None:
+        """`before` is what answered the same devices so far, and goes on where `order` cannot be had."""
         self.measures = Measures()
         self.settled = asyncio.Event()
-        self._order = Order(binding=binding, book=book, inactive=inactive)
-        self._taken: Order | None = None
-        self._waiting = self._new_intake()
+        self._order, self._taken = order, before
+        self._waiting = _intake(before or order)
         self._place = place
         self._notices = Notices(place.outlet)
         self._course: Course | None = None
@@ -50,10 +49,11 @@ class Run:
         self._drawing: asyncio.Task[Plan] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._stranded: list[Item] = []
-        self._seeking = self._shaken = False
+        self._seeking, self._shaken = False, before is not None
+        self._complaint, self._succeeded = "", False
         self._watched: set[Lane] = set()
         self._patience = Patience(self._asked.set)
-        self._take_up(self._order, STARTING, _LOADING)
+        self._take_up(before or order, STARTING, _LOADING)
 
     @property
     def status(self) -> str:
@@ -104,22 +104,21 @@ class Run:
 
     # What is wanted
 
-    def revise(self, binding: Binding, book: Book, *, inactive: str = "") -> None:
+    def revise(self, order: Order) -> None:
         """Another form of the binding, or why its new form cannot be used; what comes to the same changes nothing."""
-        order = Order(binding=binding, book=book, inactive=inactive)
         same, self._order = order.same(self._order), order
         if not same:
             self._ask_anew()
         elif self._taken is not None and order.same(self._taken):
-            self.binding, self._taken = binding, order
+            self.binding, self._taken = order.binding, order
 
     def refresh(self) -> None:
         """Draws the plan anew: something that it was made from has changed."""
         self._ask_anew()
 
-    def retire(self) -> None:
-        """Lets what was taken in get out, and ends `work`."""
-        self._order = replace(self._order, gone=True)
+    def retire(self, *, succeeded: bool = False) -> None:
+        """Lets what was taken in get out, and ends `work`; `succeeded`: another run answers its devices."""
+        self._order, self._succeeded = replace(self._order, gone=True), succeeded
         self._ask_anew()
 
     def _ask_anew(self) -> None:
@@ -163,8 +162,6 @@ class Run:
             self._take_up(order, DISABLED, "enabled: false")
             self.settled.set()
             return
-        if reason and shaken and self._taken is not None and not self._taken.inactive:
-            await self._settle(self._taken)  # another candidate for what ran before the change
         if not reason:
             try:
                 plan = await self._drawn(order)
@@ -174,13 +171,28 @@ class Run:
                 self._reason = f"a defect of ours: {error!r}; trying again"
                 raise
         if plan is not None:
+            self._complaint = ""
             await self._switch(order, plan)
         elif reason:
+            if shaken:
+                await self._step_down()
             self._refused(order, reason)
 
-    async def _drawn(self, order: Order) -> Plan | None:
+    async def _step_down(self) -> None:
+        """Another candidate for what answered before a change that is refused, as far as there is one."""
+        taken, course = self._taken, self._course
+        if taken is None or taken.inactive:
+            return
+        try:
+            plan = await self._drawn(taken, course.plan.card if course is not None else None)
+        except SetupError:
+            return
+        if plan is not None:
+            await self._switch(taken, plan)
+
+    async def _drawn(self, order: Order, card: ModelCard | None = None) -> Plan | None:
         """The plan, or None when something else is wanted meanwhile."""
-        work = draw(order.binding, self._place.engine, order.book)
+        work = draw(order.binding, self._place.engine, order.book, card)
         self._drawing = asyncio.create_task(work, name=f"drawing {order.binding.name}")
         try:
             await asyncio.wait((self._drawing,))
@@ -206,7 +218,7 @@ class Run:
         self._course = Course(journey, asyncio.create_task(journey.run(), name=name))
         self._watch(plan)
         status = DEGRADED if plan.reserve and plan.binding.fallback != "allow" else RUNNING
-        self._say(before.plan if before is not None else None, order, plan)
+        say(before.plan if before is not None else None, plan, changed=order is not self._taken)
         self._take_up(order, status, plan.standing)
         journey.standing = Standing(status=status, reason=plan.standing)
         self.settled.set()
@@ -214,23 +226,6 @@ class Run:
             self._leave(before)
         if plan.lane.lost:
             self._changed(plan.lane)
-
-    def _say(self, before: Plan | None, order: Order, plan: Plan) -> None:
-        """One line in the log for each change; that a device is lost and back is said by its lane, at WARNING."""
-        if before is not None and (before.standing, before.tags) == (plan.standing, plan.tags):
-            if order is not self._taken:
-                log.info(
-                    "binding %s of profile %s: the change is taken up",
-                    order.binding.name,
-                    order.binding.profile,
-                )
-            return
-        warn = bool(plan.passed_over) and plan.binding.fallback != "allow" and not plan.reserve
-        log.log(
-            logging.WARNING if warn else logging.INFO,
-            "binding %s of profile %s: model %s %s: %s",
-            plan.binding.name, plan.binding.profile, plan.card.name, plan.card.version, plan.standing,
-        )  # fmt: skip
 
     def _refused(self, order: Order, reason: str) -> None:
         """What is wanted cannot be had: the plan that runs stays, or the binding rests."""
@@ -258,8 +253,9 @@ class Run:
     def _complain(self, course: Course, where: str, reason: str) -> None:
         """The change cannot be taken up; said once."""
         said = f"{course.plan.standing} as before; the change is refused: {reason}"
-        if said != self._reason:
+        if reason != self._complaint:
             log.error("%s: the change is refused, what ran goes on: %s", where, reason)
+        self._complaint = reason
         self._status, self._reason = DEGRADED, said
         course.journey.standing = Standing(status=DEGRADED, reason=said)
 
@@ -273,7 +269,8 @@ class Run:
             await course.journey.drain()
             self._course = None
             self._watch(None)
-            self._notices.farewell(course.plan.binding, course.journey.devices, reason)
+            if not self._succeeded:
+                self._notices.farewell(course.plan.binding, course.journey.devices, reason)
             self._leave(course)
         for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
             self._refuse(item)
@@ -334,6 +331,9 @@ class Run:
             self._seeking = self._shaken = True
             course.journey.pause()
             self._asked.set()
+        elif lane in course.plan.reserve and lane.lost:  # for another reason than before
+            self._shaken = True
+            self._asked.set()
 
     @property
     def _has_others(self) -> bool:
@@ -357,13 +357,6 @@ class Run:
         self._status, self._reason = status, reason
         self._wanted = frozenset(reading.resource for reading in order.binding.readings)
         self._seeking = False
-
-    def _new_intake(self) -> Intake:
-        """Where events wait while the first model is loaded."""
-        binding, resources = self._order.binding, self._order.resources
-        wanted = [reading.resource for reading in binding.readings]
-        kinds = {resources[name].value_type.lower() for name in wanted if name in resources}
-        return Intake(Queueing.of(binding.limits, pixels="binary" in kinds))
 
     def _hold(self, item: Item) -> None:
         gone = self._waiting.offer(item)
@@ -397,3 +390,10 @@ class Run:
         """Events that wait or are under way."""
         held = len(self._waiting) + len(self._stranded)
         return held + (self._course.journey.unfinished if self._course is not None else 0)
+
+
+def _intake(order: Order) -> Intake:
+    """Where events wait while the first model is loaded."""
+    wanted = [reading.resource for reading in order.binding.readings]
+    kinds = {order.resources[name].value_type.lower() for name in wanted if name in order.resources}
+    return Intake(Queueing.of(order.binding.limits, pixels="binary" in kinds))
