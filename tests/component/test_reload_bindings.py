@@ -235,12 +235,12 @@ async def test_a_file_that_is_still_being_written_waits(
         book, looks = service.book, []
         look = service._upkeep.look
 
-        def growing(models: Any) -> Any:
+        def growing() -> Any:
             looks.append(1)
             if len(looks) < 5:
                 with file.open("a") as end:
                     end.write("# more\n")
-            return look(models)
+            return look()
 
         monkeypatch.setattr(service._upkeep, "look", growing)
         await stage.until(lambda: service.book is not book)
