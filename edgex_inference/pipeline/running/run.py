@@ -171,8 +171,8 @@ class Run:
                 self._reason = f"a defect of ours: {error!r}; trying again"
                 raise
         if plan is not None:
-            self._complaint = ""
-            await self._switch(order, plan)
+            mended, self._complaint = bool(self._complaint), ""
+            await self._switch(order, plan, mended=mended)
         elif reason:
             if shaken:
                 await self._step_down()
@@ -201,7 +201,7 @@ class Run:
             self._drawing.cancel()
             self._drawing = None
 
-    async def _switch(self, order: Order, plan: Plan) -> None:
+    async def _switch(self, order: Order, plan: Plan, *, mended: bool = False) -> None:
         """Lets another plan answer from here on; the one before finishes what it has begun."""
         place, before = self._place, self._course
         journey = Journey(plan, place.outlet, place.pixels, self.measures, strand=self._strand)
@@ -218,7 +218,7 @@ class Run:
         self._course = Course(journey, asyncio.create_task(journey.run(), name=name))
         self._watch(plan)
         status = DEGRADED if plan.reserve and plan.binding.fallback != "allow" else RUNNING
-        say(before.plan if before is not None else None, plan, changed=order is not self._taken)
+        say(before.plan if before is not None else None, plan, changed=mended or order is not self._taken)
         self._take_up(order, status, plan.standing)
         journey.standing = Standing(status=status, reason=plan.standing)
         self.settled.set()
