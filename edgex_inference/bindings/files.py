@@ -50,10 +50,12 @@ class Device:
 class Files:
     """Everything that was read, with the mistakes that belong to no binding.
 
-    `cards` are model cards, which another room reads; `unreadable` could not be opened.
+    `doubles` are further profiles of a name; `cards` are model cards, which another room reads; `unreadable` could
+    not be opened.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
+    doubles: list[Profile] = field(default_factory=list)
     sidecars: list[SideCar] = field(default_factory=list)
     devices: dict[str, Device] = field(default_factory=dict)
     cards: list[Document] = field(default_factory=list)
@@ -177,6 +179,7 @@ def _add_profile(files: Files, profile: Profile) -> None:
     if first is not profile:
         message = f"a second profile named {profile.name!r}; the first is in {first.document.source.file}"
         files.problems.append(profile.document.problem(("name",), message))
+        files.doubles.append(profile)
 
 
 def _refuse_misplaced(document: Document, problems: list[Problem]) -> None:
