@@ -76,8 +76,8 @@ def read(paths: Iterable[Path], before: Mapping[Path, Document] = NOTHING) -> Fi
         if kept and not path.is_dir():
             _unreadable(files, path, _AWAY)
             files.documents.update(kept)
-            for document in kept.values():
-                _take(files, document, named=False)
+            for one in kept.values():
+                _take(files, one, named=False)
             continue
         for file, named in _expand(path, files):
             document = _document(files, file, before.get(file))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edgex_inference import service as room
+from edgex_inference.pipeline.running import run as running
 from edgex_inference.testing.fake_accelerator import Control
 
 
@@ -243,3 +244,70 @@ async def test_it_falls_back_on_the_old_version_while_a_broken_one_lies_there(
         assert run.measures.counters()["failed"] == {}
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1, "the refusal is said once, whatever else happens"
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks for what was not there without much ado."""
+    monkeypatch.setattr(running, "_ABSENT", 0.02)
+    monkeypatch.setattr(running, "_LONG_ABSENT", 0.04)
+
+
+async def test_a_device_that_was_not_there_is_taken_when_it_comes(
+    stage: Any, make: Any, eager: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    strings = by_device(stage)
+    strings.away.add("NPU")
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        loads = strings.loads
+        await stage.until(lambda: strings.loads > loads + 3)
+        strings.away.clear()
+        await stage.until(lambda: run.journey.plan.accelerator == "fake:NPU")
+        await stage.send(make.event("p", X=1))
+        await stage.have(2)
+        assert accelerators(stage) == ["fake:CPU", "fake:NPU"]
+        loads = strings.loads
+        await stage.send(make.event("p", X=2))
+        await stage.have(3)
+        assert strings.loads == loads, "nobody is looked for any more"
+    assert len(warnings(caplog)) == 1, "that it was passed over, once"
+
+
+async def test_a_lost_device_comes_back_after_another_version_was_taken_up(
+    stage: Any, make: Any, eager: None
+) -> None:
+    strings = by_device(stage)
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        strings.away.add("NPU")
+        await stage.send(make.event("p", X=0))
+        await stage.have(1)
+        card = stage.folder / "models" / "double" / "1" / "model.yaml"
+        card.write_text(card.read_text() + "# changed\n")
+        await stage.until(lambda: not run.journey.plan.reserve)
+        strings.away.clear()
+        await stage.until(lambda: run.journey.plan.accelerator == "fake:NPU")
+
+
+async def test_an_inactive_binding_starts_when_its_device_comes(
+    stage: Any, make: Any, eager: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    strings = stage.simple(accelerator="fake:NPU")
+    strings.away.add("NPU")
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(make.event("p", X=0))
+        await stage.until(lambda: stage.statuses() == ["inactive"])
+        loads = strings.loads
+        await stage.until(lambda: strings.loads > loads + 3)
+        await stage.send(make.event("p", X=0))
+        await stage.until(lambda: run.measures.counters()["dropped"] == {"inactive": 2})
+        strings.away.clear()
+        await stage.until(lambda: run.status == "running")
+        await stage.send(make.event("p", X=1))
+        await stage.have(1)
+    assert stage.statuses() == ["inactive", "running"], "told once"
+    assert len(warnings(caplog)) == 1, "logged once"

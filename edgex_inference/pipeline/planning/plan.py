@@ -53,6 +53,8 @@ class Plan:
     tags: Mapping[str, str]
     passed_over: tuple[str, ...] = ()
     reserve: tuple[Lane, ...] = ()
+    absent: bool = False
+    """an earlier candidate is not on this machine; lost ones do not count"""
 
     @property
     def standing(self) -> str:
@@ -150,7 +152,8 @@ class _Search:
     def _noted(self, plan: Plan) -> Plan:
         """The plan with the reasons why earlier candidates were passed over."""
         passed = tuple(error.brief for error in self.passed)
-        return replace(plan, passed_over=passed, reserve=tuple(self.reserve))
+        absent = sum(isinstance(error, AcceleratorUnavailable) for error in self.passed) > len(self.reserve)
+        return replace(plan, passed_over=passed, reserve=tuple(self.reserve), absent=absent)
 
 
 def _index(card: ModelCard, candidate: Candidate) -> int:

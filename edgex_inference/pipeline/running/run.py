@@ -5,17 +5,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgex_inference.contracts.errors import SetupError
+from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.reopening import Reopening
 from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Standing
-from edgex_inference.pipeline.intake import Intake, Item, Queueing
+from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan, draw, release
 from edgex_inference.pipeline.running.notices import Notices
-from edgex_inference.pipeline.running.order import Course, Order, Workplace
+from edgex_inference.pipeline.running.order import Course, Order, Workplace, has_others
 from edgex_inference.pipeline.running.patience import Patience
 from edgex_inference.pipeline.running.sayings import say
 
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 STARTING, DISABLED = "starting", "disabled"
 _LOADING = "the model is being loaded"
 _REMOVED = "its block was removed"
+
+_ABSENT, _LONG_ABSENT = 30.0, 3600.0
+"""Seconds until a candidate that was not there is looked for again, at first and at most."""
 
 _ORDERLY = 1.0
 """Seconds that the next plan waits for the last bursts of the one before, so that results keep their order."""
@@ -41,7 +45,7 @@ class Run:
         self.measures = Measures()
         self.settled = asyncio.Event()
         self._order, self._taken = order, before
-        self._waiting = _intake(before or order)
+        self._waiting = (before or order).intake()
         self._place = place
         self._notices = Notices(place.outlet)
         self._course: Course | None = None
@@ -53,6 +57,7 @@ class Run:
         self._complaint, self._succeeded = "", False
         self._watched: set[Lane] = set()
         self._patience = Patience(self._asked.set)
+        self._absent = Reopening(self._asked.set, shortest=_ABSENT, longest=_LONG_ABSENT, steady=0)
         self._take_up(before or order, STARTING, _LOADING)
 
     @property
@@ -122,6 +127,7 @@ class Run:
         self._ask_anew()
 
     def _ask_anew(self) -> None:
+        self._absent.opened()  # what was changed may be what brings it
         if self._drawing is not None:
             self._drawing.cancel()
         self._asked.set()
@@ -157,6 +163,7 @@ class Run:
     async def _settle(self, order: Order) -> None:
         reason, plan = order.inactive, None
         shaken, self._shaken = self._shaken, False
+        self._absent.stop()
         if not order.binding.enabled:
             await self._end("enabled: false")
             self._take_up(order, DISABLED, "enabled: false")
@@ -167,10 +174,14 @@ class Run:
                 plan = await self._drawn(order)
             except SetupError as error:
                 reason = error.brief
+                if isinstance(error, AcceleratorUnavailable):
+                    self._absent.later()
             except Exception as error:
                 self._reason = f"a defect of ours: {error!r}; trying again"
                 raise
         if plan is not None:
+            if plan.absent:
+                self._absent.later()
             mended, self._complaint = bool(self._complaint), ""
             await self._switch(order, plan, mended=mended)
         elif reason:
@@ -234,8 +245,10 @@ class Run:
         course = self._course
         if course is None:
             self._take_up(order, INACTIVE, reason)
-            log.error("%s is inactive: %s", where, reason)
-            self._notices.repeat(order.binding, reason)
+            if reason != self._complaint:
+                log.error("%s is inactive: %s", where, reason)
+                self._notices.repeat(order.binding, reason)
+            self._complaint = reason
             for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
                 self._refuse(item)
             self._stranded.clear()
@@ -282,6 +295,7 @@ class Run:
         self._watch(None)
         self._notices.close()
         self._patience.stop()
+        self._absent.stop()
         if self._drawing is not None:
             self._drawing.cancel()
         if course is None:
@@ -326,7 +340,7 @@ class Run:
         if lane.state == "ready" and (lane in course.plan.reserve or lane is course.plan.lane):
             self._shaken = True
             self._patience.back()
-        elif lane is course.plan.lane and lane.lost and self._has_others:
+        elif lane is course.plan.lane and lane.lost and has_others(self.binding):
             self._patience.lost()
             self._seeking = self._shaken = True
             course.journey.pause()
@@ -334,14 +348,6 @@ class Run:
         elif lane in course.plan.reserve and lane.lost:  # for another reason than before
             self._shaken = True
             self._asked.set()
-
-    @property
-    def _has_others(self) -> bool:
-        """Whether there is anybody else to ask."""
-        binding = self.binding
-        choices = binding.accelerator
-        several = len(choices) > 1 or any(choice.name == "auto" for choice in choices)
-        return several and binding.fallback != "never"
 
     def _strand(self, items: Sequence[Item]) -> bool:
         """Takes over items whose device was lost while another is sought."""
@@ -390,10 +396,3 @@ class Run:
         """Events that wait or are under way."""
         held = len(self._waiting) + len(self._stranded)
         return held + (self._course.journey.unfinished if self._course is not None else 0)
-
-
-def _intake(order: Order) -> Intake:
-    """Where events wait while the first model is loaded."""
-    wanted = [reading.resource for reading in order.binding.readings]
-    kinds = {order.resources[name].value_type.lower() for name in wanted if name in order.resources}
-    return Intake(Queueing.of(order.binding.limits, pixels="binary" in kinds))
