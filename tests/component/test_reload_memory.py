@@ -1,10 +1,12 @@
 """Reloading again and again leaves nothing behind: no thread, no session, no memory."""
 
 import asyncio
+import ctypes
 import gc
 import importlib.util
 import os
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Bytes of this process in memory, without what was freed and is kept for the next allocation."""
+    with suppress(AttributeError):  # another libc
+        ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -136,5 +140,7 @@ async def test_real_models_that_are_replaced_leave_memory_flat(
             await one(20 + number)
         await stage.until(lambda: len(service.engine.fleet.lanes) == 1)
         gc.collect()
-        assert resident() - before < SIZE * REAL_RELOADS / 4, "less than a part of what was loaded"
+        grown = resident() - before
+        print(f"{accelerator}: {REAL_RELOADS} reloads: {grown / (1 << 20):+.1f} MiB resident")
+        assert grown < SIZE * REAL_RELOADS / 4, "less than a part of what was loaded"
         await stage.until(lambda: len(ours(threads())) <= working)

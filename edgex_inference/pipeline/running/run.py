@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
@@ -119,20 +120,17 @@ class Run:
         """Another form of the binding, or why its new form cannot be used; what comes to the same changes nothing."""
         same, self._order = order.same(self._order), order
         if not same:
-            self._ask_anew()
+            self.refresh()
         elif self._taken is not None and order.same(self._taken):
             self.binding, self._taken = order.binding, order
-
-    def refresh(self) -> None:
-        """Draws the plan anew: something that it was made from has changed."""
-        self._ask_anew()
 
     def retire(self, *, succeeded: bool = False) -> None:
         """Lets what was taken in get out, and ends `work`; `succeeded`: another run answers its devices."""
         self._order, self._succeeded = replace(self._order, gone=True), succeeded
-        self._ask_anew()
+        self.refresh()
 
-    def _ask_anew(self) -> None:
+    def refresh(self) -> None:
+        """Draws the plan anew: something that it was made from has changed."""
         self._absent.opened()  # what was changed may be what brings it
         if self._drawing is not None:
             self._drawing.cancel()
@@ -200,12 +198,10 @@ class Run:
         taken, course = self._taken, self._course
         if taken is None or taken.inactive:
             return
-        try:
+        with suppress(SetupError):
             plan = await self._drawn(taken, course.plan.card if course is not None else None)
-        except SetupError:
-            return
-        if plan is not None:
-            await self._switch(taken, plan)
+            if plan is not None:
+                await self._switch(taken, plan)
 
     async def _drawn(self, order: Order, card: ModelCard | None = None) -> Plan | None:
         """The plan, or None when something else is wanted meanwhile."""
@@ -343,16 +339,15 @@ class Run:
         course = self._course
         if course is None:
             return
-        if lane.state == "ready" and (lane in course.plan.reserve or lane is course.plan.lane):
+        if lane.state == "ready":
             self._shaken = True
             self._patience.back()
-        elif lane is course.plan.lane and lane.lost and has_others(self.binding):
-            self._patience.lost()
-            self._seeking = self._shaken = True
-            course.journey.pause()
-            self._asked.set()
-        elif lane in course.plan.reserve and lane.lost:  # for another reason than before
-            self._shaken = True
+        elif lane.lost and (lane is not course.plan.lane or has_others(self.binding)):
+            if lane is course.plan.lane:
+                self._patience.lost()
+                self._seeking = True
+                course.journey.pause()
+            self._shaken = True  # of one in reserve: it is lost for another reason than before
             self._asked.set()
 
     def _strand(self, items: Sequence[Item]) -> bool:
@@ -360,8 +355,6 @@ class Run:
         if self._seeking:
             self._stranded.extend(items)
         return self._seeking
-
-    # What waits, and who is told
 
     def _take_up(self, order: Order, status: str, reason: str) -> None:
         """What holds from here on."""
