@@ -344,7 +344,7 @@ def test_a_device_is_lost_and_comes_back(
             reason == "spare:CPU answers; accelerator 'spare:NPU': is lost: spare:NPU is lost: no such device"
         )
         status, body = service.get("/ready")
-        assert (status, body["reasons"]) == (200, [f"pump: binding Wear is degraded: {reason}"])
+        assert (status, body["reasons"][-1]) == (200, f"pump: binding Wear is degraded: {reason}")
         (plant.folder / "mad").touch()
         (plant.folder / "unplugged").unlink()
         service.said("is not taken back")
