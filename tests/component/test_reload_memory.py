@@ -23,7 +23,7 @@ SIZE = 4 << 20
 """Bytes of a real model."""
 
 REAL_RELOADS = int(os.environ.get("EDGEX_INFERENCE_RELOADS", "40"))
-"""Of real models; `make soak` says 200."""
+"""Of real models; the whole number is 200."""
 
 
 @pytest.fixture(autouse=True)
