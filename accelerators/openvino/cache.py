@@ -32,7 +32,7 @@ class Cache:
         if loaded or self._blobs() - self._before:
             _told.difference_update({one for one in _told if one[0] == self.folder})
             return
-        complain(self.folder, f"nothing could be kept there ({_state(self.folder)})")
+        complain(self.folder, "nothing could be kept there", f" ({_state(self.folder)})")
 
     def complain(self, reason: str) -> None:
         """It was of no use."""
@@ -49,11 +49,11 @@ class Cache:
             return frozenset()
 
 
-def complain(folder: Path, reason: str) -> None:
+def complain(folder: Path, reason: str, detail: str = "") -> None:
     """Says once for each reason that models are compiled without the cache."""
     if (folder, reason) not in _told:
         _told.add((folder, reason))
-        log.warning("openvino works without its cache %s: %s", folder, reason)
+        log.warning("openvino works without its cache %s: %s%s", folder, reason, detail)
 
 
 def _state(folder: Path) -> str:
