@@ -23,6 +23,7 @@ from edgex_inference.edgex import topics
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
 from edgex_inference.pipeline import page
+from edgex_inference.pipeline.alerting.alerts import Alerts
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.platform.platform import Platform
@@ -73,6 +74,7 @@ class Service:
         self.platform = Platform.of(
             loaded, self.bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
         )
+        self.alerts = Alerts.of(loaded, self.bus, self.sender, lambda: self.router.runs)
         self._poller = Poller(open_commands(loaded), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
@@ -127,8 +129,7 @@ class Service:
             )
             self.port = listening.port
             stack.push_async_callback(self.bus.close)
-            if self.platform is not None:
-                stack.push_async_callback(self.platform.close)
+            stack.push_async_callback(self._close_clients)
             stack.push_async_callback(self._end_tasks)
             if self.platform is not None and await self._unless_stopped(self.platform.first()):
                 await self._follow_platform(self.platform)
@@ -138,6 +139,8 @@ class Service:
             self._start_known()
             self._poller.align(self.book)
             self._spawn("files", self._follow_files)
+            if self.alerts is not None:
+                self.alerts.start(self._spawn)
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client
@@ -145,6 +148,11 @@ class Service:
                 log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
             await self._until_stopped(reader)
             await self._drain()
+
+    async def _close_clients(self) -> None:
+        for client in (self.platform, self.alerts):
+            if client is not None:
+                await client.close()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Any], *others: asyncio.Task[None]) -> bool:
         """Whether the work was done before somebody asked to stop, and before any of the others."""
@@ -328,8 +336,8 @@ class _View:
         return page.rows(router.runs if device is None else router.runs_heard(device))
 
     def traffic(self) -> Mapping[str, Any]:
-        bus = self.service.bus
-        return page.traffic(self.service.router.traffic, bus if isinstance(bus, Outbox) else None)
+        bus, alerts = self.service.bus, self.service.alerts
+        return page.traffic(self.service.router.traffic, bus if isinstance(bus, Outbox) else None, alerts)
 
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]
@@ -340,6 +348,8 @@ class _View:
         ]
         served = all(run.status == DEGRADED for run in runs)
         told = [platform.trouble] if platform is not None and platform.trouble else []
+        if self.service.alerts is not None and self.service.alerts.trouble:
+            told.append(self.service.alerts.trouble)
         if isinstance(self.service.bus, Outbox) and self.service.bus.waiting:
             told.append(f"{self.service.bus.waiting} messages wait on disk for the message bus")
         return not away and served, [*away, *told, *reasons]

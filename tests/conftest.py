@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +121,12 @@ def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture
+async def notifications() -> AsyncIterator[Any]:
+    """A started Notifications of tests/notifications.py."""
+    made = _neighbor("notifications").Notifications()
+    await made.start()
+    yield made
+    await made.stop()

@@ -10,6 +10,7 @@ import msgspec
 from edgex_inference.contracts.errors import EnvelopeError, SourceUnavailable
 from edgex_inference.contracts.events import Event
 from edgex_inference.edgex import events
+from edgex_inference.edgex.answers import whole
 from edgex_inference.edgex.dialect import Major
 from edgex_inference.edgex.envelope import Envelope
 from edgex_inference.edgex.ids import new_id
@@ -49,7 +50,7 @@ class CommandClient:
                 headers={"X-Correlation-ID": new_id()},
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as answer:
-                body = await _whole(answer)
+                body = await whole(answer, _MOST_BYTES)
         except TimeoutError as error:
             raise SourceUnavailable(f"{where}: no answer within {timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -60,15 +61,6 @@ class CommandClient:
         if found is None:
             raise EnvelopeError(where, "the answer holds no event", reason="event")
         return found
-
-
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in answer.content.iter_any():
-        raw += chunk
-        if len(raw) > _MOST_BYTES:
-            raise ValueError(f"answers with more than {_MOST_BYTES >> 20} MiB")
-    return bytes(raw)
 
 
 def _said(body: bytes) -> str:

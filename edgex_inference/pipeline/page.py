@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from edgex_inference.pipeline.alerting.alerts import NOTICES, Alerts
 from edgex_inference.pipeline.effective import device_of, effective
 from edgex_inference.pipeline.measure import milliseconds
 from edgex_inference.pipeline.outbox import OUTBOX, Outbox
@@ -41,8 +42,8 @@ FATES = ("matched", "unmatched", "own", "notEvent")
 """What becomes of a message that can be read."""
 
 
-def traffic(seen: Traffic, outbox: Outbox | None = None) -> Mapping[str, Any]:
-    """Messages by fate, refused ones by reason, the times of reading one, and what waited on disk, since the start."""
+def traffic(seen: Traffic, outbox: Outbox | None = None, alerts: Alerts | None = None) -> Mapping[str, Any]:
+    """Since the start: messages by fate, refused ones by reason, times of reading one; outbox and notifications."""
     refused = dict(seen.invalid.by_word())
     told: dict[str, Any] = {
         "messages": {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": sum(refused.values())},
@@ -51,4 +52,7 @@ def traffic(seen: Traffic, outbox: Outbox | None = None) -> Mapping[str, Any]:
     }
     if outbox is not None:
         told["outbox"] = {"waiting": outbox.waiting, **{word: outbox.counts.total(word) for word in OUTBOX}}
+    if alerts is not None:
+        notices = {word: alerts.counts.total(word) for word in NOTICES}
+        told["notifications"] = {"waiting": alerts.waiting, **notices}
     return told
