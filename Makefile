@@ -1,5 +1,6 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
+# make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1)
 
 VENV := .venv
@@ -8,7 +9,7 @@ DEMO ?=
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check bench setup setup-test peers clean stale
+.PHONY: run test check live bench setup setup-test peers clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -25,6 +26,10 @@ check: $(VENV)/.installed-test
 # Ratios within one run: of processor time where others share the machine. Exit code 1 when a goal is not held.
 bench: setup-test
 	@$(PYTHON) -m tests.bench
+
+# Variables given to make are handed on; exit code 1 when something does not hold. Nothing is left in EdgeX.
+live: $(VENV)/.installed-test
+	@$(PYTHON) -m tests.live
 
 setup: $(VENV)/.installed-run
 

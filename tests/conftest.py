@@ -52,6 +52,12 @@ def _neighbor(name: str) -> Any:
 
 
 @pytest.fixture
+def load_neighbor() -> Callable[[str], Any]:
+    """`load_neighbor("name")`: the module of that name in this folder, loaded anew."""
+    return _neighbor
+
+
+@pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """`mosquitto(*config lines, anonymous=True, port=0)`: a started Mosquitto of tests/mosquitto.py, stopped later."""
     module = _neighbor("mosquitto")
