@@ -10,6 +10,7 @@ PLAIN = ("tcp", "mqtt")
 ENCRYPTED = ("tcps", "ssl", "tls", "mqtts")
 AUTH_MODES = ("none", "usernamepassword", "clientcert", "cacert")
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSettings:
     """Everything that a connection needs; times in seconds, `keep_alive` 0 is off."""

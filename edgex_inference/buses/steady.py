@@ -68,14 +68,12 @@ class Steady:
         attempt = 0
         clock = asyncio.get_running_loop().time
         while True:
-            outcome, began = await self._connect(), clock()
+            outcome, began = await self._attempt(), clock()
             if isinstance(outcome, Loss):
                 loss = outcome
                 self._failed(loss)
             else:
-                self._log.info(
-                    "%s: connected as %r%s", self._words.place, self._words.name, outcome.detail
-                )
+                self._log.info("%s: connected as %r%s", self._words.place, self._words.name, outcome.detail)
                 self._said.clear()
                 loss = await outcome.lost
                 attempt = 0 if clock() - began >= _STEADY else attempt
@@ -83,6 +81,13 @@ class Steady:
                 self._log.warning("%s: connection lost (%s); reconnecting", self._words.place, loss.text)
             await asyncio.sleep(pause(attempt, denied=loss.kind != "down", chance=self._random.random()))
             attempt += 1
+
+    async def _attempt(self) -> Up | Loss:
+        try:
+            return await self._connect()
+        except Exception as error:  # noqa: BLE001 - a connection is tried again whatever befell it
+            self._log.debug("its traceback", exc_info=error)
+            return Loss("setup", f"a defect of ours: {error!r}")
 
     def _failed(self, loss: Loss) -> None:
         if loss.kind in self._said:

@@ -1,6 +1,6 @@
 """The NATS buses keep the Bus port's promises on a real nats-server: core, JetStream, a password."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -52,10 +52,10 @@ class TestJetStreamBus(BusContract):
     headers = True
 
     @pytest.fixture
-    async def server(self, run_server: Start) -> AsyncIterator[BusServer]:
+    async def server(self, run_server: Start) -> BusServer:
         server = run_server("Nats", LARGE, streams=True)
         client = await nats.connect(f"nats://127.0.0.1:{server.port}")
         subjects = ["contract", "contract.>", "other.>"]  # EdgeX's own stream would have one root only
         await client.jetstream().add_stream(name="contract", subjects=subjects)
         await client.close()
-        yield NatsServer(server, replace(PLAIN, stream=StreamSettings(subject="contract/#")))
+        return NatsServer(server, replace(PLAIN, stream=StreamSettings(subject="contract/#")))

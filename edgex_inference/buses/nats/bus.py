@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _DENIED = (
-    "MessageBus.AuthMode, the secret that MessageBus.SecretName names, and Optional.NKeySeedFile or CredentialsFile"
+    "MessageBus.AuthMode, the secret of MessageBus.SecretName, Optional.NKeySeedFile and CredentialsFile"
 )
 _ID = "Nats-Msg-Id"
 

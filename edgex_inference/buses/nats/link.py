@@ -214,7 +214,7 @@ class Link:
 
 async def _settled(client: Client) -> None:
     """Returns when the server has all that was asked so far: nats-py's ping overtakes what is not written yet."""
-    while client.pending_data_size and client.is_connected:
+    while client.pending_data_size and client.is_connected:  # noqa: ASYNC110 - there is nothing to wait for
         await asyncio.sleep(0)
     await client.flush()
 
@@ -223,7 +223,9 @@ def _length(headers: Mapping[str, str]) -> int:
     """Bytes of the header block."""
     if not headers:
         return 0
-    return len("NATS/1.0\r\n\r\n") + sum(len(f"{key}: {value}\r\n".encode()) for key, value in headers.items())
+    return len("NATS/1.0\r\n\r\n") + sum(
+        len(f"{key}: {value}\r\n".encode()) for key, value in headers.items()
+    )
 
 
 def _bracketed(host: str) -> str:
@@ -250,4 +252,3 @@ def _text(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).removeprefix("nats: ") or type(error).__name__
-

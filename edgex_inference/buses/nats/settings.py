@@ -103,7 +103,9 @@ def _stream(reader: Section) -> StreamSettings:
         reader.wrong("Optional.Subject", f"{subject!r} is no topic filter: {mistake}")
     durable = reader.option("Durable").strip()
     if set(durable) & set(" \t.*>/\\"):
-        reader.wrong("Optional.Durable", f"{durable!r} is no name for a consumer: no spaces, dots, slashes, * or >")
+        reader.wrong(
+            "Optional.Durable", f"{durable!r} is no name for a consumer: no spaces, dots, slashes, * or >"
+        )
     settings = StreamSettings(
         subject=subject,
         durable=durable,
@@ -112,5 +114,7 @@ def _stream(reader: Section) -> StreamSettings:
         retries=reader.number("DefaultPubRetryAttempts", 2, 0, 100),
     )
     if not settings.name:
-        reader.wrong("Optional.Subject", f"{subject!r} gives a stream no name; start it with a level, as in edgex/#")
+        reader.wrong(
+            "Optional.Subject", f"{subject!r} gives a stream no name; start it with a level, as in edgex/#"
+        )
     return settings

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import nats.errors
 import nats.js.errors
@@ -13,7 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy, 
 from edgex_inference.buses.nats.feed import Handle
 from edgex_inference.buses.nats.settings import NatsSettings
 from edgex_inference.buses.nats.subjects import topic_of, wildcard_of
-from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
+from edgex_inference.contracts.errors import EnvelopeError
 
 _RETRY_PAUSE = 0.25
 _TOO_LARGE = 10054
@@ -67,7 +68,9 @@ class Streams:
         except nats.js.errors.NotFoundError:
             return None
         except nats.js.errors.ServiceUnavailableError as error:
-            raise StreamMissing("JetStream is not turned on: add a jetstream block to its configuration") from error
+            raise StreamMissing(
+                "JetStream is not turned on: add a jetstream block to its configuration"
+            ) from error
 
     async def subscribe(self, subject: str, take: Take, *, needed: bool) -> Handle | None:
         """A consumer of what is under the subject; None where no stream has it and it is not `needed`."""
@@ -81,9 +84,10 @@ class Streams:
             )
         base = self._wanted.durable or self._settings.queue_group
         info = await (self._durable(stream, subject, base) if base else self._consumer(stream, subject, ""))
-        return await self._context.subscribe_bind(
+        bound = await self._context.subscribe_bind(
             stream=stream, config=info.config, consumer=info.name, cb=take, manual_ack=True
         )
+        return _Consumer(bound, info.name, self._taken)
 
     async def _durable(self, stream: str, subject: str, base: str) -> ConsumerInfo:
         """A consumer that the server keeps: called like Durable, or after its subject where that name is taken."""
@@ -92,16 +96,18 @@ class Streams:
             if name in self._taken:
                 continue
             try:
-                info = await self._manager.consumer_info(stream, name)
+                info: ConsumerInfo = await self._manager.consumer_info(stream, name)
             except nats.js.errors.NotFoundError:
                 info = await self._consumer(stream, subject, name)
             if info.config.filter_subject != subject:
                 continue
             if info.push_bound and not info.config.deliver_group:
-                raise BusUnavailable(f"another client reads with the durable name {name!r}")
+                raise nats.errors.Error(f"another client reads with the durable name {name!r}")
             self._taken.add(name)
             return info
-        raise StreamMissing(f"the durable names from {base!r} on are all taken by consumers of other subjects")
+        raise StreamMissing(
+            f"the durable names from {base!r} on are all taken by consumers of other subjects"
+        )
 
     async def _consumer(self, stream: str, subject: str, name: str) -> ConsumerInfo:
         config = ConsumerConfig(
@@ -137,6 +143,19 @@ class Streams:
                         reason="size",
                     ) from error
                 raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Consumer:
+    """A subscription to a consumer, whose name is free again when it is left."""
+
+    bound: Handle
+    name: str
+    taken: set[str]
+
+    async def unsubscribe(self) -> None:
+        self.taken.discard(self.name)
+        await self.bound.unsubscribe()
 
 
 def _told(what: str, error: nats.js.errors.APIError) -> str:

@@ -58,7 +58,8 @@ class Link:
         """One attempt; when it succeeds the patterns are in force."""
         await self.close()
         loop = asyncio.get_running_loop()
-        lost = self._lost = loop.create_future()
+        lost: asyncio.Future[Loss] = loop.create_future()
+        self._lost = lost
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 listening, publishing = [await self._dial() for _ in range(2)]
@@ -69,17 +70,17 @@ class Link:
                 ]
                 await self.adjust(tuple(patterns), ())
         except (RedisError, OSError, TimeoutError, BusUnavailable) as error:
-            loss = lost.result() if lost.done() else _loss(error)
+            loss: Loss = lost.result() if lost.done() else _loss(error)
             await self.close()
             return loss
         except asyncio.CancelledError:
             await self.close()
             raise
         if lost.done():
+            loss = lost.result()
             await self.close()
-            return lost.result()
+            return loss
         self.connected = True
-        lost.add_done_callback(self._ended)
         return Up(lost)
 
     async def _dial(self) -> Connection:
@@ -99,10 +100,10 @@ class Link:
         if isinstance(connection, _TlsConnection):
             connection.context = self._tls
         self._connections.append(connection)
-        await connection.connect()
+        await connection.connect()  # type: ignore[no-untyped-call,unused-ignore]
         return connection
 
-    def _ended(self, _: object) -> None:
+    def _ended(self) -> None:
         self.connected = False
         orders, self._orders = self._orders, []
         for _channel, _payload, out in orders:
@@ -116,12 +117,13 @@ class Link:
     def _lose(self, error: BaseException) -> None:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(_loss(error))
+        self._ended()
 
     async def close(self) -> None:
         """Ends what there is of a connection; idempotent."""
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(Loss("down", "closed"))
-        self._ended(None)
+        self._ended()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -154,8 +156,8 @@ class Link:
                     await connection.send_command("PUNSUBSCRIBE", *fewer)
         except (RedisError, OSError) as error:
             self._lose(error)
-        if answers and self._lost is not None:
-            await asyncio.wait({asyncio.gather(*answers, return_exceptions=True), self._lost}, return_when="FIRST_COMPLETED")
+        if answers:
+            await asyncio.gather(*answers, return_exceptions=True)
 
     async def _listen(self, connection: Connection) -> None:
         """Takes everything that has arrived before it lets the loop go on."""

@@ -53,7 +53,11 @@ class Ear:
     """Listens to one publisher for as long as it lives, through as many connections as it takes."""
 
     def __init__(
-        self, context: "zmq.Context[zmq.Socket[bytes]]", address: Address, arrived: Arrived, changed: Callable[["Ear"], None]
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        address: Address,
+        arrived: Arrived,
+        changed: Callable[["Ear"], None],
     ) -> None:
         """`arrived(topic, payload)` for each message, `changed` when `connected` has changed."""
         self.address = address
