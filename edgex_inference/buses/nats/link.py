@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import nats.errors
@@ -48,7 +49,10 @@ class Link:
     async def connect(self, feeds: Callable[[], tuple[Feed, ...]]) -> Up | Loss:
         """One attempt; when it succeeds all feeds are subscribed."""
         await self.close()
-        lost = self._lost = asyncio.get_running_loop().create_future()
+        if missing := _unreadable(self._settings):
+            return Loss("setup", missing)
+        lost: asyncio.Future[Loss] = asyncio.get_running_loop().create_future()
+        self._lost = lost
         self._trouble = None
         client = self._client = Client()
         try:
@@ -123,7 +127,8 @@ class Link:
         self._streams = None
         self._lose(Loss("down", "closed"))
         if client is not None:
-            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+            # one that never got as far as a connection asserts that it did
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError, AssertionError):
                 async with asyncio.timeout(1.0):
                     await client.close()
 
@@ -226,6 +231,20 @@ def _length(headers: Mapping[str, str]) -> int:
     return len("NATS/1.0\r\n\r\n") + sum(
         len(f"{key}: {value}\r\n".encode()) for key, value in headers.items()
     )
+
+
+def _unreadable(settings: NatsSettings) -> str:
+    """Which file of keys cannot be read, and why; "" when all can."""
+    for option, name in (
+        ("NKeySeedFile", settings.nkey_seed_file),
+        ("CredentialsFile", settings.credentials_file),
+    ):
+        try:
+            if name:
+                Path(name).read_bytes()
+        except OSError as error:
+            return f"MessageBus.Optional.{option}: {name}: {error.strerror}"
+    return ""
 
 
 def _bracketed(host: str) -> str:
