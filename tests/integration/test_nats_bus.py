@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,22 @@ async def test_a_key_file_that_is_not_there_is_said(
         await bus.close()
     (line,) = said(caplog, logging.ERROR)
     assert "none.nk" in line
+
+
+async def test_subscriptions_entered_while_it_connects_are_in_force(run_server: Start) -> None:
+    """At whatever moment of the handshake."""
+    bus = NatsBus(settings(run_server("Nats")))
+    async with AsyncExitStack() as stack:
+        await bus.open()
+        stack.push_async_callback(bus.close)
+        entered: list[Any] = []
+        while not bus.connected:
+            if len(entered) < 500:
+                entered.append(await stack.enter_async_context(bus.subscribe("t/#")))
+            await asyncio.sleep(0)
+        await bus.publish(END)
+        for bursts in entered:
+            assert await collect(bursts, END) == [END]
 
 
 async def test_a_queue_group_shares_the_work(run_server: Start) -> None:

@@ -62,9 +62,7 @@ class Link:
                 if self._settings.stream is not None:
                     self._streams = Streams(client, self._settings)
                     await self._streams.provision()
-                for feed in feeds():
-                    await self._attach(feed)
-                await _settled(client)
+                await self._attach_all(client, feeds)
         except StreamMissing as error:
             return await self._given_up(Loss("setup", str(error)))
         except (nats.errors.Error, OSError, ValueError, TimeoutError) as error:
@@ -148,6 +146,17 @@ class Link:
                 await _settled(client)
         except (StreamMissing, nats.errors.Error, OSError, TimeoutError) as error:
             self._lose(Loss("setup", str(error)) if isinstance(error, StreamMissing) else _loss(error))
+
+    async def _attach_all(self, client: Client, feeds: Callable[[], tuple[Feed, ...]]) -> None:
+        """Also those that are entered while others are attached; what was left meanwhile is given back."""
+        done: set[Feed] = set()
+        while fresh := [feed for feed in feeds() if feed not in done]:
+            for feed in fresh:
+                await self._attach(feed)
+            await _settled(client)
+            done.update(fresh)
+        for feed in done.difference(feeds()):
+            await self.detach(feed)
 
     async def _attach(self, feed: Feed) -> None:
         """Several subscriptions in core NATS; one consumer of a stream, since several would mix up the order."""
