@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from edgex_inference.buses.kinds import carries_headers
 from edgex_inference.buses.nats.settings import NatsSettings, StreamSettings
 from edgex_inference.buses.nats.settings import settings_from as nats
-from edgex_inference.buses.opening import carries_headers
 from edgex_inference.buses.redis.settings import RedisSettings
 from edgex_inference.buses.redis.settings import settings_from as redis
 from edgex_inference.buses.section import Tls
@@ -43,12 +43,6 @@ def test_redis_is_encrypted_by_its_protocol_or_by_certificates() -> None:
     plain = redis(section("redis", 1, {"CaFile": "ca.pem"}, Protocol="tcp"))
     assert plain.tls is None
     assert "certificate options are not used" in plain.notes[0]
-
-
-def test_options_that_nobody_knows_are_said() -> None:
-    assert redis(section("redis", 1, {"Shards": "3", "Qos": "1"})).notes == (
-        "MessageBus.Optional.Shards is no option of EdgeX: it is not used",
-    )
 
 
 def test_nats_with_every_option() -> None:
@@ -150,7 +144,7 @@ def test_a_missing_library_is_one_sentence(kind: str, library: str, module: str)
     script = (
         "import sys\n"
         f"sys.modules['{module}'] = None\n"
-        "from edgex_inference.buses.opening import bus_from\n"
+        "from edgex_inference.buses.kinds import bus_from\n"
         "from edgex_inference.contracts.errors import SetupError\n"
         "try:\n"
         f"    bus_from('{kind}', {{'Host': 'h', 'Port': 1}}, None, service_key='k', file='f')\n"
