@@ -1,6 +1,5 @@
 """What the configuration says as things that work: the engine, the message bus, its dialect."""
 
-import logging
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -17,8 +16,6 @@ from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.planning.plan import Engine
-
-log = logging.getLogger(__name__)
 
 _MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
 
