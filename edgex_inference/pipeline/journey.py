@@ -220,7 +220,7 @@ class Journey:
         if through:
             passage.item.receipt.release()
         else:
-            passage.item.receipt.failed = True
+            passage.item.receipt.fail()
 
     def _fail(self, error: Exception, items: int = 1) -> None:
         self._measures.failed.add("unexpected", items)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -137,6 +138,26 @@ async def test_the_server_cuts_a_slow_reader_but_not_us(run_server: Start) -> No
         assert drops.total(BACKLOG) == sent + 1 - 3
     finally:
         sleeper.close()
+
+
+async def test_subscriptions_entered_while_it_connects_are_in_force(run_server: Start) -> None:
+    """At whatever moment of the handshake."""
+    bus = RedisBus(settings(run_server("Redis")))
+    async with AsyncExitStack() as stack:
+        await bus.open()
+        stack.push_async_callback(bus.close)
+        entered: list[Any] = []
+        turns = 0
+        while not bus.connected:
+            turns += 1
+            if turns % 4 == 0 and len(entered) < 50:
+                entered.append(await stack.enter_async_context(bus.subscribe(f"t/{len(entered)}", END.topic)))
+            await asyncio.sleep(0)
+        for number in range(len(entered)):
+            await bus.publish(Message(f"t/{number}", b"x"))
+        await bus.publish(END)
+        for number, bursts in enumerate(entered):
+            assert await collect(bursts, END) == [Message(f"t/{number}", b"x"), END]
 
 
 async def test_a_cut_is_one_line_each_way(run_server: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cbor2
@@ -162,6 +163,19 @@ async def started(world: Any, version: str) -> Any:
 
 async def fates(service: Any) -> Any:
     return (await asyncio.to_thread(service.get, "/api/v3/inference/traffic"))[1]["messages"]
+
+
+def test_what_mqtt_delivers_twice_is_inferred_once(pump: Any, process: ModuleType, mosquitto: Start) -> None:
+    broker = mosquitto()
+    pump.configure(broker.port, qos=1)
+    service = pump.start().ready()
+    client = pump.client(broker.port)
+    topic, payload, first = process.message("p1", process.reading("Load", "1e+00"))
+    client.send(topic, payload)
+    client.send(topic, payload)
+    last = client.send_event("p1", process.reading("Load", "2e+00"))
+    assert [one.correlation for one in client.wait_results(2)] == [first, last]
+    assert service.get("/api/v3/inference/traffic")[1]["messages"]["repeated"] == 1
 
 
 # -- Redis ------------------------------------------------------------------------------------------------------
