@@ -9,7 +9,9 @@ from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.schema import CORE_COMMAND, Client
 from edgex_inference.contracts.bus import Bus
+from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
@@ -60,6 +62,13 @@ def open_bus(loaded: Loaded) -> Bus:
         }
     file = str(loaded.file or "configuration")
     return bus_from(section.type, wire(section), secret, service_key=loaded.service_key, file=file)
+
+
+def open_commands(loaded: Loaded) -> CommandClient:
+    """The configured core-command; nothing is asked yet."""
+    client = CommandClient(loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url)
+    client.major = dialect_of(loaded).major
+    return client
 
 
 def with_outbox(loaded: Loaded, bus: Bus) -> Bus:
