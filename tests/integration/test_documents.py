@@ -3,10 +3,9 @@
 import importlib.util
 import json
 import re
-import socket
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -221,13 +220,12 @@ def test_every_http_path_is_described() -> None:
 
 
 def examples(language: str) -> list[Any]:
-    """Blocks of all pages but the tutorial, whose blocks are played."""
+    """Blocks of all pages that no reader saves as a file: those are played."""
     return [
         pytest.param(block.text, id=f"{page.stem}-{block.line}")
         for page in sorted(DOCS.rglob("*.md"))
-        if page.stem != "tutorial"
         for block in walkthrough.blocks(page.read_text())
-        if block.language == language
+        if block.language == language and not block.file
     ]
 
 
@@ -251,61 +249,3 @@ def test_examples_of_configuration_are_valid(example: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("example", examples("json"))
 def test_examples_of_json_are_json(example: str) -> None:
     assert json.loads(example)
-
-
-# The tutorial
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-_READY = {
-    "broker": ("broker", " running$"),
-    "service": ("broker", r" 0 edgex/events/#$"),
-    "listener": ("broker", r" 0 edgex/events/device/app-inference/#$"),
-}
-"""Where and how it shows that a terminal is ready: in Mosquitto's verbose log."""
-
-
-def test_the_tutorial_is_true(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
-    """Every block is pasted, with free ports for the page's; every output is compared."""
-    broker = mosquitto()
-    broker.stop()
-    port = str(free_port())
-    replace = {"mosquitto -p": "mosquitto -v -p", "18830": str(broker.port), "59760": port}
-    reader = walkthrough.Walkthrough(tmp_path, replace, {"SERVICE_PORT": port})
-    page = walkthrough.blocks(text("tutorial.md"))
-    said: list[str] = []
-    try:
-        for before, block in zip([None, *page], page, strict=False):
-            if block.language == "sh":
-                said = play(reader, block)
-            elif block.language == "text":
-                name = block.terminal or (before.terminal if before is not None else "")
-                wanted = reader.typed(block.text)
-                lines = reader.wait(name, count=len(walkthrough.plain(wanted))) if name else said
-                walkthrough.expect(block, lines, wanted)
-    finally:
-        reader.close()
-    shown = next(block for block in walkthrough.blocks(text("reference/http.md")) if "sample" in block.words)
-    real = json.loads((tmp_path / "pumps" / "page.json").read_text())["bindings"][0]
-    assert outline(json.loads(shown.text)["bindings"][0]) == outline(real)
-
-
-def play(reader: Any, block: Any) -> list[str]:
-    if "install" in block.words:
-        return []
-    if not block.terminal:
-        found: list[str] = reader.run(block)
-        return found
-    reader.start(block)
-    terminal, sign = _READY[block.terminal]
-    reader.wait(terminal, until=sign)
-    return []
-
-
-def outline(row: dict[str, Any]) -> dict[str, object]:
-    """The keys of a binding's row and of its counters and latencies."""
-    return {"row": list(row), "counters": list(row["counters"]), "latencyMs": list(row["latencyMs"])}
