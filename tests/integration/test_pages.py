@@ -139,11 +139,17 @@ def gauges(reader: Any) -> None:
     shutil.copytree(PICTURES, home / "pictures")
 
 
+def profiles(reader: Any) -> None:
+    """A folder of profiles: the project's examples."""
+    shutil.copytree(ROOT / "profiles", reader.home / "profiles")
+
+
 HOW_TO = "docs/how-to"
 PUMPS = (
     "accelerators", "decide", "logs-and-counters", "models", "overrides", "publish", "readings", "tasks",
 )  # fmt: skip
 GIVEN: Mapping[str, Callable[[Any], None]] = {
+    f"{HOW_TO}/connect-to-edgex.md": profiles,
     f"{HOW_TO}/try-a-profile.md": gauges,
     "docs/explanation/for-ml-people.md": gauges,
     "docs/explanation/choosing-limits.md": pumps,
