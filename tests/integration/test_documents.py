@@ -16,7 +16,7 @@ from edgex_inference.bindings import later
 from edgex_inference.bindings.block import Scope, read_block
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.files import read
-from edgex_inference.config.flags import Flags
+from edgex_inference.config.flags import _FLAGS, Flags
 from edgex_inference.config.load import load as load_configuration
 from edgex_inference.config.places import Steps
 from edgex_inference.config.problems import Document
@@ -249,3 +249,37 @@ def test_examples_of_configuration_are_valid(example: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("example", examples("json"))
 def test_examples_of_json_are_json(example: str) -> None:
     assert json.loads(example)
+
+
+# Guides
+
+UNGUIDED = {
+    "description", "license",  # for people
+    "Interval", "Tags", "Metadata",  # nothing uses them yet
+    "AutoReconnect", "PublishTopic",  # accepted and not used
+    "StartupMsg", "MaxRequestSize", "MaxResultCount",  # as in all of EdgeX
+    "--overwrite", "--registry", "--skipVersionCheck", "--configProvider",  # nothing to say of them yet
+    "--svg", "--seed", "--edgex", "--port", "--pretty", "--version", "--no-models",  # said by --help
+}  # fmt: skip
+"""Words of the reference that no how-to needs to speak of."""
+
+
+def test_every_option_has_a_guide() -> None:
+    """Each key of block, card and configuration and each flag is used or spoken of outside the reference."""
+    pages = [*(DOCS / "how-to").glob("*.md"), *(DOCS / "explanation").glob("*.md"), DOCS / "tutorial.md"]
+    guides = "\n".join(page.read_text() for page in pages)
+    keys = [key for page in ("inference-block", "model-card") for key in rows(f"reference/{page}.md", "## Keys")]
+    words = {key.split(".")[-1].removesuffix("[]") for key in keys}
+    table = text("reference/configuration.md").split("## Keys")[1].split("<!-- end -->")[0]
+    words |= set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    short = {flag.long: flag.short for flag in _FLAGS}
+    flags = set(re.findall(r"`(--[a-zA-Z-]+)", text("reference/cli.md"))) - {"--help"}
+    spoken = {word for word in words | flags if said(word, guides)}
+    spoken |= {f"--{long}" for long, letter in short.items() if letter and said(f"-{letter}", guides)}
+    missing = (words | flags) - spoken - UNGUIDED
+    assert not missing
+
+
+def said(word: str, guides: str) -> bool:
+    """As it is, or as the end of an environment variable."""
+    return re.search(rf"(?<![\w-]){re.escape(word)}\b|_{word.upper()}\b", guides) is not None

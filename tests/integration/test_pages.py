@@ -168,7 +168,7 @@ def free_port() -> int:
 
 _READY = {
     "broker": ("broker", " running$"),
-    "service": ("broker", r" 0 edgex/events/#$"),
+    "service": ("broker", r" [01] edgex/events/#$"),
     "listener": ("broker", r" 0 edgex/events/device/app-inference/#$"),
 }
 """Where and how it shows that a terminal is ready: in Mosquitto's verbose log."""
