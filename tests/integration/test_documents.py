@@ -1,8 +1,11 @@
 """The documents say what is true: their commands run, their tables are the code's, their links lead somewhere."""
 
+import argparse
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -16,7 +19,7 @@ from edgex_inference.bindings import later
 from edgex_inference.bindings.block import Scope, read_block
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.files import read
-from edgex_inference.config.flags import _FLAGS, Flags
+from edgex_inference.config.flags import _FLAGS, Flags, add_arguments, spell_out
 from edgex_inference.config.load import load as load_configuration
 from edgex_inference.config.places import Steps
 from edgex_inference.config.problems import Document
@@ -238,6 +241,42 @@ def test_examples_of_profiles_are_valid(example: str, tmp_path: Path) -> None:
     assert [str(problem) for problem in Book(read([tmp_path])).problems] == []
 
 
+@pytest.mark.parametrize("example", examples("yaml"))
+def test_examples_of_cards_are_right(example: str, tmp_path: Path) -> None:
+    found = yaml.safe_load(example)
+    if not {"schema", "files"} <= set(found):
+        return
+    card, problems = check_card(Document.of(found, "model.yaml"), tmp_path)
+    assert [str(problem) for problem in problems] == []
+    assert card is not None
+
+
+def unit() -> str:
+    """The unit file of the page on systemd."""
+    page = walkthrough.blocks(text("how-to/systemd.md"))
+    return next(block.text for block in page if block.language == "ini")
+
+
+def test_the_unit_says_flags_and_variables_that_exist() -> None:
+    (started,) = re.findall(r"^ExecStart=(.*)$", unit(), re.MULTILINE)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    parser.parse_args(spell_out(started.split()[1:]))
+    variables = set(re.findall(r"^Environment=(\w+)", unit(), re.MULTILINE)) - {"EDGEX_SECURITY_SECRET_STORE"}
+    assert variables <= set(re.findall(r"`([A-Z_]+)`", text("reference/configuration.md")))
+
+
+def test_the_unit_pleases_systemd(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed: nothing here reads unit files")
+    path = tmp_path / "app-inference.service"
+    path.write_text(unit().replace("/opt/edgex-inference/bin/edgex-inference", sys.executable))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", path], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, "app-inference.service" in done.stderr) == (0, False), done.stderr
+
+
 @pytest.mark.parametrize("example", examples("toml"))
 def test_examples_of_configuration_are_valid(example: str, tmp_path: Path) -> None:
     if "MessageBus" not in tomllib.loads(example):
@@ -268,7 +307,9 @@ def test_every_option_has_a_guide() -> None:
     """Each key of block, card and configuration and each flag is used or spoken of outside the reference."""
     pages = [*(DOCS / "how-to").glob("*.md"), *(DOCS / "explanation").glob("*.md"), DOCS / "tutorial.md"]
     guides = "\n".join(page.read_text() for page in pages)
-    keys = [key for page in ("inference-block", "model-card") for key in rows(f"reference/{page}.md", "## Keys")]
+    keys = [
+        key for page in ("inference-block", "model-card") for key in rows(f"reference/{page}.md", "## Keys")
+    ]
     words = {key.split(".")[-1].removesuffix("[]") for key in keys}
     table = text("reference/configuration.md").split("## Keys")[1].split("<!-- end -->")[0]
     words |= set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))

@@ -62,7 +62,9 @@ def shell(page: Path) -> Iterator[Any]:
 def reason(name: str, block: Any) -> str:
     """Why nothing runs this block; empty when it is played."""
     first = block.text
-    return next((why for (page, words), why in UNPLAYED.items() if page == name and first.startswith(words)), "")
+    return next(
+        (why for (page, words), why in UNPLAYED.items() if page == name and first.startswith(words)), ""
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
