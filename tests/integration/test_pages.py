@@ -43,7 +43,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 UNPLAYED: Mapping[tuple[str, str], str] = {
     ("README.md", "make run"): "makes .venv; the demo has tests of its own, `make test` is this run",
-    ("README.md", "pip install"): "needs an EdgeX, and a published package",
+    ("README.md", "pip install"): "installs everything, and needs an EdgeX",
     ("CONTRIBUTING.md", "make check"): "the checks of this run",
     ("docs/tutorial.md", "make setup"): "installs; the test runs in what it makes",
     ("docs/how-to/write-an-accelerator.md", "pip install"): "installs; the suite is run by tests/contract",

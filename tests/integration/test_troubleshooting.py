@@ -11,6 +11,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
+from accelerators import openvino
 from edgex_inference.buses.memory import MemoryBus
 from edgex_inference.cli.main import main
 from edgex_inference.config.flags import Flags
@@ -282,6 +284,9 @@ async def runs(folder: Path) -> None:
     with contextlib.suppress(errors.AcceleratorUnavailable), pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "openvino", None)
         load_vendor("openvino", accelerator="openvino", extra="openvino")
+    with contextlib.suppress(errors.AcceleratorUnavailable), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("accelerators.openvino.PLUGIN", replace(openvino.PLUGIN, version=lambda: None))
+        Catalog().candidates(AcceleratorChoice(name="openvino"), [ONNX])
 
 
 def gone(*_: object) -> None:
