@@ -25,6 +25,7 @@ from edgex_inference.config.places import Steps
 from edgex_inference.config.problems import Document
 from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.contracts.errors import InferenceError
+from edgex_inference.edgex.metadata.records import DOWN, LOCKED
 from edgex_inference.engine.cards.card import check_card
 from edgex_inference.pipeline.page import FATES
 from edgex_inference.web.app import build
@@ -184,7 +185,14 @@ def test_every_reason_of_a_drop_is_explained() -> None:
     for room in ("buses", "edgex", "preprocess", "pipeline"):
         for path in (ROOT / "edgex_inference" / room).rglob("*.py"):
             used.update(spoken.findall(path.read_text()))
-    used |= {"queueFull", "overtaken", "envelope", "event"}  # chosen by an expression, and a default
+    used |= {
+        "queueFull",
+        "overtaken",
+        "envelope",
+        "event",
+        LOCKED,
+        DOWN,
+    }  # chosen by an expression, and a default
     page = "reference/metrics.md"
     assert {*rows(page, "## Reasons of drops"), *rows(page, "### Reasons of refusals")} == used
 
@@ -283,7 +291,7 @@ def test_examples_of_json_are_json(example: str) -> None:
 
 UNGUIDED = {
     "description", "license",  # for people
-    "Interval", "Tags", "Metadata",  # nothing uses them yet
+    "Interval", "Tags",  # nothing uses them yet
     "AutoReconnect", "PublishTopic",  # accepted and not used
     "StartupMsg", "MaxRequestSize", "MaxResultCount",  # as in all of EdgeX
     "--overwrite", "--registry", "--skipVersionCheck", "--configProvider",  # nothing to say of them yet
