@@ -274,6 +274,17 @@ def test_the_unit_pleases_systemd(tmp_path: Path) -> None:
     assert (done.returncode, "app-inference.service" in done.stderr) == (0, False), done.stderr
 
 
+def test_the_mistake_in_the_readme_is_said_like_that(tmp_path: Path) -> None:
+    """The block that the README shows, with the misspelling that it speaks of."""
+    page = walkthrough.blocks((ROOT / "README.md").read_text())
+    block = next(one.text for one in page if one.language == "yaml" and "deviceResources" in one.text)
+    (shown,) = (one.text.splitlines() for one in page if one.language == "text")
+    (tmp_path / "camera.yaml").write_text(f"name: camera\n{block.replace('value: count', 'value: cuont')}")
+    (problem,) = Book(read([tmp_path])).problems
+    assert shown[0].endswith(f": {problem.path}: {problem.message}")
+    assert shown[1].strip() == problem.source.strip()
+
+
 @pytest.mark.parametrize("example", examples("toml"))
 def test_examples_of_configuration_are_valid(example: str, tmp_path: Path) -> None:
     if "MessageBus" not in tomllib.loads(example):
