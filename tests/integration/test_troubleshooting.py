@@ -33,8 +33,9 @@ from edgex_inference.contracts.vendor import load_vendor
 from edgex_inference.edgex import envelope
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.lane import Lane, LaneSettings
+from edgex_inference.opening import open_bus
 from edgex_inference.preprocess.readings import pick
-from edgex_inference.service import Service, open_bus
+from edgex_inference.service import Service
 from edgex_inference.testing import fake_accelerator as fake
 from edgex_inference.testing import onnx_models
 from edgex_inference.web.server import serve
@@ -326,6 +327,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Heard:
             if re.match(r"(EDGEX_(?!INFERENCE)|MESSAGEBUS_|INFERENCE_|WRITABLE_|SERVICE_|TRIGGER_)", name):
                 patch.delenv(name)
         patch.chdir(folder)
+        patch.setenv("XDG_STATE_HOME", str(folder))
         patch.setattr(errors.EdgexInferenceError, "__init__", noting(found), raising=False)
         with listening_to("edgex_inference", found):
             found += [("said", text) for text in configurations(folder, patch)]
