@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from edgex_inference.bindings.book import Book, Rejected
 from edgex_inference.contracts.bindings import Binding
@@ -19,9 +20,12 @@ from edgex_inference.telemetry.metrics import Counts, Histogram
 
 log = logging.getLogger(__name__)
 
+K, V = TypeVar("K"), TypeVar("V")
+
 _MOST_WARNINGS = 1000
 _MOST_HEARD = 100_000
 _MOST_RUNS = 10_000
+_MOST_REMEMBERED = 16_384
 """Topics that are warned about, devices whose profile is remembered for the page, bindings at work: made-up names
 on the bus must not fill the memory, and a side-car may match any."""
 
@@ -58,6 +62,8 @@ class Router:
         self._clock = clock
         self._runs: dict[int, Run] = {}
         self._met: dict[Run, tuple[str, str]] = {}
+        self._at_hand: dict[tuple[str, str], Sequence[Run]] = {}
+        self._own_topics: dict[str, bool] = {}
         self._stand_ins: dict[Rejected, Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._warned: set[str] = set()
@@ -74,7 +80,7 @@ class Router:
         have become one, the run of the profile itself stays.
         """
         runs = sorted(self._met.items(), key=lambda met: met[1][1] != "")
-        self._book, self._runs, self._stand_ins, self._met = book, {}, {}, {}
+        self._book, self._runs, self._stand_ins, self._met, self._at_hand = book, {}, {}, {}, {}
         self._heard.update((name, device.profile) for name, device in book.devices.items())
         for run, (profile, device) in runs:
             wanted = self._wanted(profile, device, run.binding.name)
@@ -99,11 +105,18 @@ class Router:
 
     def runs_of(self, profile: str, device: str) -> Sequence[Run]:
         """The runs of every binding of a device, the unusable ones included; new ones are started."""
+        runs = self._at_hand.get((profile, device))
+        if runs is None:
+            runs = self._looked_up(profile, device)
+            _remember(self._at_hand, (profile, device), runs)
+        return runs
+
+    def _looked_up(self, profile: str, device: str) -> Sequence[Run]:
         found = self._book.look_up(profile, device)
         wanted = [(binding, _inactive(binding)) for binding in found.bindings]
         wanted += [(self._stand_in(rejected), rejected.reason) for rejected in found.rejected]
         runs = [self._run(binding, inactive, (profile, device)) for binding, inactive in wanted]
-        return [run for run in runs if run is not None]
+        return tuple(run for run in runs if run is not None)
 
     def runs_heard(self, device: str) -> Sequence[Run]:
         """The runs that took events of a device."""
@@ -161,7 +174,7 @@ class Router:
         return first
 
     def _take(self, message: Message, receipt: Receipt) -> None:
-        if topics.is_own_topic(self._sender.dialect, message.topic, service_key=self._sender.service_key):
+        if self._is_own_topic(message.topic):
             self.traffic.messages.add("own")
             return
         started = self._clock()
@@ -176,6 +189,14 @@ class Router:
             self.traffic.messages.add("matched")
         else:
             self.traffic.messages.add("unmatched")
+
+    def _is_own_topic(self, topic: str) -> bool:
+        own = self._own_topics.get(topic)
+        if own is None:
+            sender = self._sender
+            own = topics.is_own_topic(sender.dialect, topic, service_key=sender.service_key)
+            _remember(self._own_topics, topic, own)
+        return own
 
     def _is_own(self, event: Event) -> bool:
         """Whether one of our results came back by a way that its topic does not show."""
@@ -196,6 +217,13 @@ class Router:
                 run.offer(Item(event, correlation_id, arrived, receipt))
                 taken += 1
         return taken
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    """Keeps what is asked for at each message, and forgets all of it before it fills the memory."""
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 def _inactive(binding: Binding) -> str:

@@ -1,7 +1,7 @@
 """pipeline.policy: when a result goes out."""
 
 import itertools
-from dataclasses import replace
+from msgspec.structs import replace
 
 import pytest
 from hypothesis import given

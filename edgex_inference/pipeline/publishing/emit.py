@@ -37,7 +37,10 @@ class Sender:
         correlation_id: str,
         tags: Mapping[str, str],
     ) -> Sequence[Message]:
-        """The messages of one result: the event itself, and its bare copy where `publish.rules` asks."""
+        """The messages of one result: the event itself, and its bare copy where `publish.rules` asks.
+
+        `readings` are of `edgex.values`.
+        """
         service, profile, name = self.names(binding, device)
         event = Event(
             api_version="v3",
@@ -57,11 +60,15 @@ class Sender:
             source=binding.name,
             prefix=binding.publish.topic_prefix,
         )
-        message = wire.encode(event, topic=topic, correlation_id=correlation_id, dialect=self.dialect)
+        message = wire.encode(
+            event, topic=topic, correlation_id=correlation_id, dialect=self.dialect, written=True
+        )
         if not binding.publish.rules:
             return (message,)
         rules = topics.rules_topic(self.dialect)
-        bare = wire.encode_bare(event, topic=rules, correlation_id=correlation_id, dialect=self.dialect)
+        bare = wire.encode_bare(
+            event, topic=rules, correlation_id=correlation_id, dialect=self.dialect, written=True
+        )
         return (message, bare)
 
     def status(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from edgex_inference.config.places import listed
 from edgex_inference.contracts import outputs as vocabulary
 from edgex_inference.contracts.bindings import Binding, Output
@@ -18,8 +20,7 @@ _UNDECIDED = ("state", "isUnknown")
 """Values that may be missing without a fault: nothing was decided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """All that one inference knows when its readings are written; `latency` in seconds."""
 
     result: Result
