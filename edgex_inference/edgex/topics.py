@@ -1,6 +1,5 @@
 """Every EdgeX topic that we publish on or subscribe to, with names escaped where they must be."""
 
-from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from edgex_inference.contracts.events import Event
@@ -24,7 +23,6 @@ def unescape(level: str) -> str:
     return unquote(level)
 
 
-@lru_cache(maxsize=16_384)
 def event_topic(
     dialect: Dialect, *, service: str, profile: str, device: str, source: str, prefix: str | None = None
 ) -> str:
