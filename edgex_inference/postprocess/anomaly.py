@@ -22,7 +22,7 @@ from edgex_inference.postprocess.wiring import (
 ROLES = ("score", "scores", "label", "reconstruction", "target")
 
 _METRICS: dict[str, Callable[[Floats], Floats]] = {
-    "mse": lambda difference: np.mean(difference * difference, axis=-1),
+    "mse": lambda difference: np.einsum("...i,...i->...", difference, difference) / difference.shape[-1],
     "mae": lambda difference: np.mean(np.abs(difference), axis=-1),
     "max": lambda difference: np.max(np.abs(difference), axis=-1),
 }

@@ -111,6 +111,12 @@ class Reader:
     """A decoder at work; what is not finite in its arithmetic is judged in the result."""
 
     head: Interpreter
+    together: Together | None = None
+
+    @classmethod
+    def of(cls, head: Interpreter) -> "Reader":
+        """With the decoder's own way of reading many at once, where it has one."""
+        return cls(head, head if isinstance(head, Together) else None)
 
     def __call__(self, tensors: Tensors, sample: Sample) -> Result:
         """The result of one sample; raises InferenceFailed for tensors that make no sense."""
@@ -122,9 +128,9 @@ class Reader:
     ) -> Sequence[Result | InferenceFailed]:
         """The results of a burst, or for each what is wrong with it alone."""
         with np.errstate(all="ignore"):
-            if isinstance(self.head, Together) and len(samples) > 1:
+            if self.together is not None and len(samples) > 1:
                 with suppress(InferenceFailed):
-                    return self.head.many(tensors, samples)
+                    return self.together.many(tensors, samples)
             return [self._tried(one, sample) for one, sample in zip(tensors, samples, strict=True)]
 
     def _tried(self, tensors: Tensors, sample: Sample) -> Result | InferenceFailed:
@@ -158,7 +164,7 @@ def build(
     """
     merged = _merged(settings, card.postprocess)
     _check(card, merged)
-    return Reader(decoder(card, build).make(_wiring(card, build, specs, merged, labels)))
+    return Reader.of(decoder(card, build).make(_wiring(card, build, specs, merged, labels)))
 
 
 def _wiring(

@@ -1,7 +1,8 @@
 """`make bench`: all rows, the table, build/bench.json; exit code 1 when a goal is not held.
 
 BENCH_ROWS=sensor,sessions chooses families, BENCH_QUICK=1 shortens everything (its numbers mean nothing),
-BENCH_OUTPUT=FILE writes elsewhere, BENCH_DOCS=1 puts the tables into docs/benchmarks.md too. With EDGEX_INFERENCE_TESTDATA the pictures and the detector are real ones.
+BENCH_OUTPUT=FILE writes elsewhere, BENCH_DOCS=1 puts the tables into docs/benchmarks.md too. With
+EDGEX_INFERENCE_TESTDATA the pictures and the detector are real ones.
 """
 
 import logging
