@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any
 
 from edgex_inference.bindings.book import Book, Rejected
 from edgex_inference.contracts.bindings import Binding
@@ -20,7 +20,6 @@ from edgex_inference.telemetry.metrics import Counts, Histogram
 
 log = logging.getLogger(__name__)
 
-K, V = TypeVar("K"), TypeVar("V")
 
 _MOST_WARNINGS = 1000
 _MOST_HEARD = 100_000
@@ -219,7 +218,7 @@ class Router:
         return taken
 
 
-def _remember(known: dict[K, V], key: K, value: V) -> None:
+def _remember(known: dict[Any, Any], key: object, value: object) -> None:
     """Keeps what is asked for at each message, and forgets all of it before it fills the memory."""
     if len(known) >= _MOST_REMEMBERED:
         known.clear()

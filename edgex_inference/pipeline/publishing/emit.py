@@ -21,7 +21,6 @@ _MOST_KNOWN = 16_384
 class _Address:
     """Service level, profile and device of the events that a binding publishes about a device, and their topic."""
 
-    binding: Binding
     names: tuple[str, str, str]
     topic: str
 
@@ -32,16 +31,17 @@ class Sender:
 
     service_key: str = topics.SERVICE_KEY
     dialect: Dialect = field(default_factory=Dialect)
-    _known: dict[tuple[int, str], "_Address"] = field(default_factory=dict, compare=False, repr=False)
+    _known: dict[tuple[str | None, ...], "_Address"] = field(default_factory=dict, compare=False, repr=False)
 
     def names(self, binding: Binding, device: str) -> tuple[str, str, str]:
         """Service level, profile name and device name of the events about `device`."""
         return self._address(binding, device).names
 
     def _address(self, binding: Binding, device: str) -> "_Address":
-        key = id(binding), device  # equal bindings are one object, and hashing all that it says is slow
+        publish = binding.publish
+        key = binding.profile, binding.name, publish.as_, publish.topic_prefix, device
         found = self._known.get(key)
-        if found is None or found.binding is not binding:
+        if found is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             found = self._known[key] = self._new_address(binding, device)
@@ -59,7 +59,7 @@ class Sender:
             source=binding.name,
             prefix=binding.publish.topic_prefix,
         )
-        return _Address(binding=binding, names=(service, profile, name), topic=topic)
+        return _Address(names=(service, profile, name), topic=topic)
 
     def result(
         self,
