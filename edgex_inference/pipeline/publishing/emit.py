@@ -23,11 +23,12 @@ class _Address:
 
     names: tuple[str, str, str]
     topic: str
+    dialect: Dialect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Sender:
-    """How this service signs what it publishes."""
+    """How this service signs what it publishes; the dialect changes when the platform's major becomes known."""
 
     service_key: str = topics.SERVICE_KEY
     dialect: Dialect = field(default_factory=Dialect)
@@ -41,7 +42,7 @@ class Sender:
         publish = binding.publish
         key = binding.profile, binding.name, publish.as_, publish.topic_prefix, device
         found = self._known.get(key)
-        if found is None:
+        if found is None or found.dialect is not self.dialect:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             found = self._known[key] = self._new_address(binding, device)
@@ -59,7 +60,7 @@ class Sender:
             source=binding.name,
             prefix=binding.publish.topic_prefix,
         )
-        return _Address(names=(service, profile, name), topic=topic)
+        return _Address(names=(service, profile, name), topic=topic, dialect=self.dialect)
 
     def result(
         self,
