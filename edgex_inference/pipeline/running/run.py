@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import attrgetter
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.contracts.bindings import Binding
@@ -25,8 +24,6 @@ log = logging.getLogger(__name__)
 STARTING, DISABLED = "starting", "disabled"
 _LOADING = "the model is being loaded"
 _REMOVED = "its block was removed"
-
-_name_of = attrgetter("resource_name")
 
 _ORDERLY = 1.0
 """Seconds that the next plan waits for the last bursts of the one before, so that results keep their order."""
@@ -88,7 +85,7 @@ class Run:
             return False
         if self.binding.model is None and self._order.inactive:
             return True
-        return any(map(self._wanted.__contains__, map(_name_of, event.readings)))
+        return not self._wanted.isdisjoint([one.resource_name for one in event.readings])
 
     def offer(self, item: Item) -> None:
         """Takes an event in; never waits."""
