@@ -116,7 +116,7 @@ def _envelope(jpeg: bytes, device: str, origin: int) -> bytes:
         "payload": base64.b64encode(request).decode(),
         "contentType": "application/cbor",
     }
-    return json.dumps(said).encode()
+    return json.dumps(said, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
