@@ -12,6 +12,10 @@ from tests.bench.pump import Pump, packet
 TICK = 0.02
 """Seconds between two handfuls of events."""
 
+_STALL = 5 * TICK
+_AT_ONCE = 64
+"""Packets sent before results are read again, so that neither side of the connection fills up."""
+
 _STATUS = b"InferenceStatus"
 
 
@@ -26,15 +30,15 @@ class Stream:
     _due: float = field(default=0.0, init=False)
     _at: int = field(default=0, init=False)
 
-    def due(self, seconds: float) -> bytes:
-        """What is to be sent after so many more seconds."""
+    def due(self, seconds: float) -> Sequence[bytes]:
+        """The packets that are to be sent after so many more seconds."""
         self._due += self.rate * seconds
         amount = int(self._due) // self.gather * self.gather
         self._due -= amount
         self.sent += amount
-        chosen = islice(cycle(self.packets), self._at, self._at + amount)
+        chosen = tuple(islice(cycle(self.packets), self._at, self._at + amount))
         self._at = (self._at + amount) % len(self.packets)
-        return b"".join(chosen)
+        return chosen
 
 
 class Meter(Pump):
@@ -46,13 +50,17 @@ class Meter(Pump):
         super().__init__(port, results, qos=1, name=name)
 
     def keep(self, streams: Sequence[Stream], seconds: float, aside: Callable[[float], None]) -> None:
-        """Sends all streams for so long; `aside` is called at each tick with the seconds gone by."""
+        """Sends all streams for so long; `aside` is called at each tick with the seconds gone by.
+
+        What a stall of the machine has delayed is not made up for: that would be a higher load than was asked for.
+        """
         began = last = time.monotonic()
         while (now := time.monotonic()) - began < seconds:
-            due = b"".join(stream.due(now - last) for stream in streams)
+            due = [one for stream in streams for one in stream.due(min(now - last, _STALL))]
             last = now
-            if due:
-                self._send(due)
+            for at in range(0, len(due), _AT_ONCE):
+                self._send(b"".join(due[at : at + _AT_ONCE]))
+                self._count(0)
             self.listen(TICK)
             aside(now - began)
 

@@ -20,7 +20,10 @@ def _loaded(name: str) -> ModuleType:
 
 document, rows, main = _loaded("document"), _loaded("rows"), _loaded("__main__")
 
-PAGE = "# Figures\n\n<!-- measured: sensor -->\nyesterday\n<!-- end -->\n\nprose\n\n<!-- measured: many -->\n<!-- end -->\n"
+PAGE = (
+    "# Figures\n\n<!-- measured: sensor -->\nyesterday\n<!-- end -->\n\n"
+    "prose\n\n<!-- measured: many -->\n<!-- end -->\n"
+)
 ROW = rows.Row(name="ours", value=7.0, unit="µs")
 
 
