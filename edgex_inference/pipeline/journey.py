@@ -8,7 +8,13 @@ from concurrent.futures import Executor
 
 import msgspec
 
-from edgex_inference.contracts.errors import DeviceLost, EdgexInferenceError, InferenceFailed, MessageError
+from edgex_inference.contracts.errors import (
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceError,
+    InferenceFailed,
+    MessageError,
+)
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Tensors
@@ -100,6 +106,10 @@ class Journey:
     def forget(self, device: str) -> None:
         """Nothing is remembered of a device any more."""
         self._emission.forget(device)
+
+    async def missed(self, item: Item, error: InferenceError) -> None:
+        """Counts and tells of an item whose readings could not be had."""
+        await self._emission.send(self._emission.failed(item, error))
 
     @property
     def standing(self) -> Standing:
