@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +27,7 @@ from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.edgex.providers.platform import Platform
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
@@ -105,12 +106,20 @@ class Service:
     """One service on one bus: `run` works until `stop`; `started` is set when it takes messages.
 
     The bus is opened and closed here. `book` and `catalog` are read from disk and entry points unless given.
+    `platform` is the registry and the configuration provider.
     """
 
     def __init__(
-        self, loaded: Loaded, bus: Bus, *, catalog: Catalog | None = None, book: Book | None = None
+        self,
+        loaded: Loaded,
+        bus: Bus,
+        *,
+        catalog: Catalog | None = None,
+        book: Book | None = None,
+        platform: Platform | None = None,
     ) -> None:
         self.loaded = loaded
+        self.platform = platform
         self.bus = bus
         self.engine = open_engine(loaded, catalog)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
@@ -169,16 +178,32 @@ class Service:
                 serve(app, config.service.bind_address, config.service.port)
             )
             self.port = listening.port
+            if self.platform is not None:
+                stack.push_async_callback(self.platform.close)
+                stack.push_async_callback(self.platform.deregister)
+                await self._unless_stopped(self.platform.register(self.port))
             await self.bus.open()
             stack.push_async_callback(self.bus.close)
             stack.push_async_callback(self._end_tasks)
             self._start_known()
             self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
+            if self.platform is not None:
+                self._spawn("configuration provider", partial(self.platform.watch, self.bus, self.apply))
             reader = self._spawn("bus reader", self._read)
             log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
             await self._until_stopped(reader)
             await self._drain()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Finishes some work of the start, or drops it at the order to stop."""
+        working = asyncio.create_task(work, name="start")
+        stopping = self._spawn("stop", self._stopping.wait)
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            working.result()
+        working.cancel()
 
     async def _until_stopped(self, reader: asyncio.Task[None]) -> None:
         """Waits for `stop`, then takes nothing more; raises the SetupError that keeps the reader from reading."""

@@ -1,0 +1,107 @@
+"""What EdgeX knows of a running service: its entry in the registry, and its configuration at the provider."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgex_inference.config import durations
+from edgex_inference.config.load import Loaded
+from edgex_inference.contracts.bus import Bus
+from edgex_inference.contracts.errors import ConfigurationError, RegistryUnavailable
+from edgex_inference.edgex.providers.boot import Booted, Provided, token_of
+from edgex_inference.edgex.providers.consul import Consul
+from edgex_inference.edgex.providers.keeper import Keeper
+from edgex_inference.edgex.providers.patience import Patience
+from edgex_inference.edgex.providers.ports import Entry, Registry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Platform:
+    """The registry and the provider that a service was started with; both may be none."""
+
+    loaded: Loaded
+    provided: Provided | None
+    registry: Registry | None
+    patience: Patience
+    _entry: Entry | None = None
+
+    async def register(self, port: int) -> None:
+        """Says that the service answers on this port; raises SetupError when the time for a start is over."""
+        registry = self.registry
+        if registry is None:
+            return
+        service = self.loaded.config.service
+        entry = Entry(
+            service=self.loaded.service_key,
+            host=service.host,
+            port=port,
+            interval=durations.text(service.health_check_interval),
+            path=f"/api/{'v2' if self.loaded.config.inference.edgex_version == '2' else 'v3'}/ping",
+        )
+
+        async def attempt() -> None:
+            await registry.alive()
+            await registry.register(entry)
+
+        await self.patience.until(attempt)
+        self._entry = entry
+        log.info("registered with %s as %s at %s:%d", registry, entry.service, entry.host, entry.port)
+
+    async def deregister(self) -> None:
+        """Says that the service is gone; idempotent, and an absent registry delays nothing."""
+        entry, self._entry = self._entry, None
+        if self.registry is None or entry is None:
+            return
+        try:
+            await self.registry.deregister(entry)
+        except RegistryUnavailable as error:
+            log.warning("%s still lists %s: %s", self.registry.name, entry.service, error)
+
+    async def url_of(self, service: str) -> str | None:
+        """Where another service answers, by the registry; None without one, and where it is not registered.
+
+        Raises RegistryUnavailable when the registry is away.
+        """
+        return await self.registry.find(service) if self.registry is not None else None
+
+    async def watch(self, bus: Bus, apply: Callable[[Loaded], None]) -> None:
+        """Hands over the configuration whenever a Writable key has changed, until it is cancelled."""
+        provided = self.provided
+        if provided is None:
+            return
+
+        async def changed() -> None:
+            try:
+                apply(await provided.read())
+            except ConfigurationError as error:
+                for problem in error.problems:
+                    log.error("%s", problem)
+                log.error("the configuration has mistakes: what was in force stays")
+            except RegistryUnavailable as error:
+                log.warning("a change of the configuration is not taken up: %s", error)
+
+        await provided.store.watch(bus, provided.stem, changed)
+
+    async def close(self) -> None:
+        for one in (self.registry, self.provided.store if self.provided is not None else None):
+            if one is not None:
+                await one.close()
+
+
+def platform(booted: Booted) -> Platform:
+    """The platform of a service as it was started; -r says whether it registers."""
+    loaded = booted.loaded
+    return Platform(
+        loaded=loaded,
+        provided=booted.provided,
+        registry=_registry(loaded) if loaded.registry else None,
+        patience=booted.patience,
+    )
+
+
+def _registry(loaded: Loaded) -> Registry:
+    section = loaded.config.registry
+    base = f"http://{section.host}:{section.port}"
+    return Keeper(base) if section.type == "keeper" else Consul(base, token_of(loaded))
