@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from edgex_inference.bindings.book import Book
+from edgex_inference.bindings.book import WRITABLE, Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.buses.mqtt import MqttBus
@@ -21,6 +21,7 @@ from edgex_inference.buses.mqtt_settings import settings_from
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.schema import Configuration, Tree
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
@@ -123,7 +124,7 @@ class Service:
         self.bus = bus
         self.engine = open_engine(loaded, catalog)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
-        self.book = book or load_book(loaded.profiles)
+        self.book = (book or load_book(loaded.profiles)).overridden(loaded.config.writable.inference_bindings)
         self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
         self.router = Router(
             self.book,
@@ -145,10 +146,27 @@ class Service:
         for key in differences(before, after):
             if not key.startswith("Writable."):
                 log.warning("%s has changed: it is taken up at the next start", key)
-        self.loaded = replace(self.loaded, config=replace(before, writable=after.writable))
-        if after.writable.log_level != before.writable.log_level:
-            logs.set_level(after.writable.log_level)
-            log.info("Writable.LogLevel is %s now", after.writable.log_level)
+        writable = replace(after.writable, inference_bindings=self._override(after))
+        self.loaded = replace(self.loaded, config=replace(before, writable=writable))
+        if writable.log_level != before.writable.log_level:
+            logs.set_level(writable.log_level)
+            log.info("Writable.LogLevel is %s now", writable.log_level)
+
+    def _override(self, config: Configuration) -> Tree:
+        """Takes up overrides of bindings, all of them or none; what is in force then."""
+        before = self.loaded.config.writable.inference_bindings
+        after = config.writable.inference_bindings
+        if after == before:
+            return before
+        book, known = self.book.overridden(after), frozenset(self.book.problems)
+        wrong = [one for one in book.problems if one.severity == "error" and one not in known]
+        if wrong:
+            self._report(wrong)
+            log.error("%s has mistakes: what was in force stays", WRITABLE)
+            return before
+        self.use(book)
+        log.info("%s has changed: %s", WRITABLE, ", ".join(sorted(after)) or "no overrides are left")
+        return after
 
     def look(self) -> None:
         """Looks at profiles and models at once; it does so twice a second anyway."""
@@ -234,7 +252,8 @@ class Service:
             self._looking.clear()
             changes = await asyncio.to_thread(self._upkeep.look, self._models)
             if changes.profiles:
-                self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book))
+                book = await asyncio.to_thread(load_book, self.loaded.profiles, self.book)
+                self.use(book.overridden(self.loaded.config.writable.inference_bindings))
             for run in self.router.runs:
                 if run.models & changes.models:
                     run.refresh()
