@@ -100,8 +100,23 @@ def metadata() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+def keeper() -> Iterator[Callable[..., Any]]:
+    """`keeper(bus port, common={part: tree})`: a KeeperThread of tests/keeper_thread.py, closed later."""
+    module = _neighbor("keeper_thread")
+    started: list[Any] = []
+
+    def start(bus: int, **options: Any) -> Any:
+        started.append(module.KeeperThread(bus, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
 def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """`peer_device(bus=port, metadata=port, blocks=…)`: a PeerDevice of tests/peer_device.py, not started yet.
+    """`peer_device(bus=port, metadata=port, blocks=…, keeper=URL)`: a PeerDevice of tests/peer_device.py, not started yet.
 
     Its attribute `module` is that module. Without Go, and nothing built, the test is skipped or fails.
     """
