@@ -116,9 +116,9 @@ def keeper() -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """`peer_device(bus=port, metadata=port, blocks=…, keeper=URL)`: a PeerDevice of tests/peer_device.py, not started yet.
+    """`peer_device(bus=port, metadata=port, blocks=…, keeper=URL)`: a PeerDevice, not started yet.
 
-    Its attribute `module` is that module. Without Go, and nothing built, the test is skipped or fails.
+    It is one of tests/peer_device.py. Without Go, and nothing built, the test is skipped or fails.
     """
     module, judge = _neighbor("peer_device"), _neighbor("judge")
     made: list[Any] = []

@@ -21,7 +21,7 @@ BOOTSTRAPPER = "edgex/v4/core-common-config-bootstrapper"
 
 
 class KeeperThread:
-    """core-keeper on the broker at this port; `common` is its common configuration, beside where bus and registry are."""
+    """core-keeper on the broker at this port; `common` is stored beside where bus and registry are."""
 
     def __init__(self, bus: int, *, common: Mapping[str, Any] | None = None) -> None:
         self.double: KeeperDouble

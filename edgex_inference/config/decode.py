@@ -106,7 +106,9 @@ def _foreign(reader: Reader, key: str, known: list[str], unused: list[str]) -> N
         unused.append(reader.at(key).path)
     else:
         hint = suggest(key, known) or f"; known: {', '.join(known)}"
-        severity = "warning" if is_held(reader.at(key).place) else "error"  # stored by another release, perhaps
+        severity = (
+            "warning" if is_held(reader.at(key).place) else "error"
+        )  # stored by another release, perhaps
         reader.say_key(key, f"unknown key {key!r}{hint}", severity=severity)
 
 

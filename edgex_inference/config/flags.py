@@ -51,8 +51,17 @@ class _Flag:
 
 
 _FLAGS = (
-    _Flag("config_file", "configFile", "cf", "text", "configuration file, TOML or YAML, or its http(s) address", ("file", "f")),
-    _Flag("config_dir", "configDir", "cd", "text", "folder of the configuration file (./res)", ("confdir", "c")),
+    _Flag(
+        "config_file",
+        "configFile",
+        "cf",
+        "text",
+        "configuration file, TOML or YAML, or its http(s) address",
+        ("file", "f"),
+    ),
+    _Flag(
+        "config_dir", "configDir", "cd", "text", "folder of the configuration file (./res)", ("confdir", "c")
+    ),
     _Flag("profile", "profile", "p", "text", "sub-folder of the configuration folder"),
     _Flag(
         "common_config",
@@ -68,12 +77,20 @@ _FLAGS = (
         "optional",
         f"configuration provider, TYPE.http://HOST:PORT with keeper or consul (alone: {DEFAULT_PROVIDER})",
     ),
-    _Flag("registry", "registry", "r", "switch", "register with the registry, and look up other services there"),
+    _Flag(
+        "registry", "registry", "r", "switch", "register with the registry, and look up other services there"
+    ),
     _Flag("overwrite", "overwrite", "o", "switch", "overwrite the provider's values with local ones"),
     _Flag(
         "skip_version_check", "skipVersionCheck", "s", "switch", "do not compare versions with core-metadata"
     ),
-    _Flag("service_key", "serviceKey", "sk", "text", f"service key, <profile> in it stands for -p (default {DEFAULT_SERVICE_KEY})"),
+    _Flag(
+        "service_key",
+        "serviceKey",
+        "sk",
+        "text",
+        f"service key, <profile> in it stands for -p (default {DEFAULT_SERVICE_KEY})",
+    ),
     _Flag("instance", "instance", "i", "text", "instance name, appended to the service key"),
     _Flag("dev", "dev", "d", "switch", "developer mode: every host is localhost"),
     _Flag(
@@ -90,7 +107,8 @@ _FLAGS = (
 )
 _BY_NAME = {name: flag for flag in _FLAGS for name in (flag.long, flag.short, *flag.older) if name}
 _PROVIDER = re.compile(
-    r"(?P<type>keeper|consul)\.(?P<scheme>https?)://(?P<host>[^\s:/?#@]+|\[[0-9a-f:.]+\]):(?P<port>\d{1,5})/?", re.I
+    r"(?P<type>keeper|consul)\.(?P<scheme>https?)://(?P<host>[^\s:/?#@]+|\[[0-9a-f:.]+\]):(?P<port>\d{1,5})/?",
+    re.I,
 )
 _TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 
@@ -159,7 +177,9 @@ def provider_of(flags: Flags) -> Provider | None:
         return None
     found = _PROVIDER.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no provider such as {DEFAULT_PROVIDER} or consul.http://localhost:8500")
+        raise ValueError(
+            f"{text!r} is no provider such as {DEFAULT_PROVIDER} or consul.http://localhost:8500"
+        )
     hosts = remote_hosts(flags)
     host = hosts[1] if hosts is not None else found["host"]
     return Provider(type=found["type"].lower(), url=f"{found['scheme'].lower()}://{host}:{found['port']}")

@@ -274,7 +274,10 @@ def _forced(flags: Flags, merged: Node) -> tuple[list[Node], list[Problem]]:
         if hosts is not None and not flags.dev:
             local, remote, listening = hosts
             wanted += [(origin, steps, remote) for steps in others]
-            wanted += [(origin, ("Service", "Host"), local), (origin, ("Service", "ServerBindAddr"), listening)]
+            wanted += [
+                (origin, ("Service", "Host"), local),
+                (origin, ("Service", "ServerBindAddr"), listening),
+            ]
         else:
             message = "needs this host,EdgeX's host,the address to listen on, and no -d/--dev beside it"
             problems.append(Problem(file=origin, path="", message=message))

@@ -111,7 +111,9 @@ def recorded(folder: Path, scenario: str, sender: str = KEY) -> list[str]:
     lines = (folder / "edgex-recorded" / f"http-keeper-4.0.2-{scenario}.jsonl").read_text().splitlines()
     found = [one for one in map(json.loads, lines) if one["to"] == "core-keeper" and one["from"] == sender]
     said = [line(one["method"], one["path"], one["query"], one["request_body"]) for one in found]
-    return [one.replace("Inference/Threshold", "Inference/DrainTimeout").replace('"0.5"', '"5s"') for one in said]
+    return [
+        one.replace("Inference/Threshold", "Inference/DrainTimeout").replace('"0.5"', '"5s"') for one in said
+    ]
 
 
 @pytest.fixture
@@ -136,7 +138,9 @@ def common(keeper: KeeperDouble, testdata: Path) -> None:
     path = testdata / "edgex-recorded" / "http-keeper-4.0.2-bootstrapper.jsonl"
     for one in map(json.loads, path.read_text().splitlines()):
         if one["method"] == "PUT":
-            keeper.store.put(unquote(one["path"]).removeprefix("/api/v3/kvs/key/"), one["request_body"]["value"])
+            keeper.store.put(
+                unquote(one["path"]).removeprefix("/api/v3/kvs/key/"), one["request_body"]["value"]
+            )
 
 
 def ports(lines: Sequence[str], port: int) -> list[str]:
@@ -259,7 +263,9 @@ async def test_it_waits_for_the_common_configuration(world: World, testdata: Pat
 async def test_a_start_ends_when_its_time_is_over(world: World) -> None:
     world.env["EDGEX_STARTUP_DURATION"] = "0.05"
     del world.keeper.store.values["edgex/v4/core-common-config-bootstrapper/IsCommonConfigReady"]
-    with pytest.raises(SetupError, match=r"common configuration is not ready .*EDGEX_STARTUP_DURATION is 0.05 s"):
+    with pytest.raises(
+        SetupError, match=r"common configuration is not ready .*EDGEX_STARTUP_DURATION is 0.05 s"
+    ):
         await world.boot()
     await world.keeper.stop()
     with pytest.raises(SetupError, match=r"core-keeper at http://127.0.0.1:\d+ does not answer"):

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,7 +168,9 @@ def change(message: Message) -> str:
 def recorded_changes(folder: Path, scenario: str) -> list[str]:
     path = folder / "edgex-recorded" / f"bus-4.0.2-keeper-{scenario}.txt"
     lines = [line.split("\t") for line in path.read_text().splitlines()] if path.is_file() else []
-    return [change(Message(line[1], line[2].encode())) for line in lines if line[1].startswith("edgex/configs/")]
+    return [
+        change(Message(line[1], line[2].encode())) for line in lines if line[1].startswith("edgex/configs/")
+    ]
 
 
 @pytest.mark.parametrize("scenarios", [CORE, APP], ids=["core", "app"])
@@ -177,7 +178,9 @@ async def test_recorded_requests_get_the_recorded_answers(testdata: Path, scenar
     played = await play(testdata, scenarios)
     assert played.calls > 200
     assert not played.differences, "\n".join([f"{len(played.differences)} differ:", *played.differences])
-    assert played.met == (set(DEVIATIONS) if scenarios is CORE else set()), "deviations that are none any more"
+    assert played.met == (set(DEVIATIONS) if scenarios is CORE else set()), (
+        "deviations that are none any more"
+    )
 
 
 async def test_recorded_requests_cause_the_recorded_messages(testdata: Path) -> None:

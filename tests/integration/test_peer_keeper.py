@@ -35,7 +35,9 @@ def test_it_boots_registers_and_follows_its_configuration(
     assert holder.text(f"{OWN}/Device/ProfilesDir") == "./res/profiles"
     holder.until(lambda: holder.status("device-spindle") == "UP", "the service answers its health check")
     first = recorded(testdata, "device-first-boot")
-    holder.until(lambda: any("all-services/Writable?keyOnly" in line for line in holder.lines()), "it watches")
+    holder.until(
+        lambda: any("all-services/Writable?keyOnly" in line for line in holder.lines()), "it watches"
+    )
     asked = {line for line in holder.lines() if OWN not in line}
     assert asked >= {line for line in first if OWN not in line and "registry" not in line}
     assert holder.put(f"{OWN}/Writable/LogLevel", "INFO") == 200

@@ -62,7 +62,9 @@ def test_a_common_key_counts_unless_ours_says_otherwise(pump: Any, mosquitto: Ma
     broker = mosquitto()
     holder = keeper(broker.port)
     service = pump.start("run", f"-cp=keeper.{holder.url}", env=INSECURE | HERE).ready()
-    holder.until(lambda: any("all-services/Writable?keyOnly" in line for line in holder.lines()), "it watches")
+    holder.until(
+        lambda: any("all-services/Writable?keyOnly" in line for line in holder.lines()), "it watches"
+    )
     everybody = "edgex/v4/core-common-config-bootstrapper/all-services/Writable"
     assert holder.put(f"{everybody}/Telemetry/Interval", "40s") == 200
 

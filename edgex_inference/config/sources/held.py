@@ -32,7 +32,9 @@ class Held:
 
     def common_nodes(self) -> Iterator[Node]:
         """The common parts as trees."""
-        return (_tree(part, Source(file=f"{self.provider} {part.path}", origin=COMMON)) for part in self.common)
+        return (
+            _tree(part, Source(file=f"{self.provider} {part.path}", origin=COMMON)) for part in self.common
+        )
 
     def private_node(self) -> Node | None:
         """The service's own part as a tree."""

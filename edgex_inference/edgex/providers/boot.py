@@ -94,7 +94,9 @@ async def boot(origin: Origin) -> Booted:
     try:
         provider = provider_of(flags)
     except ValueError:
-        return Booted(loaded=origin.load(), provided=None, patience=patience, origin=origin)  # which tells the mistake
+        return Booted(
+            loaded=origin.load(), provided=None, patience=patience, origin=origin
+        )  # which tells the mistake
     if provider is None:
         files = await _fetched(origin, patience, ())
         loaded = origin.load(Outside(files=files))
@@ -108,7 +110,9 @@ async def boot(origin: Origin) -> Booted:
 
 
 async def _store(origin: Origin, provider: Provider, patience: Patience) -> Store:
-    return Keeper(provider.url) if provider.type == "keeper" else Consul(provider.url, token_of(_alone(origin)))
+    return (
+        Keeper(provider.url) if provider.type == "keeper" else Consul(provider.url, token_of(_alone(origin)))
+    )
 
 
 def token_of(loaded: Loaded | None) -> str:

@@ -64,12 +64,12 @@ class Rest:
             headers["Content-Type"] = "application/json"
         limit = aiohttp.ClientTimeout(total=patience)
         try:
-            async with self._session.request(method, url, data=data, headers=headers, timeout=limit) as answer:
+            async with self._session.request(
+                method, url, data=data, headers=headers, timeout=limit
+            ) as answer:
                 content = await answer.content.read(_MOST)
                 index = answer.headers.get("X-Consul-Index", "0")
-                return Answer(
-                    status=answer.status, body=content, index=int(index) if index.isdigit() else 0
-                )
+                return Answer(status=answer.status, body=content, index=int(index) if index.isdigit() else 0)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise RegistryUnavailable(f"{self} does not answer: {reason}") from error

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 API = "/api/v3"
 CORRELATION = "X-Correlation-ID"
-_JSON = {hdrs.CONTENT_TYPE: "application/json"}
+_JSON = {"Content-Type": "application/json"}
 _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
     **dict.fromkeys(("", "0", "f", "F", "false", "FALSE", "False"), False),

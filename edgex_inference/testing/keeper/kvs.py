@@ -93,7 +93,9 @@ class Kvs:
         written = list(_flattened(path, value)) if flatten else [(path, _text(value))]
         for key, text in written:
             self._store.put(key, text)
-        await self._announce(call, {"key": path, "Created": 0, "Modified": 0, "value": _gone_through_go(value)})
+        await self._announce(
+            call, {"key": path, "Created": 0, "Modified": 0, "value": _gone_through_go(value)}
+        )
         return answer(call, 200, response=[key for key, _ in written])
 
     async def _delete(self, call: Call) -> web.Response:
