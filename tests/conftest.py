@@ -114,6 +114,17 @@ def keeper() -> Iterator[Callable[..., Any]]:
         one.close()
 
 
+@pytest.fixture(scope="session")
+def consul_clients() -> Path:
+    """The program tests/peers/edgex3-consul/provider: EdgeX 3's own clients of Consul, a command a line."""
+    module = _neighbor("judge")
+    try:
+        found: Path = module.program("3-consul", "provider")
+    except module.PeersUnavailable as error:
+        skip_or_fail(str(error))
+    return found
+
+
 @pytest.fixture
 def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """`peer_device(bus=port, metadata=port, blocks=…, keeper=URL)`: a PeerDevice, not started yet.
