@@ -116,13 +116,15 @@ def _value(hint: Any, cursor: Cursor, unused: list[str]) -> Any:
     rule: Any = None
     if get_origin(hint) is Annotated:
         hint, rule = get_args(hint)
+    if hint in (bool, int, Seconds) and is_held(cursor.place):
+        if cursor.plain() == "":
+            return None  # what has no value there: the default counts
+        cursor = _typed(cursor, hint)
     if hint is Seconds:
         return _duration(cursor)
     if hint is Tree:
         inner = cursor.reader()
         return None if inner is None else inner.node.plain()
-    if hint in (bool, int) and is_held(cursor.place):
-        cursor = _typed(cursor, hint)
     if hint is bool:
         return cursor.boolean()
     if hint is int:
@@ -142,7 +144,9 @@ def _typed(cursor: Cursor, hint: Any) -> Cursor:
     """A provider's text as the value that it stands for; what stands for none is left for a sentence."""
     node = cursor.node
     text = node.value.strip() if node is not None and isinstance(node.value, str) else ""
-    value = _BOOLEANS.get(text.lower()) if hint is bool else int(text) if _INTEGER.fullmatch(text) else None
+    value: bool | int | None = _BOOLEANS.get(text.lower()) if hint is bool else None
+    if hint is int and _INTEGER.fullmatch(text):
+        value = int(text)
     if node is None or value is None:
         return cursor
     return dataclasses.replace(cursor, node=dataclasses.replace(node, value=value, written=text))
