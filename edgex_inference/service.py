@@ -152,6 +152,11 @@ class Service:
             logs.set_level(writable.log_level)
             log.info("Writable.LogLevel is %s now", writable.log_level)
 
+        if writable.insecure_secrets != before.writable.insecure_secrets:
+            log.warning(
+                "Writable.InsecureSecrets has changed: the message bus is logged in to at the next start"
+            )
+
     def _override(self, config: Configuration) -> Tree:
         """Takes up overrides of bindings, all of them or none; what is in force then."""
         before = self.loaded.config.writable.inference_bindings

@@ -103,7 +103,7 @@ class PeerDevice:
         self.blocks = blocks
         self.common = _common(bus, metadata)
         self._keeper = keeper
-        self._program = program
+        self.program = program
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "device.log"
@@ -146,7 +146,7 @@ class PeerDevice:
         given = {"EDGEX_SECURITY_SECRET_STORE": "false"} if self._keeper else given
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, *flags], cwd=self._folder, env=kept | given, stdout=log, stderr=log
+                [self.program, *flags], cwd=self._folder, env=kept | given, stdout=log, stderr=log
             )
         return self
 

@@ -36,6 +36,18 @@ PRIVATE = {
 """The recorded service's own file. Its section Inference has a key that ours has not: DrainTimeout stands in."""
 
 
+class Glanced(MemoryBus):
+    """A bus that counts how often it was asked for while its hub was away."""
+
+    away = 0
+
+    @property
+    def connected(self) -> bool:
+        up = super().connected
+        self.away += not up
+        return up
+
+
 @dataclass
 class World:
     """A folder with the recorded service's file, and a core-keeper on a bus."""
@@ -72,7 +84,7 @@ class World:
         """The service as `edgex-inference run` starts it, on a memory bus and a free port."""
         booted = await boot(self.origin(**flags))
         around = platform(booted)
-        service = Service(booted.loaded, MemoryBus(self.hub), platform=around)
+        service = Service(booted.loaded, Glanced(self.hub), platform=around)
         work = asyncio.create_task(service.run())
         try:
             async with asyncio.timeout(20):
@@ -219,14 +231,53 @@ async def test_a_registry_without_a_provider(world: World, testdata: Path) -> No
 async def test_a_changed_key_costs_the_official_seven_questions(world: World, testdata: Path) -> None:
     world.private(Service={**PRIVATE["Service"], "Port": 0})
     async with world.running() as service:
-        await eventually(lambda: "Writable?keyOnly" in str(world.keeper.seen[-1].line), "it watches")
-        await asyncio.sleep(0)
+        await watching(world)
         world.lines()
         put(world, f"{OWN}/Writable/LogLevel", "DEBUG")
         await service.bus.publish(message(f"{OWN}/Writable/LogLevel", "DEBUG"))
         got = await world.heard(7)
         await eventually(lambda: service.loaded.config.writable.log_level == "DEBUG", "it is taken up")
     assert got == recorded(testdata, "app-writable-change")
+
+
+async def test_what_changed_while_the_bus_was_away_is_taken_up(world: World) -> None:
+    world.private(Service={**PRIVATE["Service"], "Port": 0})
+    async with world.running() as service:
+        await watching(world)
+        world.hub.stop()
+        service.bus.away = 0  # type: ignore[attr-defined]
+        put(world, f"{OWN}/Writable/LogLevel", "DEBUG")
+        bus = service.bus
+        assert isinstance(bus, Glanced)
+        await eventually(lambda: bus.away > 0, "the outage is seen")
+        world.hub.start()
+        await eventually(lambda: service.loaded.config.writable.log_level == "DEBUG", "it is taken up")
+
+
+async def test_secrets_are_kept_as_official_services_keep_them(world: World, testdata: Path) -> None:
+    booted = await boot(world.origin())
+    around = platform(booted)
+    world.lines()
+    secret = "Writable/InsecureSecrets/mqtt-bus"
+    kept = {
+        f"{secret}/SecretName": "mqtt-bus",
+        f"{secret}/SecretData/username": "u",
+        f"{secret}/SecretData/password": "p",
+    }
+    assert await around.keep(kept) is True
+    wanted = [
+        one.replace("device-sim", KEY)
+        for one in recorded(testdata, "post-secret", "device-sim")
+        if one.startswith("PUT")
+    ]
+    assert sorted(world.lines()) == sorted(wanted)
+    await around.close()
+
+
+async def watching(world: World) -> None:
+    """Waits until the service has subscribed and asked what it asks then."""
+    asked = "/Writable?keyOnly=true"
+    await eventually(lambda: sum(one.line.endswith(asked) for one in world.keeper.seen) == 2, "it watches")
 
 
 def put(world: World, key: str, text: str) -> None:

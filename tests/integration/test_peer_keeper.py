@@ -1,6 +1,8 @@
 """The official EdgeX 4 device SDK boots against the core-keeper double, as recorded against the real one."""
 
 import json
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,3 +51,17 @@ def test_it_boots_registers_and_follows_its_configuration(
     again = recorded(testdata, "device-second-boot")
     assert f"GET /kvs/key/{OWN}?plaintext=true" in again & set(holder.lines())
     assert "PUT /registry" in holder.lines()
+
+
+def test_its_flags_are_ours_too(peer_device: Make, capsys: Any) -> None:
+    from edgex_inference.cli.main import main
+
+    device = peer_device(bus=1, metadata=1)
+    told = subprocess.run([device.program, "--help"], capture_output=True, text=True, check=False, timeout=60)
+    lines = re.findall(r"^ +(-\w+), *\n? +(--\w+)", told.stdout, re.MULTILINE)
+    assert len(lines) == 13
+    of_devices = {("-op", "--overwriteProfiles"), ("-od", "--overwriteDevices")}
+    assert of_devices < set(lines)
+    assert main(["run", "--help"]) == 0
+    ours = capsys.readouterr().out
+    assert [flag for flag in lines if flag not in of_devices and not all(one in ours for one in flag)] == []

@@ -23,6 +23,8 @@ _CHANGES = "edgex/configs"
 """Where core-keeper publishes every change, whatever the bus's base topic is."""
 
 _MISSING = 404
+_GLANCE = 0.2
+"""Seconds between two glances at whether the bus is there."""
 
 
 class Keeper:
@@ -77,10 +79,14 @@ class Keeper:
                 await asyncio.sleep(0.05)
             for path in reversed(stem.common):
                 await self._quietly(self.keys(f"{path}/Writable"))
-            async for burst in bursts:
-                for message in burst:
-                    if await self._matters(message, stem):
-                        await changed()
+            returns = asyncio.create_task(_after_outages(bus, changed), name="bus outages")
+            try:
+                async for burst in bursts:
+                    for message in burst:
+                        if await self._matters(message, stem):
+                            await changed()
+            finally:
+                returns.cancel()
 
     async def _matters(self, message: Message, stem: Stem) -> bool:
         """Whether a change is to be taken up, asking what EdgeX's own services ask before they do."""
@@ -158,6 +164,16 @@ class Keeper:
 
     async def close(self) -> None:
         await self._rest.close()
+
+
+async def _after_outages(bus: Bus, changed: Callable[[], Awaitable[None]]) -> None:
+    """Changes that nobody could hear of: the configuration is read again whenever the bus is back."""
+    away = False
+    while True:
+        await asyncio.sleep(_GLANCE)
+        if away and bus.connected:
+            await changed()
+        away = not bus.connected
 
 
 def _key(path: str) -> str:

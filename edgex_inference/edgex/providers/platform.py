@@ -1,7 +1,7 @@
 """What EdgeX knows of a running service: its entry in the registry, and its configuration at the provider."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgex_inference.config import durations
@@ -65,6 +65,17 @@ class Platform:
         Raises RegistryUnavailable when the registry is away.
         """
         return await self.registry.find(service) if self.registry is not None else None
+
+    async def keep(self, values: Mapping[str, str]) -> bool:
+        """Stores texts below our own part, such as `Writable/LogLevel`; False without a provider.
+
+        Raises RegistryUnavailable when the provider is away.
+        """
+        if self.provided is None:
+            return False
+        for key, text in values.items():
+            await self.provided.store.put(f"{self.provided.stem.private}/{key}", text)
+        return True
 
     async def watch(self, bus: Bus, apply: Callable[[Loaded], None]) -> None:
         """Hands over the configuration whenever a Writable key has changed, until it is cancelled."""
