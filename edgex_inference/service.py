@@ -13,35 +13,37 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from edgex_inference.bindings.book import WRITABLE, Book
+from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
+from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.buses.mqtt import MqttBus
 from edgex_inference.buses.mqtt_settings import settings_from
 from edgex_inference.config.credentials import credentials
-from edgex_inference.config.decode import differences, wire
+from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
-from edgex_inference.config.schema import Configuration, Tree
+from edgex_inference.config.schema import CORE_METADATA
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
-from edgex_inference.edgex.providers.platform import Platform
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline import page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
+from edgex_inference.pipeline.live import take_up
 from edgex_inference.pipeline.planning.plan import Engine
+from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.running.order import Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
-from edgex_inference.telemetry import logs
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
 
@@ -107,7 +109,7 @@ class Service:
     """One service on one bus: `run` works until `stop`; `started` is set when it takes messages.
 
     The bus is opened and closed here. `book` and `catalog` are read from disk and entry points unless given.
-    `platform` is the registry and the configuration provider.
+    `presence` is the registry and the configuration provider, none of either unless given.
     """
 
     def __init__(
@@ -117,10 +119,10 @@ class Service:
         *,
         catalog: Catalog | None = None,
         book: Book | None = None,
-        platform: Platform | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self.loaded = loaded
-        self.platform = platform
+        self.presence = presence or Presence(loaded=loaded)
         self.bus = bus
         self.engine = open_engine(loaded, catalog)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
@@ -132,46 +134,30 @@ class Service:
             sender=self.sender,
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
+        self.platform = Platform.of(
+            loaded,
+            bus,
+            self.sender.dialect,
+            runs=lambda: self.router.runs,
+            changed=self.look,
+            locate=partial(self.presence.find, CORE_METADATA),
+        )
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
         self._looking = asyncio.Event()
+        self._records = NO_RECORDS
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
 
     def apply(self, loaded: Loaded) -> None:
         """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
-        before, after = self.loaded.config, loaded.config
-        for key in differences(before, after):
-            if not key.startswith("Writable."):
-                log.warning("%s has changed: it is taken up at the next start", key)
-        writable = replace(after.writable, inference_bindings=self._override(after))
-        self.loaded = replace(self.loaded, config=replace(before, writable=writable))
-        if writable.log_level != before.writable.log_level:
-            logs.set_level(writable.log_level)
-            log.info("Writable.LogLevel is %s now", writable.log_level)
-
-        if writable.insecure_secrets != before.writable.insecure_secrets:
-            log.warning(
-                "Writable.InsecureSecrets has changed: the message bus is logged in to at the next start"
-            )
-
-    def _override(self, config: Configuration) -> Tree:
-        """Takes up overrides of bindings, all of them or none; what is in force then."""
-        before = self.loaded.config.writable.inference_bindings
-        after = config.writable.inference_bindings
-        if after == before:
-            return before
-        book, known = self.book.overridden(after), frozenset(self.book.problems)
-        wrong = [one for one in book.problems if one.severity == "error" and one not in known]
-        if wrong:
-            self._report(wrong)
-            log.error("%s has mistakes: what was in force stays", WRITABLE)
-            return before
-        self.use(book)
-        log.info("%s has changed: %s", WRITABLE, ", ".join(sorted(after)) or "no overrides are left")
-        return after
+        live = take_up(self.loaded.config, loaded.config, self.book)
+        self.loaded = replace(self.loaded, config=live.config)
+        self._report(live.problems)
+        if live.book is not None:
+            self.use(live.book)
 
     def look(self) -> None:
         """Looks at profiles and models at once; it does so twice a second anyway."""
@@ -201,18 +187,22 @@ class Service:
                 serve(app, config.service.bind_address, config.service.port)
             )
             self.port = listening.port
-            if self.platform is not None:
-                stack.push_async_callback(self.platform.close)
-                stack.push_async_callback(self.platform.deregister)
-                await self._unless_stopped(self.platform.register(self.port))
+            stack.push_async_callback(self.presence.leave)
+            await self._unless_stopped(self.presence.register(self.port))
             await self.bus.open()
             stack.push_async_callback(self.bus.close)
+            if self.platform is not None:
+                stack.push_async_callback(self.platform.close)
             stack.push_async_callback(self._end_tasks)
+            if self.platform is not None:
+                await self.platform.first()
+                await self._follow_platform(self.platform)
+                self._spawn("core-metadata", self.platform.follow)
+                self._spawn("companions", self.platform.register)
             self._start_known()
             self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
-            if self.platform is not None:
-                self._spawn("configuration provider", partial(self.platform.watch, self.bus, self.apply))
+            self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
             reader = self._spawn("bus reader", self._read)
             log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
             await self._until_stopped(reader)
@@ -257,11 +247,28 @@ class Service:
             self._looking.clear()
             changes = await asyncio.to_thread(self._upkeep.look, self._models)
             if changes.profiles:
-                book = await asyncio.to_thread(load_book, self.loaded.profiles, self.book)
-                self.use(book.overridden(self.loaded.config.writable.inference_bindings))
+                await self._read_book()
+            if self.platform is not None:
+                await self._follow_platform(self.platform)
             for run in self.router.runs:
                 if run.models & changes.models:
                     run.refresh()
+
+    async def _read_book(self) -> None:
+        book = await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records)
+        self.use(book.overridden(self.loaded.config.writable.inference_bindings))
+
+    async def _follow_platform(self, platform: Platform) -> None:
+        """Takes up what core-metadata says now."""
+        platform.speak(self.sender)
+        records = platform.records()
+        if records is not self._records:
+            gone = self._records.devices.keys() - records.devices.keys()
+            self._records = records
+            await self._read_book()
+            for device in gone:
+                self.router.forget(device)
+        self.router.bar(platform.barred())
 
     def _report_folder(self) -> None:
         if not self.loaded.profiles.is_dir():
@@ -383,9 +390,11 @@ class _View:
 
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]
+        platform = self.service.platform
         runs = [run for run in self.service.router.runs if run.binding.enabled and run.status != RUNNING]
         reasons = [
             f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
         ]
         served = all(run.status == DEGRADED for run in runs)
-        return not away and served, [*away, *reasons]
+        told = [platform.trouble] if platform is not None and platform.trouble else []
+        return not away and served, [*away, *told, *reasons]

@@ -13,7 +13,7 @@ from edgex_inference.config import flags
 from edgex_inference.config.load import service_key
 from edgex_inference.contracts.errors import ConfigurationError, RegistryUnavailable, SetupError
 from edgex_inference.edgex.providers.boot import Booted, Origin, boot
-from edgex_inference.edgex.providers.platform import Platform, platform
+from edgex_inference.edgex.providers.presence import Presence, presence
 from edgex_inference.service import Service, open_bus
 from edgex_inference.telemetry import logs
 
@@ -49,7 +49,7 @@ async def start(origin: Origin) -> int:
         raise
     except SetupError as error:
         return _unable(error)
-    around = platform(booted)
+    around = presence(booted)
     try:
         await serve(booted, around)
     except SetupError as error:
@@ -65,9 +65,9 @@ def _unable(error: SetupError) -> int:
     return 1
 
 
-async def serve(booted: Booted, around: Platform) -> None:
+async def serve(booted: Booted, around: Presence) -> None:
     """The service with signals bound to its stop, following where its configuration comes from."""
-    service = Service(booted.loaded, open_bus(booted.loaded), platform=around)
+    service = Service(booted.loaded, open_bus(booted.loaded), presence=around)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)

@@ -46,7 +46,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The configuration and what belongs to it; `file` None: the packaged default."""
+    """The configuration and what belongs to it; `file` None: the packaged default.
+
+    `cache` is for compiled models, `state` for what must be known after a restart.
+    """
 
     config: Configuration
     service_key: str
@@ -55,6 +58,7 @@ class Loaded:
     models: Path
     cache: Path | None
     notes: tuple[Note, ...]
+    state: Path | None = None
     registry: bool = False
     """Whether the registry is used."""
 
@@ -91,17 +95,26 @@ def load(
     inference = decoded.config.inference
     folder = _Folders(merged=merged, file=files.file, directory=directory)
     warnings = (*laid.warnings, *(str(problem) for problem in problems), *_unasked(flags, outside))
+    cache = folder.of("CacheDir", inference.cache_dir) if inference.cache_dir else None
     return Loaded(
         config=decoded.config,
         service_key=key,
         file=files.file,
         profiles=folder.of("ProfilesDir", inference.profiles_dir),
         models=folder.of("ModelsDir", inference.models_dir),
-        cache=folder.of("CacheDir", inference.cache_dir) if inference.cache_dir else None,
+        cache=cache,
         notes=_notes(environ, merged, decoded, warnings),
+        state=cache or _state(environ),
         registry=flags.registry,
         private=flat(laid.private),
     )
+
+
+def _state(environ: Mapping[str, str]) -> Path | None:
+    """Where the XDG base directories have state; None for a user without a home."""
+    home = environ.get("HOME", "")
+    base = environ.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else "")
+    return Path(base) / "edgex-inference" if base else None
 
 
 def _in_order(problems: Iterable[Problem]) -> Sequence[Problem]:

@@ -15,7 +15,7 @@ from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.edgex.providers.boot import Origin, boot
-from edgex_inference.edgex.providers.platform import Platform, platform
+from edgex_inference.edgex.providers.presence import Presence, presence
 from edgex_inference.service import Service
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.consul.server import ConsulDouble
@@ -46,14 +46,14 @@ class World:
 
     async def boot(self, **flags: Any) -> Loaded:
         booted = await boot(self.origin(**flags))
-        await platform(booted).close()
+        await presence(booted).close()
         return booted.loaded
 
     @asynccontextmanager
-    async def running(self, **flags: Any) -> AsyncIterator[tuple[Service, Platform]]:
+    async def running(self, **flags: Any) -> AsyncIterator[tuple[Service, Presence]]:
         booted = await boot(self.origin(**flags))
-        around = platform(booted)
-        service = Service(booted.loaded, MemoryBus(MemoryHub()), platform=around)
+        around = presence(booted)
+        service = Service(booted.loaded, MemoryBus(MemoryHub()), presence=around)
         work = asyncio.create_task(service.run())
         try:
             async with asyncio.timeout(20):

@@ -17,7 +17,7 @@ from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.errors import ConfigurationError, SetupError
 from edgex_inference.edgex.providers.boot import Origin, boot
-from edgex_inference.edgex.providers.platform import platform
+from edgex_inference.edgex.providers.presence import presence
 from edgex_inference.service import Service
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.keeper.server import KeeperDouble
@@ -76,15 +76,15 @@ class World:
     async def boot(self, **flags: Any) -> Loaded:
         """Only the start: what it finds."""
         booted = await boot(self.origin(**flags))
-        await platform(booted).close()
+        await presence(booted).close()
         return booted.loaded
 
     @asynccontextmanager
     async def running(self, **flags: Any) -> AsyncIterator[Service]:
         """The service as `edgex-inference run` starts it, on a memory bus and a free port."""
         booted = await boot(self.origin(**flags))
-        around = platform(booted)
-        service = Service(booted.loaded, Glanced(self.hub), platform=around)
+        around = presence(booted)
+        service = Service(booted.loaded, Glanced(self.hub), presence=around)
         work = asyncio.create_task(service.run())
         try:
             async with asyncio.timeout(20):
@@ -141,6 +141,7 @@ async def world(tmp_path: Path, testdata: Path) -> AsyncIterator[World]:
         keeper.store.put(f"{ALL}/Service/ServerBindAddr", "127.0.0.1")
         keeper.store.put(f"{ALL}/Registry/Port", str(keeper.port))
         keeper.store.put(f"{ALL}/Registry/Host", "127.0.0.1")
+        keeper.store.put(f"{ALL}/Inference/Metadata", "none")  # the recorded service asks it for nothing
         yield made
     await bus.close()
 
@@ -217,6 +218,7 @@ async def test_a_provider_without_a_registry(world: World, testdata: Path) -> No
 async def test_a_registry_without_a_provider(world: World, testdata: Path) -> None:
     await world.boot()
     world.private(Service={"Host": "localhost", "Port": 0}, MessageBus={"Type": "memory"})
+    world.env["INFERENCE_METADATA"] = "none"
     world.env["REGISTRY_HOST"] = "127.0.0.1"
     world.lines()
     async with world.running(provider=False, registry=True) as service:
@@ -256,7 +258,7 @@ async def test_what_changed_while_the_bus_was_away_is_taken_up(world: World) -> 
 
 async def test_secrets_are_kept_as_official_services_keep_them(world: World, testdata: Path) -> None:
     booted = await boot(world.origin())
-    around = platform(booted)
+    around = presence(booted)
     world.lines()
     secret = "Writable/InsecureSecrets/mqtt-bus"
     kept = {

@@ -11,7 +11,7 @@ import pytest
 
 from edgex_inference.config.flags import Flags
 from edgex_inference.edgex.providers.boot import Origin, boot
-from edgex_inference.edgex.providers.platform import platform
+from edgex_inference.edgex.providers.presence import presence
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.consul.server import ConsulDouble
 from edgex_inference.web.server import serve as serve_web
@@ -75,13 +75,13 @@ def origin(consul: ConsulDouble, folder: Path) -> Origin:
 async def test_values_go_both_ways(consul: ConsulDouble, clients: Clients, tmp_path: Path) -> None:
     assert await clients.ask("alive") is True
     assert await clients.ask("has") is False
-    await platform(await boot(origin(consul, tmp_path))).close()
+    await presence(await boot(origin(consul, tmp_path))).close()
     assert await clients.ask("has") is True
     assert await clients.ask("get Inference/DrainTimeout") == "5s"
     assert f"{OWN}/Writable/LogLevel" in await clients.ask("keys")
     assert await clients.ask("put Writable LogLevel WARN") is None
     again = await boot(origin(consul, tmp_path))
-    await platform(again).close()
+    await presence(again).close()
     assert again.loaded.config.writable.log_level == "WARN"
 
 
@@ -102,7 +102,7 @@ async def test_who_is_registered_is_found_by_both(
 
     app = web.Application()
     app.router.add_get("/api/v3/ping", ping)
-    around = platform(await boot(origin(consul, tmp_path)))
+    around = presence(await boot(origin(consul, tmp_path)))
     async with serve_web(app, "127.0.0.1", 0) as listening:
         await around.register(listening.port)
         await eventually(

@@ -25,7 +25,7 @@ def test_everything_comes_from_the_provider(
     holder = keeper(broker.port)
     flags = (f"-cp=keeper.{holder.url}", "--registry")
     service = pump.start("run", *flags, env=INSECURE | HERE).ready()
-    service.said("private configuration: 15 keys put into core-keeper, environment included")
+    service.said("keys put into core-keeper, environment included")
     holder.until(lambda: holder.status("app-inference") == "UP", "core-keeper reaches /api/v3/ping")
     assert holder.text(f"{OWN}/Inference/ProfilesDir") == "profiles"
     client = pump.client(broker.port)
@@ -119,6 +119,19 @@ def test_a_provider_that_never_comes_ends_the_start(pump: Any) -> None:
     assert service.wait() == 1
     assert service.count("gave up, EDGEX_STARTUP_DURATION is 0.2 s") == 1
     assert service.count("Traceback") == 0
+
+
+def test_core_metadata_is_where_the_registry_says(
+    pump: Any, mosquitto: Make, keeper: Make, metadata: Make
+) -> None:
+    broker = mosquitto()
+    core = metadata(broker.port)
+    holder = keeper(broker.port, common={"app-services": {"Clients": {"core-metadata": {"Port": 1}}}})
+    holder.register("core-metadata", core.port)
+    service = pump.start("run", f"-cp=keeper.{holder.url}", "-r", env=INSECURE | HERE).ready()
+    service.said("Inference.EdgexVersion auto: EdgeX 4, as core-metadata is 4.0.2")
+    assert "GET /registry/serviceId/core-metadata" in holder.lines()
+    assert service.stop() == 0
 
 
 def test_an_absent_registry_does_not_keep_it_from_stopping(pump: Any, mosquitto: Make) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgex_inference.config import durations
 from edgex_inference.config.load import Loaded
@@ -18,14 +18,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Platform:
+class Presence:
     """The registry and the provider that a service was started with; both may be none."""
 
     loaded: Loaded
-    provided: Provided | None
-    registry: Registry | None
-    patience: Patience
+    provided: Provided | None = None
+    registry: Registry | None = None
+    patience: Patience = field(default_factory=Patience)
     _entry: Entry | None = None
+    _away: bool = False
 
     async def register(self, port: int) -> None:
         """Says that the service answers on this port; raises SetupError when the time for a start is over."""
@@ -66,6 +67,19 @@ class Platform:
         """
         return await self.registry.find(service) if self.registry is not None else None
 
+    async def find(self, service: str) -> str | None:
+        """`url_of`, for who goes on with the address that it has: None where the registry is away, too."""
+        try:
+            found = await self.url_of(service)
+        except RegistryUnavailable as error:
+            log.log(
+                logging.DEBUG if self._away else logging.WARNING, "%s is not looked up: %s", service, error
+            )
+            self._away = True
+            return None
+        self._away = False
+        return found
+
     async def keep(self, values: Mapping[str, str]) -> bool:
         """Stores texts below our own part, such as `Writable/LogLevel`; False without a provider.
 
@@ -95,16 +109,22 @@ class Platform:
 
         await provided.store.watch(bus, provided.stem, changed)
 
+    async def leave(self) -> None:
+        """The end of a service: says that it is gone, and lets go of every connection."""
+        await self.deregister()
+        await self.close()
+
     async def close(self) -> None:
+        """Lets go of every connection; legal at any time, more than once."""
         for one in (self.registry, self.provided.store if self.provided is not None else None):
             if one is not None:
                 await one.close()
 
 
-def platform(booted: Booted) -> Platform:
-    """The platform of a service as it was started; -r says whether it registers."""
+def presence(booted: Booted) -> Presence:
+    """What a service has around it as it was started; -r says whether it registers."""
     loaded = booted.loaded
-    return Platform(
+    return Presence(
         loaded=loaded,
         provided=booted.provided,
         registry=_registry(loaded) if loaded.registry else None,
