@@ -39,12 +39,18 @@ def run(args: argparse.Namespace) -> int:
 
 async def start(origin: Origin) -> int:
     """Finds the configuration, whose mistakes are raised, then serves; the exit code."""
+    loop, booting = asyncio.get_running_loop(), asyncio.create_task(boot(origin), name="start")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, booting.cancel)
     try:
-        booted = await boot(origin)
+        booted = await booting
         loaded = booted.loaded
         logs.set_level(loaded.config.writable.log_level)
         for note in loaded.notes:
             log.log(note.level, "%s", note.text)
+    except asyncio.CancelledError:
+        log.info("stopped before it had its configuration")
+        return 0
     except ConfigurationError:
         raise
     except SetupError as error:

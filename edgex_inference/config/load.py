@@ -168,7 +168,8 @@ def _private(
     if found is None:
         return Document.of({}, "nowhere"), None
     if found == PACKAGED:
-        return (documents.read(PACKAGED) if outside.held is None else _own_part()), None
+        shared = outside.held is not None and not outside.held.alone
+        return (_own_part() if shared else documents.read(PACKAGED)), None
     return documents.read(found), found
 
 
@@ -213,11 +214,13 @@ def _lay(files: _Files, environ: Mapping[str, str]) -> _Laid:
 def _lay_held(files: _Files, environ: Mapping[str, str], held: Held) -> _Laid:
     """Defaults, the provider's common parts, our own part: the environment reaches what is not stored yet."""
     private = without_empty(files.private.root)
-    found = environment.overrides(private, environ, options=False)
+    found = environment.overrides(private, environ, options=held.alone)
     private = reduce(Node.merged, found.nodes, private)
     stored = held.private_node()
     own = private if stored is None else private.merged(stored)
     merged = reduce(Node.merged, [_defaults(), *held.common_nodes(), own])
+    if held.alone:
+        merged = reduce(Node.merged, environment.overrides(merged, environ).nodes, merged)
     ignored = environment.ignored(merged, environ)
     warnings = [f"{name} is set, and {held.provider} says otherwise: {_HELD_WINS}" for name in ignored]
     return _Laid(merged=merged, private=private, problems=found.problems, warnings=tuple(warnings))

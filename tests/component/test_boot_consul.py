@@ -157,7 +157,13 @@ async def test_edgex_2_keeps_everything_below_its_own_stem(world: World) -> None
     world.env["INFERENCE_EDGEXVERSION"] = "auto"
     loaded = await world.boot(service_key="app-vision")
     assert loaded.service_key == "app-vision"
-    assert world.consul.text("edgex/appservices/2.0/app-vision/Service/Port") == "0"
+    own = "edgex/appservices/2.0/app-vision"
+    assert world.consul.text(f"{own}/Service/Port") == "0"
+    assert world.consul.text(f"{own}/MessageBus/Host") == "localhost", "all of it: nothing is common there"
+    await world.consul.put(f"{own}/MessageBus/Host", "stored")
+    assert (await world.boot(service_key="app-vision")).config.message_bus.host == "stored"
+    world.env["MESSAGEBUS_HOST"] = "environment"
+    assert (await world.boot(service_key="app-vision")).config.message_bus.host == "environment"
 
 
 async def test_consul_wants_a_token(world: World) -> None:

@@ -325,6 +325,14 @@ async def test_a_start_ends_when_its_time_is_over(world: World) -> None:
         await world.boot()
 
 
+async def test_a_key_that_core_keeper_refuses_ends_the_start_at_once(world: World) -> None:
+    world.private(Writable={"Telemetry": {"Tags": {"a b": "c"}}})
+    with pytest.raises(
+        SetupError, match=r"core-keeper refuses the key .*Tags/a b: .*key only allows characters"
+    ):
+        await world.boot()
+
+
 async def test_what_is_broken_there_is_told_with_its_place(world: World) -> None:
     await world.boot()
     world.keeper.store.put(f"{OWN}/Service/Port", "many")

@@ -37,7 +37,9 @@ def test_every_command_does_what_the_page_says(pump: Any, mosquitto: Make, keepe
     assert curl(level) == 200
     service.said("Writable.LogLevel is DEBUG now")
     assert curl(interval) == 200
-    service.until(lambda: service.binding("Wear")["settings"]["publish"]["minInterval"] == "2s", "the interval")
+    service.until(
+        lambda: service.binding("Wear")["settings"]["publish"]["minInterval"] == "2s", "the interval"
+    )
     assert service.binding("Wear")["origins"]["publish.minInterval"] == "writable"
     assert curl(enabled) == 200
     service.until(lambda: not service.binding("Wear")["settings"]["enabled"], "it is off")

@@ -112,6 +112,13 @@ def test_it_waits_for_a_provider_that_comes_late(pump: Any, mosquitto: Make, kee
     service.said("core-keeper still lists app-inference")
 
 
+def test_it_can_be_stopped_while_it_waits(pump: Any) -> None:
+    service = pump.start("run", f"-cp=keeper.http://127.0.0.1:{pump.free_port()}", env=INSECURE)
+    service.said("does not answer")
+    assert service.stop() == 0
+    service.said("stopped before it had its configuration")
+
+
 def test_a_provider_that_never_comes_ends_the_start(pump: Any) -> None:
     port = pump.free_port()
     env = INSECURE | {"EDGEX_STARTUP_DURATION": "0.2"}

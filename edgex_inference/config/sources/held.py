@@ -1,5 +1,6 @@
 """What a configuration provider holds: flat keys with texts, and the trees that they stand for."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -24,11 +25,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What `provider` has for this service: common parts, lowest first, and its own; None: nothing is stored."""
+    """What `provider` has for this service: common parts, lowest first, and its own; None: nothing is stored.
+
+    `alone` is EdgeX 2's way: no common parts, everything is our own, and the environment counts over what is stored.
+    """
 
     provider: str
     common: tuple[Part, ...] = ()
     private: Part | None = None
+    alone: bool = False
 
     def common_nodes(self) -> Iterator[Node]:
         """The common parts as trees."""
@@ -69,7 +74,11 @@ def _leaves(node: Node, steps: Steps) -> Iterator[tuple[Steps, str]]:
         for index, item in enumerate(node.value):
             yield from _leaves(item, (*steps, index))
     elif node.value is not None:
-        yield steps, text_of(node.value, node.written)
+        text = text_of(node.value, node.written)
+        mistaken = (
+            steps[:2] == _FREE and isinstance(node.value, str) and _free(text, node.place).value != text
+        )
+        yield steps, json.dumps(text, ensure_ascii=False) if mistaken else text
 
 
 def text_of(value: object, written: str | None = None) -> str:

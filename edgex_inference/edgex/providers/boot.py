@@ -59,7 +59,8 @@ class Provided:
 
     async def read(self) -> Loaded:
         """Everything as it is stored now; raises ConfigurationError and RegistryUnavailable."""
-        held = Held(provider=self.store.name, common=await common_parts(self.store, self.stem))
+        common = await common_parts(self.store, self.stem)
+        held = Held(provider=self.store.name, common=common, alone=not self.stem.common)
         await self.store.keys(self.stem.private)
         return self.load(replace(held, private=await _part(self.store, self.stem.private)))
 
@@ -139,7 +140,7 @@ async def _boot(origin: Origin, store: Store, patience: Patience) -> Booted:
     common = await patience.until(lambda: common_parts(store, stem))
     if len(stem.common) > 1:
         await patience.until(lambda: store.keys(stem.common[-1]))
-    held = Held(provider=store.name, common=common)
+    held = Held(provider=store.name, common=common, alone=not stem.common)
     files = await _fetched(origin, patience, tuple(held.common_nodes()))
     provided = Provided(store=store, stem=stem, origin=origin, files=files)
     loaded = await patience.until(lambda: _private(provided, held, flags.overwrite))

@@ -9,11 +9,11 @@ import msgspec
 
 from edgex_inference.config.sources.held import text_of
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import EnvelopeError, RegistryUnavailable
+from edgex_inference.contracts.errors import EnvelopeError, RegistryUnavailable, SetupError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope
 from edgex_inference.edgex.providers.ports import Entry, Stem
-from edgex_inference.edgex.providers.rest import Rest
+from edgex_inference.edgex.providers.rest import Answer, Rest
 from edgex_inference.edgex.topics import escape
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _API = "/api/v3"
 _CHANGES = "edgex/configs"
 """Where core-keeper publishes every change, whatever the bus's base topic is."""
 
-_MISSING = 404
+_WRONG, _MISSING = 400, 404
 _GLANCE = 0.2
 """Seconds between two glances at whether the bus is there."""
 
@@ -60,6 +60,7 @@ class Keeper:
     async def put(self, path: str, text: str) -> None:
         body = {"apiVersion": "", "requestId": "", "value": text}
         answer = await self._rest.call("PUT", _key(path), query="flatten=false", body=body)
+        self._refuse(path, answer)
         if not answer.ok:
             raise self._rest.failed(f"storing {path}", answer)
 
@@ -67,10 +68,17 @@ class Keeper:
         answer = await self._rest.call("GET", _key(path), query=query)
         if answer.status == _MISSING:
             return ()
+        self._refuse(path, answer)
         found = answer.json() if answer.ok else None
         if not isinstance(found, dict) or not isinstance(found.get("response"), list):
             raise self._rest.failed(f"reading {path}", answer)
         return list(found["response"])
+
+    def _refuse(self, path: str, answer: Answer) -> None:
+        """Raises SetupError for a key that can never be stored: trying again would not help."""
+        if answer.status == _WRONG:
+            said = answer.body.decode(errors="replace").strip()
+            raise SetupError(f"{self.name} refuses the key {path}: {said}")
 
     async def watch(self, bus: Bus, stem: Stem, changed: Callable[[], Awaitable[None]]) -> None:
         topics = [f"{_CHANGES}/{stem.private}/#", *(f"{_CHANGES}/{path}/Writable/#" for path in stem.common)]

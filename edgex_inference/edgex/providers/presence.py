@@ -1,5 +1,6 @@
 """What EdgeX knows of a running service: its entry in the registry, and its configuration at the provider."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from edgex_inference.edgex.providers.patience import Patience
 from edgex_inference.edgex.providers.ports import Entry, Registry
 
 log = logging.getLogger(__name__)
+
+_FAREWELL = 3.0
+"""Seconds that the registry has to take note of the end."""
 
 
 @dataclass(slots=True)
@@ -56,9 +60,11 @@ class Presence:
         if self.registry is None or entry is None:
             return
         try:
-            await self.registry.deregister(entry)
-        except RegistryUnavailable as error:
-            log.warning("%s still lists %s: %s", self.registry.name, entry.service, error)
+            async with asyncio.timeout(_FAREWELL):
+                await self.registry.deregister(entry)
+        except (RegistryUnavailable, TimeoutError) as error:
+            reason = str(error) or f"no answer within {_FAREWELL:g} s"
+            log.warning("%s still lists %s: %s", self.registry.name, entry.service, reason)
 
     async def url_of(self, service: str) -> str | None:
         """Where another service answers, by the registry; None without one, and where it is not registered.

@@ -1,6 +1,8 @@
 """What a provider holds: flat texts to trees and back, casts, what is unknown there, and who wins."""
 
+import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,25 @@ def test_overrides_of_bindings_are_read_as_yaml(tmp_path: Path) -> None:
             "odd": "a: [",
         }
     }
+
+
+def test_texts_of_overrides_stay_texts_on_the_way_there_and_back(tmp_path: Path) -> None:
+    written = {"Parts": {"model": {"version": "1.10"}, "labels": ["on", "7", "é"], "decide": {"raise": 0.5}}}
+    (tmp_path / "configuration.yaml").write_text(json.dumps({"Writable": {"InferenceBindings": written}}))
+    there = loaded(tmp_path, held(None)).private
+    assert there["Writable/InferenceBindings/Parts/model/version"] == '"1.10"'
+    (tmp_path / "configuration.yaml").unlink()
+    assert loaded(tmp_path, held(dict(there))).config.writable.inference_bindings == written
+
+
+def test_edgex_2_has_everything_in_one_part_and_the_environment_over_it(tmp_path: Path) -> None:
+    env = {"MESSAGEBUS_HOST": "here", "MESSAGEBUS_OPTIONAL_CLIENTID": "me"}
+    first = loaded(tmp_path, replace(held(None), alone=True), env)
+    assert first.config.message_bus.host == "here"
+    assert (first.private["MessageBus/Host"], first.private["MessageBus/Optional/ClientId"]) == ("here", "me")
+    again = loaded(tmp_path, replace(held(dict(first.private)), alone=True), {"MESSAGEBUS_HOST": "there"})
+    assert again.config.message_bus.host == "there"
+    assert warnings(again) == []
 
 
 def test_a_subtree_counts_over_a_leaf_at_the_same_key(tmp_path: Path) -> None:
