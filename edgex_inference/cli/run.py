@@ -14,7 +14,8 @@ from edgex_inference.config.load import service_key
 from edgex_inference.contracts.errors import ConfigurationError, RegistryUnavailable, SetupError
 from edgex_inference.edgex.providers.boot import Booted, Origin, boot
 from edgex_inference.edgex.providers.presence import Presence, presence
-from edgex_inference.service import Service, open_bus
+from edgex_inference.opening import open_bus
+from edgex_inference.service import Service
 from edgex_inference.telemetry import logs
 
 log = logging.getLogger(__name__)

@@ -358,7 +358,11 @@ def _notes(
     if not environ.get("EDGEX_SECURITY_SECRET_STORE"):
         said.append("EDGEX_SECURITY_SECRET_STORE is not set: running in insecure mode, as with false")
     switched = {
-        ("Writable", "StoreAndForward", "Enabled"): "store and forward is not built yet",
+        (
+            "Writable",
+            "StoreAndForward",
+            "Enabled",
+        ): "it is not read, Inference.OutboxMaxSize and OutboxMaxAge are",
         ("Service", "CORSConfiguration", "EnableCORS"): "CORS is not built yet",
         ("Service", "SecurityOptions", "Mode"): "zero trust is not built yet",
         (
