@@ -11,6 +11,7 @@ from edgex_inference.config.flags import Flags
 from edgex_inference.config.places import Node, Place, Plain, Source, Steps, spell
 from edgex_inference.config.problems import Document
 from edgex_inference.config.schema import BUS_OPTIONS, UNUSED, Configuration
+from edgex_inference.config.sources import older
 from edgex_inference.config.sources.held import text_of
 from edgex_inference.contracts.errors import Problem
 
@@ -33,6 +34,7 @@ _SECONDS = {
     "EDGEX_STARTUP_INTERVAL": "interval",
     "EDGEX_FILE_URI_TIMEOUT": "file_timeout",
 }
+_WHOLE_TOPICS = frozenset(older.variables(("Trigger", "SubscribeTopics")))
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
@@ -113,14 +115,13 @@ def overrides(merged: Node, environ: Mapping[str, str], *, options: bool = True)
     defaults = Document.of(wire(Configuration()), "defaults").root
     nodes: list[Node] = []
     problems: list[Problem] = []
-    names: dict[str, Steps] = {}
-    for steps in _keys(merged, options=options):
-        names.setdefault(variable_name(steps), steps)
+    names = _names(_keys(merged, options=options))
     for name, steps in names.items():
         if name not in environ:
             continue
         default = defaults.find(*steps)
-        value = _cast(environ[name], default.value if default is not None else "")
+        text = older.topics(environ[name]) if name in _WHOLE_TOPICS else environ[name]
+        value = _cast(text, default.value if default is not None else "")
         place = Place(source=Source(file=name, origin=ORIGIN))
         if value is None:
             wanted = "true or false" if default and default.kind == "a boolean" else "a whole number"
@@ -128,6 +129,15 @@ def overrides(merged: Node, environ: Mapping[str, str], *, options: bool = True)
         else:
             nodes.append(at_steps(steps, Node(place=place, value=value)))
     return Overrides(nodes=tuple(nodes), problems=tuple(problems), warnings=_near_misses(names, environ))
+
+
+def _names(keys: Iterator[Steps]) -> dict[str, Steps]:
+    """The variables of these keys; EdgeX 2's names come first, so that today's count over them."""
+    every = list(dict.fromkeys(keys))
+    names = {name: steps for steps in every for name in older.variables(steps)}
+    for steps in every:
+        names.setdefault(variable_name(steps), steps)
+    return names
 
 
 def variable_name(steps: Steps) -> str:

@@ -21,6 +21,7 @@ from edgex_inference.config.redact import is_secret
 from edgex_inference.config.schema import BUS_OPTIONS, Configuration
 from edgex_inference.config.sources import documents
 from edgex_inference.config.sources.held import Held, Outside, flat
+from edgex_inference.config.sources.older import modern
 from edgex_inference.contracts.errors import ConfigurationError, Problem
 
 NAMES = ("configuration.toml", "configuration.yaml", "configuration.yml")
@@ -155,6 +156,7 @@ def _files(flags: Flags, directory: Path, outside: Outside) -> _Files:
             problems += layer.problems
             if layer.root.value is not None and not isinstance(layer.root.value, Mapping):
                 problems.append(layer.problem((), f"must be a map of sections, not {layer.root.kind}"))
+    private = replace(private, root=modern(private.root))
     return _Files(common=common, private=private, file=file, problems=tuple(problems))
 
 

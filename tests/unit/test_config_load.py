@@ -203,8 +203,8 @@ EdgexVersion = 4
         ("configuration.yaml", "Service: 3", "configuration.yaml:1:10: Service: must be a map, not a number"),
         (
             "configuration.toml",
-            '[Trigger.EdgexMessageBus]\nType = "redis"',
-            "configuration.toml:1:2: Trigger.EdgexMessageBus: EdgeX 2 has the bus here",
+            '[MessageQueue]\nType = "redis"',
+            "configuration.toml:1:2: MessageQueue: EdgeX 2 has the bus here",
         ),
         (
             "configuration.toml",
