@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -138,7 +139,7 @@ class Keeper:
             return None
 
     async def register(self, entry: Entry) -> None:
-        path = f"{_API}/registry/serviceId/{escape(entry.service)}"
+        path = f"{_API}/registry/serviceId/{quote(entry.service, safe='')}"
         known = await self._rest.call("GET", path)
         if not known.ok and known.status != _MISSING:
             raise self._rest.failed(f"asking for {entry.service}", known)
@@ -161,7 +162,7 @@ class Keeper:
             raise self._rest.failed(f"registering {entry.service}", answer)
 
     async def find(self, service: str) -> str | None:
-        answer = await self._rest.call("GET", f"{_API}/registry/serviceId/{escape(service)}")
+        answer = await self._rest.call("GET", f"{_API}/registry/serviceId/{quote(service, safe='')}")
         if answer.status == _MISSING:
             return None
         found = answer.json() if answer.ok else None
