@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import importlib.util
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,16 @@ def skip_or_fail(reason: str) -> None:
     if STRICT:
         pytest.fail(f"strict: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def level() -> Iterator[None]:
+    """A service that a test runs in this process sets the level of our logs: the next test has it as it was."""
+    ours = [logging.getLogger(name) for name in ("edgex_inference", "accelerators")]
+    before = [one.level for one in ours]
+    yield
+    for one, known in zip(ours, before, strict=True):
+        one.setLevel(known)
 
 
 @pytest.fixture
