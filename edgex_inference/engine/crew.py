@@ -56,12 +56,19 @@ class Run:
 class Crew:
     """One session and its threads; a retired crew takes nothing new, and its last thread closes the session."""
 
-    def __init__(self, name: str, load: Callable[[], Session], reports: Reports) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Session],
+        reports: Reports,
+        proof: Callable[[Session], None] | None = None,
+    ) -> None:
+        """`proof` raises SetupError for a session that must not be trusted."""
         self.hopper = Hopper()
         self._retired = threading.Event()
         self.session: Session | None = None
-        self._name, self._load, self._reports = name, load, reports
-        self._batch = Batch()
+        self._name, self._load, self._reports, self._proof = name, load, reports, proof
+        self.batch = Batch()
         self._lead = threading.Lock()
         self._books = threading.Lock()
         self._runs: dict[threading.Thread, Run | None] = {}
@@ -125,7 +132,7 @@ class Crew:
     def _open_and_work(self) -> None:
         refusal: SetupError
         try:
-            session = self._load()
+            session = self._proven(self._load())
         except SetupError as error:
             refusal = error
         except BaseException as error:
@@ -139,8 +146,17 @@ class Crew:
         self._leave()
         self._reports.refused(self, refusal)
 
+    def _proven(self, session: Session) -> Session:
+        try:
+            if self._proof is not None and not self.retired:
+                self._proof(session)
+        except BaseException:
+            _close(session)
+            raise
+        return session
+
     def _begin(self, session: Session) -> None:
-        self.session, self._batch = session, session.traits.batch
+        self.session, self.batch = session, session.traits.batch
         if not self.retired:
             _warm_up(session)
         self._reports.opened(self, session)
@@ -149,7 +165,7 @@ class Crew:
     def _work(self) -> None:
         while not self._retired.is_set():
             with self._lead:
-                items = [] if self._retired.is_set() else self.hopper.take(self._batch)
+                items = [] if self._retired.is_set() else self.hopper.take(self.batch)
             if items:
                 self._run(items)
         self.hopper.wake()
@@ -172,7 +188,7 @@ class Crew:
         try:
             self._answer(self.session, items, ())
         except RowsLost:
-            self._batch = Batch()
+            self.batch = Batch()
             logger.warning("%s: its outputs are not one row for each input row: batching is off", self._name)
             self._one_by_one(self.session, items)
         except _Apart:
@@ -196,11 +212,11 @@ class Crew:
         self._runs[thread] = Run(thread, items, rest, started, timeout)
         answers: Sequence[Answer]
         try:
-            if len(items) == 1 and self._batch.kind != "fixed":
+            if len(items) == 1 and self.batch.kind != "fixed":
                 answers = [session.infer(items[0].tensors, timeout=timeout)]
             else:
-                outputs = session.infer(join(items, self._batch), timeout=timeout)
-                answers = split(outputs, items, self._batch)
+                outputs = session.infer(join(items, self.batch), timeout=timeout)
+                answers = split(outputs, items, self.batch)
         except RowsLost:
             if len(items) == 1:
                 answers = [InferenceFailed(f"{self._name}: the outputs have other rows than the inputs")]

@@ -19,7 +19,6 @@ from edgex_inference.pipeline.publishing.outputs import Column, column, in_order
 from edgex_inference.pipeline.publishing.policy import Policy
 from edgex_inference.postprocess import decide, table
 from edgex_inference.postprocess.prospect import Prospect
-from edgex_inference.postprocess.wiring import Interpreter
 from edgex_inference.preprocess import build as preprocess
 
 
@@ -46,13 +45,15 @@ class Plan:
     accelerator: str
     lane: Lane
     preprocess: preprocess.Preprocess
-    interpret: Interpreter
+    interpret: table.Reader
     columns: tuple[Column, ...]
     policy: Policy
     decide: decide.Resolved | None
     tags: Mapping[str, str]
     passed_over: tuple[str, ...] = ()
     reserve: tuple[Lane, ...] = ()
+    absent: bool = False
+    """an earlier candidate is not on this machine; lost ones do not count"""
 
     @property
     def standing(self) -> str:
@@ -60,16 +61,17 @@ class Plan:
         return "; ".join((f"{self.accelerator} answers", *self.passed_over))
 
 
-async def draw(binding: Binding, engine: Engine, book: Book) -> Plan:
+async def draw(binding: Binding, engine: Engine, book: Book, card: ModelCard | None = None) -> Plan:
     """Loads the model on the first candidate that will have it; raises SetupError when none does.
 
-    A candidate whose device is lost at the moment is passed over and kept in reserve.
+    A candidate whose device is lost at the moment is passed over and kept in reserve. `card` is that of the version
+    wanted, where it is not the newest of the store.
 
     What a person can mend in the block or in the card comes as ProfileError, all of it with its place.
     """
     if binding.model is None:
         raise ModelRejected(binding.name, "the binding names no model")
-    card = engine.store.find(binding.model.name, binding.model.version)
+    card = card or engine.store.find(binding.model.name, binding.model.version)
     inspect(binding, card, book, engine.catalog, engine.store)
     search = _Search(binding=binding, card=card, engine=engine, book=book)
     try:
@@ -134,7 +136,9 @@ class _Search:
         lane, build = await self.engine.fleet.acquire(candidate, choice, self.card)
         try:
             if not lane.lost:
-                await golden.check(lane, self.card, build, max_pixels=self.engine.max_pixels)
+                most = self.engine.max_pixels
+                await golden.check(lane, self.card, build, max_pixels=most)
+                lane.proof = partial(golden.prove, card=self.card, build=build, max_pixels=most)
         except BaseException as error:
             if not (lane.lost and isinstance(error, ModelRejected)):
                 await self.engine.fleet.release(lane)
@@ -147,7 +151,8 @@ class _Search:
     def _noted(self, plan: Plan) -> Plan:
         """The plan with the reasons why earlier candidates were passed over."""
         passed = tuple(error.brief for error in self.passed)
-        return replace(plan, passed_over=passed, reserve=tuple(self.reserve))
+        absent = sum(isinstance(error, AcceleratorUnavailable) for error in self.passed) > len(self.reserve)
+        return replace(plan, passed_over=passed, reserve=tuple(self.reserve), absent=absent)
 
 
 def _index(card: ModelCard, candidate: Candidate) -> int:
@@ -168,7 +173,7 @@ class _Drawing:
 
     @property
     def batched(self) -> bool:
-        return golden.has_batch_axis(self.lane, self.build)
+        return golden.has_batch_axis(self.lane.session, self.build)
 
     @property
     def labels(self) -> tuple[str, ...] | str | None:
@@ -179,7 +184,7 @@ class _Drawing:
         """The inputs as the card itself describes them."""
         return next((one.inputs for one in self.card.builds if one.path == self.build.path), ())
 
-    def interpret(self) -> Interpreter:
+    def interpret(self) -> table.Reader:
         """Tensors to results."""
         outputs, settings = self.lane.session.outputs, self.binding.postprocess
         return table.build(self.card, self.build, outputs, settings=settings, labels=self.labels)
