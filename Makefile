@@ -1,7 +1,8 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
-# make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1)
+# make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
+# make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -9,7 +10,7 @@ DEMO ?=
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench setup setup-test peers clean stale
+.PHONY: run test check live bench soak flame setup setup-test peers clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -30,6 +31,14 @@ bench: setup-test
 # Variables given to make are handed on; exit code 1 when something does not hold. Nothing is left in EdgeX.
 live: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.live
+
+# Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
+soak: setup-test
+	@$(PYTHON) -m tests.soak
+
+flame: setup-test
+	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"
+	@$(PYTHON) -m tests.bench.flame
 
 setup: $(VENV)/.installed-run
 

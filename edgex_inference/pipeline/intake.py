@@ -5,6 +5,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from edgex_inference.contracts.bindings import Limits
 from edgex_inference.contracts.events import Event
 
@@ -12,12 +14,21 @@ _MOST = 4096
 """Items over all devices: a flood of new device names must not fill the memory."""
 
 
-@dataclass(slots=True)
-class Receipt:
-    """Acknowledges a bus message when the last binding that took it is through with it."""
+def _never() -> None:
+    """In place of an acknowledgement that must not be given."""
+
+
+class Receipt(msgspec.Struct, eq=False):
+    """Acknowledges a bus message when the last binding that took it is through with it.
+
+    One that `failed` is never acknowledged: a result could not leave, and the message may come again for it.
+    Neither keeps the message any longer than it must: a picture may hang on it.
+    """
 
     acknowledge: Callable[[], None]
     holders: int = 1
+    failed: bool = False
+    followers: "list[Receipt] | None" = None
 
     def hold(self) -> None:
         self.holders += 1
@@ -26,11 +37,25 @@ class Receipt:
         self.holders -= 1
         if self.holders == 0:
             self.acknowledge()
+            followers, self.followers = self.followers or (), None
+            for one in followers:
+                one.release()
+
+    def fail(self) -> None:
+        self.failed, self.acknowledge, self.followers = True, _never, None
+
+    def lead(self, other: "Receipt") -> None:
+        """Has the other acknowledged not before this one."""
+        if self.holders > 0:
+            other.hold()
+            self.followers = [*(self.followers or ()), other]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An event on its way through one binding; `arrived` is monotonic seconds."""
+class Item(msgspec.Struct, frozen=True, eq=False):
+    """An event on its way through one binding; `arrived` is monotonic seconds.
+
+    A struct, as everything is that is made for each event: a frozen dataclass costs ten times as much to make.
+    """
 
     event: Event
     correlation_id: str
