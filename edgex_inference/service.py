@@ -25,7 +25,7 @@ from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
 from edgex_inference.pipeline import page
-from edgex_inference.pipeline.alerting.alerts import Alerts
+from edgex_inference.pipeline.alerting.lookout import Lookout
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.live import take_up
 from edgex_inference.pipeline.outbox import Outbox
@@ -89,14 +89,12 @@ class Service:
             changed=self.look,
             locate=partial(self.presence.find, CORE_METADATA),
         )
-        self.alerts = Alerts.of(loaded, self.bus, self.sender, lambda: self.router.runs)
+        self.lookout = Lookout(loaded, self.bus, self.sender, self.router, self.platform)
         self._poller = Poller(open_commands(loaded), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
-        self._stopping = asyncio.Event()
-        self._listening = asyncio.Event()
-        self._looking = asyncio.Event()
+        self._stopping, self._listening, self._looking = (asyncio.Event() for _ in range(3))
         self._records = NO_RECORDS
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,7 +141,9 @@ class Service:
             stack.push_async_callback(self.presence.leave)
             await self._unless_stopped(self.presence.register(self.port))
             stack.push_async_callback(self.bus.close)
-            stack.push_async_callback(self._close_clients)
+            if self.platform is not None:
+                stack.push_async_callback(self.platform.close)
+            stack.push_async_callback(self.lookout.close)
             stack.push_async_callback(self._end_tasks)
             if self.platform is not None and await self._unless_stopped(self.platform.first()):
                 await self._follow_platform(self.platform)
@@ -154,8 +154,7 @@ class Service:
             self._poller.align(self.book)
             self._spawn("files", self._follow_files)
             self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
-            if self.alerts is not None:
-                self.alerts.start(self._spawn)
+            self.lookout.start(self._spawn)
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client
@@ -163,11 +162,6 @@ class Service:
                 log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
             await self._until_stopped(reader)
             await self._drain()
-
-    async def _close_clients(self) -> None:
-        for client in (self.platform, self.alerts):
-            if client is not None:
-                await client.close()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Any], *others: asyncio.Task[None]) -> bool:
         """Whether the work was done before somebody asked to stop, and before any of the others."""
@@ -352,8 +346,9 @@ class _View:
         return page.rows(router.runs if device is None else router.runs_heard(device))
 
     def traffic(self) -> Mapping[str, Any]:
-        bus, alerts = self.service.bus, self.service.alerts
-        return page.traffic(self.service.router.traffic, bus if isinstance(bus, Outbox) else None, alerts)
+        bus = self.service.bus
+        outbox = bus if isinstance(bus, Outbox) else None
+        return page.traffic(self.service.router.traffic, outbox, self.service.lookout)
 
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]
@@ -364,8 +359,7 @@ class _View:
         ]
         served = all(run.status == DEGRADED for run in runs)
         told = [platform.trouble] if platform is not None and platform.trouble else []
-        if self.service.alerts is not None and self.service.alerts.trouble:
-            told.append(self.service.alerts.trouble)
+        told += self.service.lookout.told
         if isinstance(self.service.bus, Outbox) and self.service.bus.waiting:
             told.append(f"{self.service.bus.waiting} messages wait on disk for the message bus")
         return not away and served, [*away, *told, *reasons]

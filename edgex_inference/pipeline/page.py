@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from edgex_inference.pipeline.alerting.alerts import NOTICES, Alerts
+from edgex_inference.pipeline.alerting.lookout import Lookout
 from edgex_inference.pipeline.effective import device_of, effective
 from edgex_inference.pipeline.measure import milliseconds
+from edgex_inference.pipeline.origins import ORIGINS
 from edgex_inference.pipeline.outbox import OUTBOX, Outbox
 from edgex_inference.pipeline.router import Traffic
 from edgex_inference.pipeline.running.run import Run
@@ -42,17 +43,15 @@ FATES = ("matched", "unmatched", "own", "notEvent", "repeated")
 """What becomes of a message that can be read."""
 
 
-def traffic(seen: Traffic, outbox: Outbox | None = None, alerts: Alerts | None = None) -> Mapping[str, Any]:
-    """Since the start: messages by fate, refused ones by reason, times of reading one; outbox and notifications."""
+def traffic(seen: Traffic, outbox: Outbox | None, lookout: Lookout) -> Mapping[str, Any]:
+    """Since the start: messages by fate, refused ones by reason, times of reading one, what was amiss, who was told."""
     refused = dict(seen.invalid.by_word())
     told: dict[str, Any] = {
         "messages": {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": sum(refused.values())},
         "invalid": refused,
+        "origins": {word: seen.origins.counts.total(word) for word in ORIGINS},
         "decodeMs": milliseconds(seen.decode.summary()),
     }
     if outbox is not None:
         told["outbox"] = {"waiting": outbox.waiting, **{word: outbox.counts.total(word) for word in OUTBOX}}
-    if alerts is not None:
-        notices = {word: alerts.counts.total(word) for word in NOTICES}
-        told["notifications"] = {"waiting": alerts.waiting, **notices}
-    return told
+    return told | lookout.counted()

@@ -8,12 +8,13 @@ import pytest
 from edgex_inference.config.schema import NOTIFICATIONS, Client, Seconds
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.edgex.notifications import Notification, NotificationClient
-from edgex_inference.pipeline.alerting import alerts, facts
+from edgex_inference.pipeline.alerting import alerts, facts, lookout
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, stage: Any, notifications: Any) -> None:
-    for name in ("_LOOK", "_SHORTEST", "_LONGEST"):
+    monkeypatch.setattr(lookout, "_LOOK", 0.02)
+    for name in ("_SHORTEST", "_LONGEST"):
         monkeypatch.setattr(alerts, name, 0.02)
     monkeypatch.setattr(facts, "_SHORTEST", 0.05)
     monkeypatch.setattr(facts, "_TIMEOUTS", 0)
@@ -67,8 +68,8 @@ async def test_falling_back_unless_that_is_allowed(
     async with stage.running() as service:
         await stage.send(make.event("p", X=1))
         await stage.have(1)
-        service.alerts.look()
-        await stage.until(lambda: not service.alerts.waiting)
+        service.lookout.alerts.look()
+        await stage.until(lambda: not service.lookout.alerts.waiting)
     assert [one["labels"] for one in notifications.taken] == [["accelerator-fallback"]] * told
     assert [one["severity"] for one in notifications.taken] == ["NORMAL"] * told
 
@@ -93,16 +94,16 @@ async def test_a_binding_that_takes_and_gives_nothing(stage: Any, make: Any, not
 async def test_a_binding_that_only_fails_has_stalled_and_one_that_rests_has_not(
     stage: Any, make: Any, notifications: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "_LOOK", 3600.0)
+    monkeypatch.setattr(lookout, "_LOOK", 3600.0)
     monkeypatch.setattr(facts, "_SHORTEST", 30.0)
     strings = stage.simple()
     async with stage.running() as service:
         clock = [0.0]
-        service.alerts._stalls._clock = lambda: clock[0]
+        service.lookout.alerts._stalls._clock = lambda: clock[0]
 
         def look(seconds: float = 31.0) -> None:
             clock[0] += seconds
-            service.alerts.look()
+            service.lookout.alerts.look()
 
         await stage.send(make.event("p", X=1))
         await stage.have(1)
@@ -111,7 +112,7 @@ async def test_a_binding_that_only_fails_has_stalled_and_one_that_rests_has_not(
         await stage.send(make.event("p", X=2))
         await stage.through(2)
         look(), look(), look()
-        assert service.alerts.waiting == 0  # one bad event, and silence
+        assert service.lookout.alerts.waiting == 0  # one bad event, and silence
         await stage.send(make.event("p", X=3))
         await stage.through(3)
         look()
@@ -132,7 +133,7 @@ async def test_a_binding_that_only_fails_has_stalled_and_one_that_rests_has_not(
 async def test_a_bus_that_is_away_is_no_stall(
     stage: Any, make: Any, notifications: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "_LOOK", 3600.0)
+    monkeypatch.setattr(lookout, "_LOOK", 3600.0)
     strings = stage.simple()
     async with stage.running() as service:
         strings.always = "fail"
@@ -140,9 +141,9 @@ async def test_a_bus_that_is_away_is_no_stall(
             await stage.send(make.event("p", X=number))
             await stage.through(number + 1)
             stage.hub.up = False
-            service.alerts.look()
+            service.lookout.alerts.look()
             stage.hub.up = True
-        assert service.alerts.waiting == 0
+        assert service.lookout.alerts.waiting == 0
 
 
 async def test_what_comes_and_goes_is_told_once_in_an_interval(
@@ -155,7 +156,7 @@ async def test_what_comes_and_goes_is_told_once_in_an_interval(
         stage.simple()
         await stage.until(lambda: len(notifications.taken) == 2)
         stage.profile("pump", X=("Float32", {"Twice": make.binding(model={"name": "absent"})}))
-        await stage.until(lambda: stage.service.alerts.counts.total("heldBack") == 1)
+        await stage.until(lambda: stage.service.lookout.alerts.counts.total("heldBack") == 1)
         stage.simple()
         await stage.until(lambda: stage.service.router.runs[0].status == "running")
         assert (await counted(stage))["sent"] == 2
@@ -170,11 +171,11 @@ async def test_what_lasts_is_told_when_the_interval_is_over(
     stage.profile("pump", X=("Float32", {"Twice": make.binding(model={"name": "none"})}))
     async with stage.running() as service:
         await stage.until(lambda: len(notifications.taken) == 1)
-        service.alerts._clock = lambda: clock[0]
-        subject = next(iter(service.alerts._told))
-        service.alerts._told[subject].at = 0.0
-        service.alerts._compare({})
-        service.alerts._compare({subject: "again"})
+        service.lookout.alerts._clock = lambda: clock[0]
+        subject = next(iter(service.lookout.alerts._told))
+        service.lookout.alerts._told[subject].at = 0.0
+        service.lookout.alerts._compare({})
+        service.lookout.alerts._compare({subject: "again"})
         await stage.until(lambda: len(notifications.taken) == 2)
         clock[0] = 901.0
         await stage.until(lambda: len(notifications.taken) == 3)
@@ -188,7 +189,7 @@ async def test_away_they_wait_in_order_and_are_said_once_each_way(
     for name in ("fan", "pump"):
         stage.profile(name, X=("Float32", {f"Of{name}": make.binding(model={"name": "none"})}))
     async with stage.running() as service:
-        await stage.until(lambda: bool(service.alerts.trouble))
+        await stage.until(lambda: bool(service.lookout.alerts.trouble))
         assert (await counted(stage))["waiting"] == 2
         _, ready = await stage.get("/ready")
         assert any("support-notifications at http://127.0.0.1:" in one for one in ready["reasons"])
@@ -196,7 +197,7 @@ async def test_away_they_wait_in_order_and_are_said_once_each_way(
         await stage.until(lambda: "inactive" in stage.statuses("p"))
         await notifications.start()
         await stage.until(lambda: len(notifications.taken) == 2)
-        await stage.until(lambda: not service.alerts.trouble)
+        await stage.until(lambda: not service.lookout.alerts.trouble)
     assert said(caplog, "cannot be reached: Connection refused: notifications wait") == [logging.WARNING]
     assert said(caplog, "answers again") == [logging.INFO]
     assert ["fan" in one["content"] for one in notifications.taken].count(True) == 1
@@ -209,7 +210,7 @@ async def test_refused_ones_are_counted_and_said_once(
     for name in ("fan", "pump"):
         stage.profile(name, X=("Float32", {f"Of{name}": make.binding(model={"name": "none"})}))
     async with stage.running():
-        await stage.until(lambda: stage.service.alerts.counts.total("refused") == 2)
+        await stage.until(lambda: stage.service.lookout.alerts.counts.total("refused") == 2)
         assert (await counted(stage))["waiting"] == 0
     assert said(caplog, "refuses: HTTP 400: not today") == [logging.WARNING]
 
@@ -218,7 +219,7 @@ async def test_an_error_of_the_server_is_an_outage(stage: Any, make: Any, notifi
     notifications.status = 500
     stage.profile("pump", X=("Float32", {"Twice": make.binding(model={"name": "none"})}))
     async with stage.running() as service:
-        await stage.until(lambda: service.alerts.trouble.endswith("answers with HTTP 500: not today"))
+        await stage.until(lambda: service.lookout.alerts.trouble.endswith("answers with HTTP 500: not today"))
         notifications.status = 201
         await stage.until(lambda: len(notifications.taken) == 1)
 
@@ -231,10 +232,10 @@ async def test_what_waits_is_bounded_and_grows_old(
     for name in ("fan", "pump", "saw"):
         stage.profile(name, X=("Float32", {f"Of{name}": make.binding(model={"name": "none"})}))
     async with stage.running() as service:
-        await stage.until(lambda: service.alerts.counts.total("overflow") == 2)
-        assert service.alerts.waiting == 1
+        await stage.until(lambda: service.lookout.alerts.counts.total("overflow") == 2)
+        assert service.lookout.alerts.waiting == 1
         monkeypatch.setattr(alerts, "_TOO_OLD", 0.0)
-        await stage.until(lambda: service.alerts.counts.total("expired") == 1)
+        await stage.until(lambda: service.lookout.alerts.counts.total("expired") == 1)
     assert notifications.taken == []
 
 
@@ -248,7 +249,7 @@ async def test_nobody_is_told_unless_it_is_configured(
         stage.inference = {"notification_interval": Seconds(0.0)}
     stage.profile("pump", X=("Float32", {"Twice": make.binding(model={"name": "none"})}))
     async with stage.running() as service:
-        assert service.alerts is None
+        assert service.lookout.alerts is None
         assert "notifications" not in (await stage.get("/api/v3/inference/traffic"))[1]
     assert notifications.bodies == []
 

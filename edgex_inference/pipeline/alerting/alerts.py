@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgex_inference.config.load import Loaded
@@ -22,9 +22,6 @@ log = logging.getLogger(__name__)
 
 NOTICES = ("sent", "heldBack", "refused", "overflow", "expired")
 """What becomes of notifications; `heldBack` counts those that the interval did not let out."""
-
-_LOOK = 1.0
-"""Seconds between two looks at the bindings."""
 
 _MOST = 100
 _MOST_SUBJECTS = 1000
@@ -85,17 +82,6 @@ class Alerts:
     def waiting(self) -> int:
         """Notifications that are not out yet."""
         return len(self._waiting)
-
-    def start(self, spawn: Callable[[str, Callable[[], Awaitable[None]]], object]) -> None:
-        """Starts looking and telling, as tasks that `spawn` keeps alive under these names."""
-        spawn("notifications", self.send)
-        spawn("what is amiss", self.watch)
-
-    async def watch(self) -> None:
-        """Looks at the bindings until cancelled."""
-        while True:
-            self.look()
-            await asyncio.sleep(_LOOK)
 
     def look(self) -> None:
         """Queues what is to be told now."""
