@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from urllib.parse import quote
 
 from tests.live.device import PATIENCE
@@ -180,9 +179,20 @@ def configured(scene: Scene) -> str:
     """The configuration comes from the provider, and a change of its Writable part is taken up at once."""
     if not scene.place.keeper:
         raise Skip("EDGEX_KEEPER is not given")
-    if find_spec("edgex_inference.edgex.providers") is None:
-        raise Skip("this version has no configuration provider")
-    return scene.provided()
+    assert scene.service.stop() == 0, scene.log
+    scene.start(f"-cp=keeper.{scene.place.keeper}")
+    scene.ready()
+    assert scene.stored("GET", "/Inference/ReconcileInterval") == 200, "our part is not stored"
+    value = {"apiVersion": "v3", "value": "DEBUG"}
+
+    def followed() -> bool:  # it may not be watching yet when the first one is put
+        assert scene.stored("PUT", "/Writable/LogLevel", value) == 200
+        return scene.service.count("Writable.LogLevel is DEBUG now") > 0
+
+    eventually(followed, "Writable.LogLevel is followed")
+    found = scene.device.infer(12.0)
+    assert _is(found.values["Wear"], 25.0), found.values
+    return f"edgex/v4/{scene.key}, LogLevel followed"
 
 
 CASES: Mapping[str, Callable[[Scene], str]] = {

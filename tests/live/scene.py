@@ -63,9 +63,9 @@ class Scene:
         if self.place.device:
             self._bind_other(*self.place.device.split("/"))
 
-    def start(self) -> None:
+    def start(self, *flags: str) -> None:
         """The service under test, until it takes messages."""
-        self.service = self.world.start("run", "-sk", self.key, env=self._environment())
+        self.service = self.world.start("run", "-sk", self.key, *flags, env=self._environment())
         self.service.said("has started; ")
 
     def register(self) -> None:
@@ -90,6 +90,11 @@ class Scene:
             "protocols": {"live": {"Address": "none"}},
         }
         self.metadata.add("device", "device", {**device, **states, "autoEvents": []})
+
+    def stored(self, method: str, key: str = "", body: Any = None) -> int:
+        """A call to core-keeper about our part of the configuration; the status."""
+        path = f"/api/v3/kvs/key/edgex/v4/{self.key}{key}"
+        return call(method, self.place.keeper + path, body)[0]
 
     def binding(self, name: str, profile: str = "") -> Any:
         """The row of a binding, None while there is none."""
@@ -125,6 +130,8 @@ class Scene:
         left = self.metadata.clear()
         if self.place.data:
             left += _forgotten(self.place.data, self.device.device)
+        if self.place.keeper and self.stored("DELETE", "?prefixMatch=true") not in (200, 404):
+            left.append(f"{self.key} in core-keeper")
         left += sorted(f"profile {name}" for name in self.metadata.profiles() - self.before)
         for kind, name in (("device", self.device.device), ("deviceservice", self.own)):
             left += [f"{kind} {name}"] if self.metadata.get(kind, name) is not None else []
