@@ -89,7 +89,7 @@ class Service:
             changed=self.look,
             locate=partial(self.presence.find, CORE_METADATA),
         )
-        self.lookout = Lookout(loaded, self.bus, self.sender, self.router, self.platform)
+        self.lookout = Lookout(self.bus, self.sender, self.router, self.platform, self.presence)
         self._poller = Poller(open_commands(loaded), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()

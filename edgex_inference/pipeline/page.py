@@ -54,4 +54,4 @@ def traffic(seen: Traffic, outbox: Outbox | None, lookout: Lookout) -> Mapping[s
     }
     if outbox is not None:
         told["outbox"] = {"waiting": outbox.waiting, **{word: outbox.counts.total(word) for word in OUTBOX}}
-    return told | lookout.counted()
+    return {**told, **lookout.counted()}

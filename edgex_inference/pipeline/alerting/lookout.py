@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.bus import Bus
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.pipeline.alerting.alerts import NOTICES, Alerts
 from edgex_inference.pipeline.alerting.conditions import Conditions
 from edgex_inference.pipeline.platform.platform import Platform
@@ -20,10 +20,14 @@ class Lookout:
     """The service's conditions, and its notifications where those are configured."""
 
     def __init__(
-        self, loaded: Loaded, bus: Bus, sender: Sender, router: Router, platform: Platform | None
+        self, bus: Bus, sender: Sender, router: Router, platform: Platform | None, presence: Presence
     ) -> None:
+        loaded = presence.loaded
         self.alerts = Alerts.of(loaded, bus, sender, lambda: router.runs)
+        self._presence = presence
         outages: dict[str, Callable[[], bool]] = {"bus": lambda: not bus.connected}
+        if presence.provided is not None or presence.registry is not None:
+            outages["provider"] = lambda: bool(presence.trouble)
         if platform is not None:
             outages["core-metadata"] = lambda: bool(platform.trouble)
         if (alerts := self.alerts) is not None:
@@ -33,8 +37,8 @@ class Lookout:
     @property
     def told(self) -> Sequence[str]:
         """What is amiss, for /ready."""
-        away = [self.alerts.trouble] if self.alerts is not None and self.alerts.trouble else []
-        return [*away, *self.conditions.told]
+        away = [self._presence.trouble, self.alerts.trouble if self.alerts is not None else ""]
+        return [*filter(None, away), *self.conditions.told]
 
     def counted(self) -> Mapping[str, Any]:
         """How often each condition has begun, and what became of notifications."""
@@ -50,6 +54,7 @@ class Lookout:
     def start(self, spawn: Callable[[str, Callable[[], Awaitable[None]]], object]) -> None:
         """Starts looking and telling, as tasks that `spawn` keeps alive under these names."""
         spawn("lookout", self._look)
+        spawn("provider and registry", self._presence.attend)
         if self.alerts is not None:
             spawn("notifications", self.alerts.send)
 
