@@ -16,8 +16,8 @@ from typing import Any
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import settings_from
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import settings_from
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded

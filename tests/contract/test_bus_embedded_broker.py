@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.messages import Message

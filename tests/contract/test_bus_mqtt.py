@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import MqttSettings, settings_from
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings, settings_from
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.testing.bus import BusContract, BusServer
 

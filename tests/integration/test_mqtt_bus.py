@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from edgex_inference.buses.fanout import BACKLOG
-from edgex_inference.buses.mqtt import MqttBus, pause
-from edgex_inference.buses.mqtt_settings import MqttSettings, Tls
+from edgex_inference.buses.mqtt.bus import MqttBus, pause
+from edgex_inference.buses.mqtt.settings import MqttSettings, Tls
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError, SetupError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
@@ -131,8 +131,8 @@ async def test_the_will_is_sent_when_the_client_vanishes_and_only_then(mosquitto
         assert [m.topic for m in await collect(bursts, END)] == ["t/end"]
         script = (
             "import asyncio, os\n"
-            "from edgex_inference.buses.mqtt import MqttBus\n"
-            "from edgex_inference.buses.mqtt_settings import MqttSettings\n"
+            "from edgex_inference.buses.mqtt.bus import MqttBus\n"
+            "from edgex_inference.buses.mqtt.settings import MqttSettings\n"
             "async def main():\n"
             f"    bus = MqttBus(MqttSettings(host='127.0.0.1', port={broker.port}, client_id='mortal',\n"
             "                               will_topic='t/will', will_payload=b'gone'))\n"
@@ -301,7 +301,7 @@ def test_unreadable_certificates_are_a_setup_error(tmp_path: Path) -> None:
 
 def test_without_paho_one_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith(("paho", "edgex_inference.buses.mqtt_"))]:
-        if name != "edgex_inference.buses.mqtt_settings":
+        if name != "edgex_inference.buses.mqtt.settings":
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "paho", None)
     with pytest.raises(SetupError, match=r'pip install "edgex-inference\[mqtt\]"'):

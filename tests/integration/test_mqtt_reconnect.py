@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.contracts.messages import Message
 from edgex_inference.testing.bus import collect, eventually, opened
 

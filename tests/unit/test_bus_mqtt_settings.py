@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgex_inference.buses.mqtt_settings import MqttSettings, Tls, settings_from
+from edgex_inference.buses.mqtt.settings import MqttSettings, Tls, settings_from
 from edgex_inference.contracts.errors import ConfigurationError
 
 SECTION: dict[str, Any] = {

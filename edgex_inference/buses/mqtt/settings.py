@@ -45,6 +45,9 @@ class MqttSettings:
     will_topic: str = ""
     will_payload: bytes = b""
     max_backlog: int = 10_000
+    max_packet: int = 268_435_455
+    client: str = "native"
+    version: str = "3.1.1"
     notes: tuple[str, ...] = ()
 
     @property
