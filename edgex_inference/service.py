@@ -17,7 +17,7 @@ from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.buses.mqtt.bus import MqttBus
-from edgex_inference.buses.mqtt.settings import settings_from
+from edgex_inference.buses.mqtt.settings import settings_from, with_client
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
@@ -96,9 +96,16 @@ def open_bus(loaded: Loaded) -> Bus:
         }
     file = str(loaded.file or "configuration")
     settings = settings_from(wire(section), secret, service_key=loaded.service_key, file=file)
-    for note in settings.notes:
-        log.warning("%s", note)
-    return MqttBus(settings)
+    inference = loaded.config.inference
+    return MqttBus(
+        with_client(
+            settings,
+            client=inference.mqtt_client,
+            version=inference.mqtt_version,
+            max_message=inference.max_message_size << 10,
+            file=file,
+        )
+    )
 
 
 class Service:

@@ -1,4 +1,4 @@
-"""The MQTT bus keeps the Bus port's promises on a real mosquitto: every QoS, password, TLS."""
+"""The MQTT bus keeps the Bus port's promises on a real mosquitto: both clients, every QoS, password, TLS."""
 
 import shutil
 import subprocess
@@ -31,49 +31,52 @@ class MosquittoServer:
         self.broker.start()
 
 
-PLAIN = MqttSettings(host="127.0.0.1")
+@pytest.fixture(params=("native 3.1.1", "native 5", "paho 3.1.1"))
+def plain(request: pytest.FixtureRequest) -> MqttSettings:
+    client, version = request.param.split()
+    return MqttSettings(host="127.0.0.1", client=client, version=version)
 
 
 class TestMqttBus(BusContract):
     @pytest.fixture
-    def server(self, mosquitto: Start) -> BusServer:
-        return MosquittoServer(mosquitto(), PLAIN)
+    def server(self, mosquitto: Start, plain: MqttSettings) -> BusServer:
+        return MosquittoServer(mosquitto(), plain)
 
 
 class TestMqttBusOnABrokerThatDeliversOverlapsTwice(BusContract):
     @pytest.fixture
-    def server(self, mosquitto: Start) -> BusServer:
-        return MosquittoServer(mosquitto("allow_duplicate_messages true"), PLAIN)
+    def server(self, mosquitto: Start, plain: MqttSettings) -> BusServer:
+        return MosquittoServer(mosquitto("allow_duplicate_messages true"), plain)
 
 
 class TestMqttBusAtQos1(BusContract):
     @pytest.fixture
-    def server(self, mosquitto: Start) -> BusServer:
-        return MosquittoServer(mosquitto("max_inflight_messages 0"), replace(PLAIN, qos=1))
+    def server(self, mosquitto: Start, plain: MqttSettings) -> BusServer:
+        return MosquittoServer(mosquitto("max_inflight_messages 0"), replace(plain, qos=1))
 
 
 class TestMqttBusAtQos2(BusContract):
     @pytest.fixture
-    def server(self, mosquitto: Start) -> BusServer:
+    def server(self, mosquitto: Start, plain: MqttSettings) -> BusServer:
         return MosquittoServer(
-            mosquitto("max_inflight_messages 0"), replace(PLAIN, qos=2, clean_session=False)
+            mosquitto("max_inflight_messages 0"), replace(plain, qos=2, clean_session=False)
         )
 
 
 class TestMqttBusWithPassword(BusContract):
     @pytest.fixture
-    def server(self, mosquitto: Start, tmp_path: Path) -> BusServer:
+    def server(self, mosquitto: Start, plain: MqttSettings, tmp_path: Path) -> BusServer:
         passwords = tmp_path / "passwords"
         subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "edge", "s3cret"], check=True)
         passwords.chmod(0o600)
         section = {"Host": "127.0.0.1", "Port": 1, "AuthMode": "usernamepassword", "SecretName": "mqtt-bus"}
-        settings = settings_from(section, {"username": "edge", "password": "s3cret"})
+        settings = _as(plain, settings_from(section, {"username": "edge", "password": "s3cret"}))
         return MosquittoServer(mosquitto(f"password_file {passwords}", anonymous=False), settings)
 
 
 class TestMqttBusWithTls(BusContract):
     @pytest.fixture
-    def server(self, mosquitto: Start, certificates: Path) -> BusServer:
+    def server(self, mosquitto: Start, plain: MqttSettings, certificates: Path) -> BusServer:
         broker = mosquitto(
             f"cafile {certificates}/ca.pem",
             f"certfile {certificates}/server.pem",
@@ -92,7 +95,11 @@ class TestMqttBusWithTls(BusContract):
             "clientcert": (certificates / "client.pem").read_text(),
             "clientkey": (certificates / "client.key").read_text(),
         }
-        return MosquittoServer(broker, settings_from(section, secret))
+        return MosquittoServer(broker, _as(plain, settings_from(section, secret)))
+
+
+def _as(plain: MqttSettings, settings: MqttSettings) -> MqttSettings:
+    return replace(settings, client=plain.client, version=plain.version)
 
 
 @pytest.fixture(scope="session")

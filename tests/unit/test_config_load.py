@@ -112,6 +112,8 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
         "TRIGGER_TYPE": "edgex-messagebus",
         "INFERENCE_METADATA": "none",
         "INFERENCE_EDGEXVERSION": "3",
+        "INFERENCE_MQTTCLIENT": "paho",
+        "INFERENCE_MQTTVERSION": "5",
     }
     env: dict[str, str] = {}
 

@@ -71,15 +71,19 @@ async def aside(name: str, work: Callable[[], T], discard: Callable[[T], None]) 
     """Runs blocking work in a thread that nobody waits for at exit; what comes too late is discarded."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
+    lock, wanted = threading.Lock(), [True]
 
     def settle(found: T | None, failure: Exception | None) -> None:
-        if failure is not None:
-            if not outcome.done():
-                outcome.set_exception(failure)
-        elif outcome.done():
-            discard(found)  # type: ignore[arg-type]
+        if outcome.done():
+            drop(found, failure)
+        elif failure is not None:
+            outcome.set_exception(failure)
         else:
             outcome.set_result(found)  # type: ignore[arg-type]
+
+    def drop(found: T | None, failure: Exception | None) -> None:
+        if failure is None:
+            discard(found)  # type: ignore[arg-type]
 
     def run() -> None:
         found, failure = None, None
@@ -87,11 +91,20 @@ async def aside(name: str, work: Callable[[], T], discard: Callable[[T], None]) 
             found = work()
         except Exception as error:  # noqa: BLE001 - it is raised where the outcome is awaited
             failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has gone
-            loop.call_soon_threadsafe(settle, found, failure)
+        with lock:
+            if wanted[0]:
+                with contextlib.suppress(RuntimeError):  # the loop has gone
+                    loop.call_soon_threadsafe(settle, found, failure)
+                    return
+        drop(found, failure)
 
     threading.Thread(target=run, name=name, daemon=True).start()
-    return await outcome
+    try:
+        return await outcome
+    except asyncio.CancelledError:
+        with lock:
+            wanted[0] = False
+        raise
 
 
 def no_delay(sock: socket.socket) -> None:

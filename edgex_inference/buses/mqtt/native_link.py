@@ -249,8 +249,9 @@ class NativeLink:
             passed.size,
             self._settings.max_packet,
         )
-        self._open.add(passed.mid)
-        self.acknowledge(passed.mid, passed.qos)
+        if passed.qos:
+            self._open.add(passed.mid)
+            self.acknowledge(passed.mid, passed.qos)
 
     def _hold_back(self, wire: Wire) -> None:
         """Lets the broker wait while too much is unacknowledged."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from typing import Protocol
+from typing import Protocol, cast
 
 from edgex_inference.buses.mqtt.inbox import Burst, Inbox
 from edgex_inference.buses.mqtt.link import QUICK_ACK
@@ -46,8 +46,7 @@ class Wire(asyncio.BufferedProtocol):
     # -- what asyncio calls -----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's derive from nothing
         transport.set_write_buffer_limits(high=_HIGH)
 
     def get_buffer(self, sizehint: int) -> memoryview:
