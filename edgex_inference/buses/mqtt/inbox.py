@@ -111,7 +111,9 @@ class Inbox:
             if have - at < 2:
                 return at
             first, size, body = data[at], data[at + 1], at + 2
-            if size > 127:
+            if size > 127 and have - body > 0 and data[body] < 128:  # the usual length of an event
+                size, body = size & 127 | data[body] << 7, body + 1
+            elif size > 127:
                 frame = _long(data, at, have)
                 if frame is None:
                     self._need = have - at + 1
