@@ -130,7 +130,6 @@ def test_any_bytes_are_packets_or_one_mistake(
     assert said(read(data, version, [cut for cut in cuts if cut < len(data)])) == said(whole)
 
 
-@settings(max_examples=300)
 @given(streams(), st.data())
 def test_a_stream_with_changed_bytes_is_packets_or_one_mistake(
     stream: tuple[int, bytes, list[Arrival], list[Control]], data: st.DataObject

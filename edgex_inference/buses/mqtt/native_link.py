@@ -36,6 +36,7 @@ class NativeLink:
         self._version = _VERSIONS[settings.version]
         self._tls = tls_context(settings.tls) if settings.tls else None
         self._wire: Wire | None = None
+        self._dropped: Wire | None = None
         self._welcome: asyncio.Future[Loss | None] | None = None
         self._answers: dict[int, asyncio.Future[Sequence[str]]] = {}
         self._asked: dict[int, int] = {}
@@ -92,7 +93,7 @@ class NativeLink:
         }  # fmt: skip
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, sock=sock, **encrypted)
-        except BaseException:
+        except ValueError:  # nothing has taken the socket over yet
             sock.close()
             raise
         self._wire = wire
@@ -171,6 +172,7 @@ class NativeLink:
         wire = self._wire
         self._forget(loss)
         if wire is not None:
+            self._dropped = wire
             wire.abort(loss.text)
 
     def _forget(self, loss: Loss) -> None:
@@ -193,8 +195,10 @@ class NativeLink:
         if wire is not None and self.connected:
             wire.send(packets.disconnect(self._version))
         self._forget(Loss("down", "closed"))
-        if wire is not None:
-            await wire.close()
+        for one in (wire, self._dropped):
+            if one is not None:
+                await one.close()
+        self._dropped = None
 
     def _unavailable(self, detail: str) -> BusUnavailable:
         return BusUnavailable(f"{self._settings.place}: {detail}")
@@ -310,7 +314,11 @@ class NativeLink:
         while len(self._published) >= self._window:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._queue.append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._wake(turn.done() and not turn.cancelled())  # it is the next one's turn then
+                raise
         wire, mid = self._connected(), self._new_mid()
         head = packets.publication(topic, len(payload), self._first, mid, self._version)
         self._fits(topic, len(head) + len(payload))

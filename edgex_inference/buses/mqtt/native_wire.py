@@ -5,7 +5,7 @@ import socket
 from typing import Protocol, cast
 
 from edgex_inference.buses.mqtt.inbox import Burst, Inbox
-from edgex_inference.buses.mqtt.link import QUICK_ACK
+from edgex_inference.buses.mqtt.link import QUICK_ACK, reason
 from edgex_inference.buses.mqtt.packets import PING
 
 _CROWDED = 65_536
@@ -36,7 +36,7 @@ class Wire(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
         self._size = 0
-        self._paused = False
+        self._paused = self._deaf = False
         self._room: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._keep_alive = 0.0
@@ -74,7 +74,7 @@ class Wire(asyncio.BufferedProtocol):
         self._transport = None
         if not self.closed.done():
             self.closed.set_result(None)
-        self._end(str(exc) if exc is not None else "the server ended the connection")
+        self._end(reason(exc) if exc is not None else "the server ended the connection")
 
     # -- sending ----------------------------------------------------------------------------------------------
 
@@ -117,11 +117,13 @@ class Wire(asyncio.BufferedProtocol):
 
     def listen(self, on: bool) -> None:
         """Reads on, or lets the broker wait."""
-        if self._transport is not None and not self._transport.is_closing():
-            if on:
-                self._transport.resume_reading()
-            else:
-                self._transport.pause_reading()
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._deaf, self._asked_at = not on, 0.0
+        if on:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
     # -- keeping alive ----------------------------------------------------------------------------------------
 
@@ -140,7 +142,7 @@ class Wire(asyncio.BufferedProtocol):
             self.abort(f"no answer to a ping for {limit:g} s")
             return
         if not self._asked_at and now - min(self._heard_at, self._sent_at) >= limit / 2:
-            self._asked_at = now
+            self._asked_at = 0.0 if self._deaf else now  # an answer is not heard while reading rests
             self.send(PING)
         self._timer = self._loop.call_later(limit / 4, self._tick)
 

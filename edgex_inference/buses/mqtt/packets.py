@@ -77,7 +77,7 @@ def connect(hello: Hello) -> bytes:
     if hello.username:
         flags |= 128
         body += text(hello.username)
-    if hello.password:
+    if hello.password and (hello.username or five):
         flags |= 64
         body += text(hello.password)
     said = bytearray()
