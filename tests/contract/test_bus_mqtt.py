@@ -31,10 +31,9 @@ class MosquittoServer:
         self.broker.start()
 
 
-@pytest.fixture(params=("native 3.1.1", "native 5", "paho 3.1.1"))
+@pytest.fixture(params=("native", "paho"))
 def plain(request: pytest.FixtureRequest) -> MqttSettings:
-    client, version = request.param.split()
-    return MqttSettings(host="127.0.0.1", client=client, version=version)
+    return MqttSettings(host="127.0.0.1", client=request.param)
 
 
 class TestMqttBus(BusContract):
@@ -53,6 +52,13 @@ class TestMqttBusAtQos1(BusContract):
     @pytest.fixture
     def server(self, mosquitto: Start, plain: MqttSettings) -> BusServer:
         return MosquittoServer(mosquitto("max_inflight_messages 0"), replace(plain, qos=1))
+
+
+class TestMqttBusInMqtt5(BusContract):
+    @pytest.fixture(params=(0, 1))
+    def server(self, mosquitto: Start, request: pytest.FixtureRequest) -> BusServer:
+        settings = MqttSettings(host="127.0.0.1", client="native", version="5", qos=request.param)
+        return MosquittoServer(mosquitto("max_inflight_messages 0"), settings)
 
 
 class TestMqttBusAtQos2(BusContract):
@@ -99,7 +105,7 @@ class TestMqttBusWithTls(BusContract):
 
 
 def _as(plain: MqttSettings, settings: MqttSettings) -> MqttSettings:
-    return replace(settings, client=plain.client, version=plain.version)
+    return replace(settings, client=plain.client)
 
 
 @pytest.fixture(scope="session")

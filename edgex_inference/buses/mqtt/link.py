@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from edgex_inference.contracts.messages import Message
 
@@ -104,10 +104,12 @@ async def aside(name: str, work: Callable[[], T], discard: Callable[[T], None]) 
     except asyncio.CancelledError:
         with lock:
             wanted[0] = False
+        if outcome.done() and not outcome.cancelled() and outcome.exception() is None:
+            discard(outcome.result())  # it came in the very moment
         raise
 
 
-def no_delay(sock: socket.socket) -> None:
+def no_delay(sock: Any) -> None:
     """Small packets leave at once."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

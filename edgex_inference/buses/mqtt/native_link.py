@@ -5,6 +5,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from edgex_inference.buses.mqtt import inbox as incoming
 from edgex_inference.buses.mqtt import link, packets, properties
@@ -87,16 +88,17 @@ class NativeLink:
 
         sock = await link.aside("mqtt-dial", dial, socket.socket.close)
         wire = Wire(self, Inbox(version=self._version, largest=settings.max_packet), sock)
-        encrypted = {} if self._tls is None else {
+        encrypted: dict[str, Any] = {} if self._tls is None else {
             "ssl": self._tls, "server_hostname": settings.host,
             "ssl_handshake_timeout": settings.connect_timeout, "ssl_shutdown_timeout": 1.0,
         }  # fmt: skip
+        self._dropped = wire  # until it is ours for good: `close` waits for its end
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, sock=sock, **encrypted)
         except ValueError:  # nothing has taken the socket over yet
             sock.close()
             raise
-        self._wire = wire
+        self._wire, self._dropped = wire, None
         return wire
 
     def _hello(self) -> packets.Hello:
