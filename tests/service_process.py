@@ -35,7 +35,7 @@ def command() -> str:
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without what would configure the service, and with `more`."""
-    ours = re.compile(r"(EDGEX_|MESSAGEBUS_|INFERENCE_|WRITABLE_|SERVICE_|TRIGGER_|PYTHONPATH$)")
+    ours = re.compile(r"(EDGEX_|MESSAGEBUS_|INFERENCE_|WRITABLE_|SERVICE_|TRIGGER_|CLIENTS_|PYTHONPATH$)")
     kept = {name: text for name, text in os.environ.items() if not ours.match(name)}
     return kept | {"EDGEX_SECURITY_SECRET_STORE": "false", "PYTHONUNBUFFERED": "1"} | dict(more)
 
@@ -78,7 +78,7 @@ class Service:
         self._process = subprocess.Popen(
             [command(), *arguments],
             cwd=folder,
-            env=environment(env or {}),
+            env=environment({"XDG_STATE_HOME": str(folder / "state"), **(env or {})}),
             stdout=subprocess.PIPE if output is None else output,
             stderr=subprocess.STDOUT,
             text=True,
