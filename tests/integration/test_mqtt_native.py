@@ -132,6 +132,25 @@ async def test_no_more_is_under_way_than_the_broker_allows() -> None:
             await asyncio.gather(*sending)
 
 
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_many_publishers_do_not_fill_the_memory(mosquitto: Callable[..., Any], qos: int) -> None:
+    server = mosquitto("max_inflight_messages 0", "max_queued_messages 0")
+    bus = MqttBus(native(server.port, qos=qos, keep_alive=0))
+    async with opened(bus), bus.subscribe("t/#") as bursts:
+        wire = cast(NativeLink, bus._link)._wire
+        assert wire is not None
+        assert wire._transport is not None
+        server.suspend()
+        sending = [asyncio.create_task(bus.publish(Message("t/a", bytes(1 << 20)))) for _ in range(40)]
+        await until(lambda: wire._paused, "the network is full")
+        waiting = wire._transport.get_write_buffer_size() + wire._size
+        server.resume()
+        await asyncio.gather(*sending)
+        await bus.publish(END)
+        assert len(await collect(bursts, END, bus)) == 41
+    assert waiting < 4 << 20
+
+
 async def test_a_turn_that_is_cancelled_goes_to_the_next() -> None:
     async with broker(b"\x20\x06\x00\x00\x03\x21\x00\x01") as (port, puppets):  # receive maximum 1
         bus = MqttBus(native(port, qos=1))

@@ -300,28 +300,27 @@ class NativeLink:
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """At QoS 0 returns when there is room for more, else on the acknowledgement."""
-        wire = self._connected()
         if self._qos:
             await self._publish_surely(topic, payload)
             return
+        wire = self._connected()
+        while wire.crowded():
+            await wire.room()
+            wire = self._connected()
         head = packets.publication(topic, len(payload), self._first, 0, self._version)
         self._fits(topic, len(head) + len(payload))
         wire.send(head, payload)
-        if wire.crowded:
+        if wire.crowded():
             await wire.room()
             if wire is not self._wire:
                 raise self._unavailable("the connection was lost")
 
     async def _publish_surely(self, topic: str, payload: bytes) -> None:
-        while len(self._published) >= self._window:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._queue.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._wake(turn.done() and not turn.cancelled())  # it is the next one's turn then
-                raise
-        wire, mid = self._connected(), self._new_mid()
+        wire = self._connected()
+        while wire.crowded() or len(self._published) >= self._window:
+            await (wire.room() if wire.crowded() else self._turn())
+            wire = self._connected()
+        mid = self._new_mid()
         head = packets.publication(topic, len(payload), self._first, mid, self._version)
         self._fits(topic, len(head) + len(payload))
         self._published[mid] = topic
@@ -329,6 +328,16 @@ class NativeLink:
         (refusal,) = await self._await(mid)
         if refusal:
             raise EnvelopeError(topic, f"{self._settings.place} refuses it: {refusal}", reason="refused")
+
+    async def _turn(self) -> None:
+        """Waits until one of those under way is acknowledged, or the connection is over."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._wake(turn.done() and not turn.cancelled())  # it is the next one's turn then
+            raise
 
     def _settle(self, control: Control) -> None:
         if self._published.pop(control.mid, None) is None:

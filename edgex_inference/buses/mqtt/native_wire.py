@@ -99,7 +99,6 @@ class Wire(asyncio.BufferedProtocol):
         if not self._paused:
             self._make_room()
 
-    @property
     def crowded(self) -> bool:
         """Whether a publisher should wait."""
         return self._paused or self._size > _CROWDED
