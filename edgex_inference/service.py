@@ -16,20 +16,20 @@ from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
-from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.engine.catalog import Catalog
-from edgex_inference.opening import dialect_of, open_engine, with_outbox
+from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
 from edgex_inference.pipeline import page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.platform.platform import Platform
+from edgex_inference.pipeline.polling.poller import Poller
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
-from edgex_inference.pipeline.running.order import Workplace
+from edgex_inference.pipeline.running.order import Order, Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
@@ -73,6 +73,8 @@ class Service:
         self.platform = Platform.of(
             loaded, self.bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
         )
+        self._poller = Poller(open_commands(loaded), self.router)
+        self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
@@ -104,6 +106,8 @@ class Service:
         self._report(problem for problem in book.problems if problem not in known)
         self.router.use(book)
         self._start_known()
+        self._poller.align(book)
+        self._upkeep.follow(self._models)
 
     def stop(self) -> None:
         """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
@@ -130,8 +134,9 @@ class Service:
                 await self._follow_platform(self.platform)
                 self._spawn("core-metadata", self.platform.follow)
                 self._spawn("companions", self.platform.register)
+            stack.push_async_callback(self._poller.close)
             self._start_known()
-            self._upkeep.look(self._models)
+            self._poller.align(self.book)
             self._spawn("files", self._follow_files)
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
@@ -180,7 +185,8 @@ class Service:
                 async with asyncio.timeout(_LOOK):
                     await self._looking.wait()
             self._looking.clear()
-            changes = await asyncio.to_thread(self._upkeep.look, self._models)
+            self._upkeep.keep(self._models)
+            changes = await asyncio.to_thread(self._upkeep.look)
             if changes.profiles:
                 await self._read_book()
             if self.platform is not None:
@@ -195,6 +201,7 @@ class Service:
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""
         platform.speak(self.sender)
+        self._poller.speak(self.sender.dialect.major)
         records = platform.records()
         if records is not self._records:
             gone = self._records.devices.keys() - records.devices.keys()
@@ -220,14 +227,15 @@ class Service:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _start(self, binding: Binding, inactive: str) -> Run:
+    def _start(self, order: Order, before: Order | None) -> Run:
         """A run for a binding that the router meets for the first time."""
         place = Workplace(
             engine=self.engine,
             outlet=Outlet(publish=self._publish, sender=self.sender),
             pixels=self._pixels,
         )
-        run = Run(binding, self.book, place, inactive=inactive)
+        run, binding = Run(order, place, before=before), order.binding
+        self._upkeep.follow(run.models)
         self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
         return run
 

@@ -19,6 +19,7 @@ import yaml
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import (
+    CORE_COMMAND,
     CORE_METADATA,
     Client,
     Configuration,
@@ -81,8 +82,10 @@ class Stage:
     topics: str = "events/#"
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
     bus: MemoryBus | None = None
+    catalog: Catalog | None = None
     metadata: int | None = None
     """the port of a core-metadata; without one none is asked"""
+    command: int = 59882
 
     # What lies in the folders
 
@@ -142,7 +145,10 @@ class Stage:
             service=Service(port=0, server_bind_addr="127.0.0.1"),
             message_bus=MessageBus(type="memory"),
             trigger=Trigger(subscribe_topics=self.topics),
-            clients={CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881)},
+            clients={
+                CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881),
+                CORE_COMMAND: Client(host="127.0.0.1", port=self.command),
+            },
             inference=inference,
         )
         return Loaded(
@@ -159,7 +165,8 @@ class Stage:
     @asynccontextmanager
     async def running(self, *, settled: bool = True) -> AsyncIterator[InferenceService]:
         """The service from its start to the end of `run`; `settled`: every binding runs or is inactive."""
-        catalog = Catalog([_PLUGIN], probe=lambda _value, _deadline: Found(devices=DEVICES))
+        fake = Catalog([_PLUGIN], probe=lambda _value, _deadline: Found(devices=DEVICES))
+        catalog = self.catalog or fake
         self.service = InferenceService(self.loaded(), self.bus or MemoryBus(self.hub), catalog=catalog)
         self.service.engine.fleet._settings = self.lanes
         witness = MemoryBus(self.hub, name="witness")

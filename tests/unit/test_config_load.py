@@ -115,6 +115,7 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
         "INFERENCE_MQTTCLIENT": "paho",
         "INFERENCE_MQTTVERSION": "5",
         "CLIENTS_CORE_METADATA_PROTOCOL": "https",
+        "CLIENTS_CORE_COMMAND_PROTOCOL": "https",
     }
     env: dict[str, str] = {}
 
