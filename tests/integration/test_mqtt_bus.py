@@ -14,7 +14,8 @@ import pytest
 
 from edgex_inference.buses.fanout import BACKLOG
 from edgex_inference.buses.mqtt.bus import MqttBus, pause
-from edgex_inference.buses.mqtt.settings import MqttSettings, Tls
+from edgex_inference.buses.mqtt.settings import MqttSettings
+from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError, SetupError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts

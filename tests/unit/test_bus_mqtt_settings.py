@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from edgex_inference.buses.mqtt.settings import MqttSettings, Tls, settings_from, with_client
+from edgex_inference.buses.mqtt.settings import MqttSettings, settings_from, with_client
+from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.errors import ConfigurationError
 
 SECTION: dict[str, Any] = {

@@ -13,7 +13,7 @@ from edgex_inference.buses.mqtt.inbox import Burst, Control, Inbox, Oversize
 from edgex_inference.buses.mqtt.link import Arrival, Loss
 from edgex_inference.buses.mqtt.native_wire import Wire
 from edgex_inference.buses.mqtt.settings import MqttSettings
-from edgex_inference.buses.mqtt.tls import tls_context
+from edgex_inference.buses.tls import context_of
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
 from edgex_inference.telemetry.metrics import Counts
 
@@ -35,7 +35,7 @@ class NativeLink:
     ) -> None:
         self._settings, self._arrived, self._drops = settings, arrived, drops
         self._version = _VERSIONS[settings.version]
-        self._tls = tls_context(settings.tls) if settings.tls else None
+        self._tls = context_of(settings.tls) if settings.tls else None
         self._wire: Wire | None = None
         self._dropped: Wire | None = None
         self._welcome: asyncio.Future[Loss | None] | None = None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from edgex_inference.buses.mqtt import link
 from edgex_inference.buses.mqtt.link import QUICK_ACK, UNREADABLE_TOPIC, Arrival, Loss, aside
 from edgex_inference.buses.mqtt.paho_client import BurstClient
 from edgex_inference.buses.mqtt.settings import MqttSettings
-from edgex_inference.buses.mqtt.tls import tls_context
+from edgex_inference.buses.section import Tls
+from edgex_inference.buses.tls import context_of
 from edgex_inference.contracts.errors import BusUnavailable
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
@@ -33,7 +35,7 @@ class PahoLink:
         self, settings: MqttSettings, arrived: Callable[[Sequence[Arrival]], None], drops: Counts
     ) -> None:
         self._settings, self._arrived, self._drops = settings, arrived, drops
-        self._tls = tls_context(settings.tls) if settings.tls else None
+        self._tls = _tls_context(settings.tls) if settings.tls else None
         self._client: BurstClient | None = None
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -310,3 +312,20 @@ async def _dial(client: BurstClient) -> None:
             late.close()
 
     await aside("mqtt-dial", client.reconnect, discard)
+
+
+class _ClosedOnFailure(ssl.SSLSocket):
+    """paho leaves a socket open whose handshake fails."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    context = context_of(tls)
+    context.sslsocket_class = _ClosedOnFailure
+    return context

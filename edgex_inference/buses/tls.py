@@ -1,28 +1,16 @@
-"""Certificates of the configuration → an SSL context."""
+"""Certificates as the standard library wants them, for every bus that can be encrypted."""
 
 import os
 import ssl
 import tempfile
 
-from edgex_inference.buses.mqtt.settings import Tls
+from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.errors import SetupError
 
 
-class _ClosedOnFailure(ssl.SSLSocket):
-    """paho leaves a socket open whose handshake fails."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def tls_context(tls: Tls) -> ssl.SSLContext:
+def context_of(tls: Tls) -> ssl.SSLContext:
     """Raises SetupError for certificates that cannot be read."""
     context = ssl.create_default_context()
-    context.sslsocket_class = _ClosedOnFailure
     try:
         if tls.ca_file or tls.ca_pem:
             context.load_verify_locations(cafile=tls.ca_file or None, cadata=tls.ca_pem or None)
