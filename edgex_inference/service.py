@@ -30,16 +30,19 @@ from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
-from edgex_inference.pipeline import page
+from edgex_inference.pipeline import figures, page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
+from edgex_inference.pipeline.ledger import Ledger
 from edgex_inference.pipeline.planning.plan import Engine
 from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.reporting import Reporter
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.running.order import Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
 from edgex_inference.telemetry import logs
+from edgex_inference.telemetry.families import Points
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
 
@@ -122,6 +125,14 @@ class Service:
             sender=self.sender,
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
+        self.ledger = Ledger()
+        self.view = _View(self)
+        self.reporter = Reporter(
+            lambda: self.loaded.config.writable.telemetry,
+            self.view.points,
+            bus.publish,
+            lambda: self.sender,
+        )
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
@@ -137,6 +148,9 @@ class Service:
             if not key.startswith("Writable."):
                 log.warning("%s has changed: it is taken up at the next start", key)
         self.loaded = replace(self.loaded, config=replace(before, writable=after.writable))
+        if after.writable.telemetry != before.writable.telemetry:
+            self.reporter.changed()
+            log.info("Writable.Telemetry has changed: metrics every %g s", after.writable.telemetry.interval)
         if after.writable.log_level != before.writable.log_level:
             logs.set_level(after.writable.log_level)
             log.info("Writable.LogLevel is %s now", after.writable.log_level)
@@ -164,7 +178,7 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(self._pixels.shutdown, cancel_futures=True)
             stack.push_async_callback(self.engine.fleet.close)
-            app = build_app(_View(self), max_request_size=config.service.max_request_size)
+            app = build_app(self.view, max_request_size=config.service.max_request_size)
             listening = await stack.enter_async_context(
                 serve(app, config.service.bind_address, config.service.port)
             )
@@ -175,6 +189,7 @@ class Service:
             self._start_known()
             self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
+            self._spawn("metrics", self.reporter.work)
             reader = self._spawn("bus reader", self._read)
             log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
             await self._until_stopped(reader)
@@ -238,7 +253,9 @@ class Service:
             pixels=self._pixels,
         )
         run = Run(binding, self.book, place, inactive=inactive)
-        self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
+        self.ledger.enter(run)
+        work = self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
+        work.add_done_callback(lambda _: self.ledger.leave(run))
         return run
 
     async def _publish(self, messages: Sequence[Message]) -> None:
@@ -331,6 +348,13 @@ class _View:
 
     def traffic(self) -> Mapping[str, Any]:
         return page.traffic(self.service.router.traffic)
+
+    async def points(self) -> Points:
+        service = self.service
+        standing = figures.Standing(
+            connected=service.bus.connected, ready=self.ready()[0], lost=service.reporter.lost
+        )
+        return await figures.points(service.ledger, service.router.traffic, standing)
 
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]

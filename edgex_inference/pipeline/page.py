@@ -40,11 +40,15 @@ FATES = ("matched", "unmatched", "own", "notEvent")
 """What becomes of a message that can be read."""
 
 
+def messages(seen: Traffic) -> Mapping[str, int]:
+    """How many messages had each fate, the refused ones as `invalid`."""
+    return {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": seen.invalid.total()}
+
+
 def traffic(seen: Traffic) -> Mapping[str, Any]:
     """Messages by fate, refused ones by reason, and the times of reading one, since the start."""
-    refused = dict(seen.invalid.by_word())
     return {
-        "messages": {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": sum(refused.values())},
-        "invalid": refused,
+        "messages": messages(seen),
+        "invalid": dict(seen.invalid.by_word()),
         "decodeMs": milliseconds(seen.decode.summary()),
     }

@@ -26,6 +26,7 @@ def build(view: View, *, max_request_size: int = 0) -> "web.Application":
         f"{_BASE}/inference/bindings": pages.bindings,
         f"{_BASE}/inference/bindings/{{device}}": pages.device,
         f"{_BASE}/inference/traffic": pages.traffic,
+        "/metrics": pages.metrics,
         "/ready": pages.ready,
         "/live": pages.live,
     }

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from edgex_inference.config.redact import redact
+from edgex_inference.web import prometheus
 from edgex_inference.web.view import View
 
 _API = "v3"
@@ -64,6 +65,11 @@ class Pages:
 
     async def traffic(self, request: web.Request) -> web.Response:
         return _json({"apiVersion": _API, "statusCode": 200, **self._view.traffic()}, _own(request))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        points = [*prometheus.process(self._view.version), *await self._view.points()]
+        text = prometheus.render(points)
+        return web.Response(body=text.encode(), headers={"Content-Type": prometheus.CONTENT_TYPE})
 
     async def ready(self, request: web.Request) -> web.Response:
         ready, reasons = self._view.ready()

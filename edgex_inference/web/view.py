@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from edgex_inference.telemetry.families import Points
+
 
 class View(Protocol):
     """The service as the web sees it; every call is cheap, comes from the loop, and gives JSON-able values."""
@@ -30,6 +32,10 @@ class View(Protocol):
 
     def traffic(self) -> Mapping[str, Any]:
         """Bus messages by what became of them, and how long reading one took."""
+        ...
+
+    async def points(self) -> Points:
+        """Every figure that is counted or timed."""
         ...
 
     def ready(self) -> tuple[bool, Sequence[str]]:
