@@ -21,16 +21,19 @@ from edgex_inference.buses.mqtt_settings import settings_from
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.schema import Writable
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
+from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
-from edgex_inference.pipeline import figures, page
+from edgex_inference.pipeline import door, figures, page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.ledger import Ledger
 from edgex_inference.pipeline.planning.plan import Engine
@@ -125,6 +128,7 @@ class Service:
             sender=self.sender,
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
+        self.secrets = Secrets(loaded.config.writable.insecure_secrets)
         self.ledger = Ledger()
         self.view = _View(self)
         self.reporter = Reporter(
@@ -147,13 +151,27 @@ class Service:
         for key in differences(before, after):
             if not key.startswith("Writable."):
                 log.warning("%s has changed: it is taken up at the next start", key)
-        self.loaded = replace(self.loaded, config=replace(before, writable=after.writable))
+        self.secrets.take_up(after.writable.insecure_secrets)
+        self._use(after.writable)
         if after.writable.telemetry != before.writable.telemetry:
             self.reporter.changed()
             log.info("Writable.Telemetry has changed: metrics every %g s", after.writable.telemetry.interval)
         if after.writable.log_level != before.writable.log_level:
             logs.set_level(after.writable.log_level)
             log.info("Writable.LogLevel is %s now", after.writable.log_level)
+
+    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
+        """Takes up values of a secret that somebody posted."""
+        self.secrets.store(name, values)
+        self._use(self.loaded.config.writable)
+        log.info("the secret %r has new values of %s", name, ", ".join(sorted(values)))
+        bus = self.loaded.config.message_bus
+        if name == bus.secret_name and bus.auth_mode != "none":
+            log.warning("the secret %r: the message bus logs in with it at the next start", name)
+
+    def _use(self, writable: Writable) -> None:
+        writable = replace(writable, insecure_secrets=self.secrets.entries())
+        self.loaded = replace(self.loaded, config=replace(self.loaded.config, writable=writable))
 
     def look(self) -> None:
         """Looks at profiles and models at once; it does so twice a second anyway."""
@@ -178,7 +196,7 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(self._pixels.shutdown, cancel_futures=True)
             stack.push_async_callback(self.engine.fleet.close)
-            app = build_app(self.view, max_request_size=config.service.max_request_size)
+            app = build_app(self.view, config.service, largest=config.inference.max_message_size)
             listening = await stack.enter_async_context(
                 serve(app, config.service.bind_address, config.service.port)
             )
@@ -263,7 +281,11 @@ class Service:
             await self.bus.publish(message)
 
     async def _read(self) -> None:
-        """Hands every message that arrives to the router, fairly."""
+        """Hands every message that arrives to the router, fairly; by Trigger.Type none comes from the bus."""
+        if self.loaded.config.trigger.type == "http":
+            self.started.set()
+            await self._stopping.wait()
+            return
         wanted = [topics.under_base(self.sender.dialect, t) for t in self.loaded.config.trigger.topics]
         async with self.bus.subscribe(*wanted) as bursts:
             self.started.set()
@@ -339,6 +361,10 @@ class _View:
     def sdk_version(self) -> str:
         return self.service.sender.dialect.major or "unknown"
 
+    @property
+    def major(self) -> str | None:
+        return self.service.sender.dialect.major
+
     def config(self) -> Mapping[str, Any]:
         return wire(self.service.loaded.config)
 
@@ -348,6 +374,12 @@ class _View:
 
     def traffic(self) -> Mapping[str, Any]:
         return page.traffic(self.service.router.traffic)
+
+    async def infer(self, event: Event, correlation_id: str, timeout: float) -> door.Asked:
+        return await door.ask(self.service.router, event, correlation_id, timeout=timeout)
+
+    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
+        self.service.store_secret(name, values)
 
     async def points(self) -> Points:
         service = self.service

@@ -10,6 +10,8 @@ from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.config.schema import MOVED, UNUSED, Choice, Configuration, Range, Seconds
 from edgex_inference.contracts.errors import Problem
 
+_ACRONYMS = {"cors": "CORS"}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
@@ -66,7 +68,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
+    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in name.split("_"))
 
 
 def _section(kind: type, reader: Reader, unused: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgex_inference.bindings.book import Book, Rejected
@@ -14,6 +14,7 @@ from edgex_inference.edgex import envelope, events, topics
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.reply import Reply
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.telemetry.metrics import Counts, Histogram
 
@@ -187,15 +188,26 @@ class Router:
     def offer(self, event: Event, correlation_id: str, receipt: Receipt) -> int:
         """Offers an event to every binding that wants it; returns how many took it."""
         arrived, taken = self._clock(), 0
+        for run in self._takers(event):
+            receipt.hold()
+            run.offer(Item(event, correlation_id, arrived, receipt))
+            taken += 1
+        return taken
+
+    def ask(self, event: Event, correlation_id: str) -> Mapping[Run, Reply]:
+        """Offers an event that did not come from the bus; each binding that takes it replies."""
+        arrived, receipt = self._clock(), Receipt(lambda: None)
+        replies = {run: Reply() for run in self._takers(event)}
+        for run, reply in replies.items():
+            receipt.hold()
+            run.offer(Item(event, correlation_id, arrived, receipt, reply))
+        return replies
+
+    def _takers(self, event: Event) -> Sequence[Run]:
         runs = self.runs_of(event.profile_name, event.device_name)
         if runs and len(self._heard) < _MOST_HEARD:
             self._heard[event.device_name] = event.profile_name
-        for run in runs:
-            if run.binding.enabled and run.wants(event):
-                receipt.hold()
-                run.offer(Item(event, correlation_id, arrived, receipt))
-                taken += 1
-        return taken
+        return [run for run in runs if run.binding.enabled and run.wants(event)]
 
 
 def _inactive(binding: Binding) -> str:

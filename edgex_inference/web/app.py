@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from edgex_inference.config.schema import Inference, Service
 from edgex_inference.web.view import View
 
 if TYPE_CHECKING:
@@ -10,19 +11,49 @@ if TYPE_CHECKING:
 _BASE = "/api/v3"
 
 
-def build(view: View, *, max_request_size: int = 0) -> "web.Application":
-    """The application over `view`; requests larger than `max_request_size` KB get 413, 0 is no limit."""
+def build(
+    view: View, service: Service | None = None, *, largest: int = Inference().max_message_size
+) -> "web.Application":
+    """The application over `view`, within the limits of `service`; `largest` KB is a body's limit where it has none."""
     from aiohttp import web
 
-    from edgex_inference.web.pages import Pages, anonymous, guard
+    from edgex_inference.web.guard import anonymous, cors, guard
+    from edgex_inference.web.pages import Pages
+    from edgex_inference.web.secret import store
+    from edgex_inference.web.trigger import trigger
 
-    pages = Pages(view)
-    app = web.Application(middlewares=[guard(max_request_size)], client_max_size=max_request_size << 10)
+    service, pages = service or Service(), Pages(view)
+    app = web.Application(
+        middlewares=[cors(service.cors_configuration), guard(view, service, largest=largest)],
+        client_max_size=(service.max_request_size or largest) << 10,
+    )
     app.on_response_prepare.append(anonymous)
+
+    async def secret(request: web.Request) -> web.Response:
+        return await store(view, request)
+
+    async def infer(request: web.Request) -> web.Response:
+        return await trigger(view, request, timeout=service.request_timeout)
+
+    common = {
+        "ping": ("GET", pages.ping),
+        "version": ("GET", pages.version),
+        "config": ("GET", pages.config),
+        "secret": ("POST", secret),
+        "trigger": ("POST", infer),
+    }
+
+    async def of_edgex_2(request: web.Request) -> web.Response:
+        found = common.get(request.match_info["common"]) if view.major == "2" else None
+        if found is None:
+            raise web.HTTPNotFound
+        method, handler = found
+        if request.method != method:
+            raise web.HTTPMethodNotAllowed(request.method, [method])
+        return await handler(request)
+
     routes = {
-        f"{_BASE}/ping": pages.ping,
-        f"{_BASE}/version": pages.version,
-        f"{_BASE}/config": pages.config,
+        f"{_BASE}/openapi.json": pages.openapi,
         f"{_BASE}/inference/bindings": pages.bindings,
         f"{_BASE}/inference/bindings/{{device}}": pages.device,
         f"{_BASE}/inference/traffic": pages.traffic,
@@ -30,6 +61,9 @@ def build(view: View, *, max_request_size: int = 0) -> "web.Application":
         "/ready": pages.ready,
         "/live": pages.live,
     }
+    for name, (method, handler) in common.items():
+        app.router.add_route(method, f"{_BASE}/{name}", handler)
     for path, handler in routes.items():
-        app.router.add_get(path, handler, allow_head=False)
+        app.router.add_route("GET", path, handler)
+    app.router.add_route("*", "/api/v2/{common}", of_edgex_2)
     return app

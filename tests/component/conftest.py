@@ -69,7 +69,9 @@ class Stage:
     heard: list[Heard] = late(default_factory=list)
     service: InferenceService = late(init=False)
     inference: Mapping[str, Any] = late(default_factory=dict)
+    http: Mapping[str, Any] = late(default_factory=dict)
     topics: str = "events/#"
+    trigger: str = "edgex-messagebus"
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
     bus: MemoryBus | None = None
 
@@ -126,9 +128,9 @@ class Stage:
     def loaded(self) -> Loaded:
         inference = Inference(**{"drain_timeout": Seconds(5.0), "edgex_version": "4", **self.inference})
         config = Configuration(
-            service=Service(port=0, server_bind_addr="127.0.0.1"),
+            service=Service(port=0, server_bind_addr="127.0.0.1", **self.http),
             message_bus=MessageBus(type="memory"),
-            trigger=Trigger(subscribe_topics=self.topics),
+            trigger=Trigger(type=self.trigger, subscribe_topics=self.topics),
             inference=inference,
         )
         return Loaded(

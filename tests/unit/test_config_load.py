@@ -310,11 +310,11 @@ def test_insecure_mode_unless_said_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_what_a_user_switched_on_and_nobody_reads_is_said(tmp_path: Path) -> None:
-    text = '[Service.CORSConfiguration]\nEnableCORS = true\n[Trigger]\nPublishTopic = "x"\n'
+    text = '[Service.SecurityOptions]\nMode = "zerotrust"\n[Trigger]\nPublishTopic = "x"\n'
     text += '[MessageBus.Optional]\nFooBarBaz = "1"\n'
     notes = [note.text for note in loaded(tmp_path, text).notes if note.level == logging.WARNING]
     assert len(notes) == 3
-    assert any(note.startswith("Service.CORSConfiguration.EnableCORS is set") for note in notes)
+    assert any(note.startswith("Service.SecurityOptions.Mode is set") for note in notes)
 
 
 def test_a_misspelled_variable_is_said(tmp_path: Path) -> None:

@@ -37,9 +37,22 @@ class Sender:
         correlation_id: str,
         tags: Mapping[str, str],
     ) -> Sequence[Message]:
-        """The messages of one result: the event itself, and its bare copy where `publish.rules` asks."""
-        service, profile, name = self.names(binding, device)
-        event = Event(
+        """The messages of one result, as `messages` has them."""
+        event = self.event(binding, device, readings, origin=origin, tags=tags)
+        return self.messages(binding, event, correlation_id=correlation_id)
+
+    def event(
+        self,
+        binding: Binding,
+        device: str,
+        readings: Iterable[Reading],
+        *,
+        origin: int,
+        tags: Mapping[str, str],
+    ) -> Event:
+        """One result as an event."""
+        _, profile, name = self.names(binding, device)
+        return Event(
             api_version="v3",
             id=new_id(),
             device_name=name,
@@ -49,11 +62,15 @@ class Sender:
             readings=tuple(readings),
             tags=dict(tags) or None,
         )
+
+    def messages(self, binding: Binding, event: Event, *, correlation_id: str) -> Sequence[Message]:
+        """The event itself, and its bare copy where `publish.rules` asks."""
+        service, _, _ = self.names(binding, event.device_name)
         topic = topics.event_topic(
             self.dialect,
             service=service,
-            profile=profile,
-            device=name,
+            profile=event.profile_name,
+            device=event.device_name,
             source=binding.name,
             prefix=binding.publish.topic_prefix,
         )
