@@ -23,8 +23,8 @@ from edgex_inference.contracts.outputs import BUILT_TASKS, OutputValue, legal
 from edgex_inference.engine.cards.tensors import DTYPES
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.options import decode
-from edgex_inference.pipeline.figures import FAMILIES, OF_THE_SDK
 from edgex_inference.pipeline.measure import STAGES
+from edgex_inference.pipeline.measuring.figures import FAMILIES, OF_THE_SDK
 from edgex_inference.postprocess.table import DECODERS, UNDECLARED
 from edgex_inference.telemetry.families import Family
 from edgex_inference.web.prometheus import OF_THE_PROCESS

@@ -6,15 +6,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
+from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.buses.mqtt import MqttBus
 from edgex_inference.buses.mqtt_settings import settings_from
@@ -26,26 +26,25 @@ from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
-from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
-from edgex_inference.pipeline import door, figures, page
-from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
-from edgex_inference.pipeline.ledger import Ledger
+from edgex_inference.pipeline.emission import Outlet
+from edgex_inference.pipeline.measuring.ledger import Ledger
+from edgex_inference.pipeline.measuring.reporting import Reporter
+from edgex_inference.pipeline.overview import Overview
 from edgex_inference.pipeline.planning.plan import Engine
+from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.publishing.emit import Sender
-from edgex_inference.pipeline.reporting import Reporter
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.running.order import Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
 from edgex_inference.telemetry import logs
-from edgex_inference.telemetry.families import Points
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
 
@@ -130,17 +129,30 @@ class Service:
         )
         self.secrets = Secrets(loaded.config.writable.insecure_secrets)
         self.ledger = Ledger()
-        self.view = _View(self)
         self.reporter = Reporter(
             lambda: self.loaded.config.writable.telemetry,
-            self.view.points,
+            lambda: self.view.points(),
             bus.publish,
             lambda: self.sender,
+        )
+        self.platform = Platform.of(
+            loaded, bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
+        )
+        self.view = Overview(
+            bus=bus,
+            router=self.router,
+            ledger=self.ledger,
+            loaded=lambda: self.loaded,
+            sender=lambda: self.sender,
+            trouble=lambda: self.platform.trouble if self.platform is not None else "",
+            lost=lambda: self.reporter.lost,
+            secret=self.store_secret,
         )
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
         self._looking = asyncio.Event()
+        self._records = NO_RECORDS
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
@@ -203,7 +215,14 @@ class Service:
             self.port = listening.port
             await self.bus.open()
             stack.push_async_callback(self.bus.close)
+            if self.platform is not None:
+                stack.push_async_callback(self.platform.close)
             stack.push_async_callback(self._end_tasks)
+            if self.platform is not None:
+                await self.platform.first()
+                await self._follow_platform(self.platform)
+                self._spawn("core-metadata", self.platform.follow)
+                self._spawn("companions", self.platform.register)
             self._start_known()
             self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
@@ -242,10 +261,27 @@ class Service:
             self._looking.clear()
             changes = await asyncio.to_thread(self._upkeep.look, self._models)
             if changes.profiles:
-                self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book))
+                await self._read_book()
+            if self.platform is not None:
+                await self._follow_platform(self.platform)
             for run in self.router.runs:
                 if run.models & changes.models:
                     run.refresh()
+
+    async def _read_book(self) -> None:
+        self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records))
+
+    async def _follow_platform(self, platform: Platform) -> None:
+        """Takes up what core-metadata says now."""
+        platform.speak(self.sender)
+        records = platform.records()
+        if records is not self._records:
+            gone = self._records.devices.keys() - records.devices.keys()
+            self._records = records
+            await self._read_book()
+            for device in gone:
+                self.router.forget(device)
+        self.router.bar(platform.barred())
 
     def _report_folder(self) -> None:
         if not self.loaded.profiles.is_dir():
@@ -341,58 +377,3 @@ class Service:
             _, left = await asyncio.wait(left, timeout=0.5)
         for task in left:
             log.error("%s does not end: a defect of ours", task.get_name())
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The service as the web sees it."""
-
-    service: Service
-
-    @property
-    def service_key(self) -> str:
-        return self.service.loaded.service_key
-
-    @property
-    def version(self) -> str:
-        return version("edgex-inference")
-
-    @property
-    def sdk_version(self) -> str:
-        return self.service.sender.dialect.major or "unknown"
-
-    @property
-    def major(self) -> str | None:
-        return self.service.sender.dialect.major
-
-    def config(self) -> Mapping[str, Any]:
-        return wire(self.service.loaded.config)
-
-    def bindings(self, device: str | None = None) -> Sequence[Mapping[str, Any]]:
-        router = self.service.router
-        return page.rows(router.runs if device is None else router.runs_heard(device))
-
-    def traffic(self) -> Mapping[str, Any]:
-        return page.traffic(self.service.router.traffic)
-
-    async def infer(self, event: Event, correlation_id: str, timeout: float) -> door.Asked:
-        return await door.ask(self.service.router, event, correlation_id, timeout=timeout)
-
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
-        self.service.store_secret(name, values)
-
-    async def points(self) -> Points:
-        service = self.service
-        standing = figures.Standing(
-            connected=service.bus.connected, ready=self.ready()[0], lost=service.reporter.lost
-        )
-        return await figures.points(service.ledger, service.router.traffic, standing)
-
-    def ready(self) -> tuple[bool, Sequence[str]]:
-        away = [] if self.service.bus.connected else ["the message bus is away"]
-        runs = [run for run in self.service.router.runs if run.binding.enabled and run.status != RUNNING]
-        reasons = [
-            f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
-        ]
-        served = all(run.status == DEGRADED for run in runs)
-        return not away and served, [*away, *reasons]

@@ -12,6 +12,7 @@ from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope, events, topics
 from edgex_inference.edgex.ids import new_id
+from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.reply import Reply
@@ -61,6 +62,7 @@ class Router:
         self._met: dict[Run, tuple[str, str]] = {}
         self._stand_ins: dict[Rejected, Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
+        self._barred: Mapping[str, Barred] = {}
         self._warned: set[str] = set()
         self._crowded = False
 
@@ -86,6 +88,24 @@ class Router:
             self._runs[id(binding)] = run
             self._met[run] = (profile, device)
             run.revise(binding, book, inactive=inactive)
+
+    def bar(self, barred: Mapping[str, Barred]) -> None:
+        """The devices that are not to be used from here on; each binding of one that is new says so."""
+        before, self._barred = self._barred, barred
+        for device in before.keys() - barred.keys():
+            for run in self.runs_heard(device):
+                run.forget(device)
+        for device, why in barred.items():
+            if before.get(device) != why:
+                for run in self.runs_heard(device):
+                    run.forget(device)
+                    run.tell(device, why.reason)
+
+    def forget(self, device: str) -> None:
+        """A device that is no more: nothing of it is kept."""
+        for run in self.runs_heard(device):
+            run.forget(device)
+        self._heard.pop(device, None)
 
     def _wanted(self, profile: str, device: str, name: str) -> tuple[Binding, str] | None:
         """What a device's binding is in the book, and why it cannot run."""
@@ -190,7 +210,7 @@ class Router:
         arrived, taken = self._clock(), 0
         for run in self._takers(event):
             receipt.hold()
-            run.offer(Item(event, correlation_id, arrived, receipt))
+            self._hand(run, Item(event, correlation_id, arrived, receipt))
             taken += 1
         return taken
 
@@ -200,7 +220,7 @@ class Router:
         replies = {run: Reply() for run in self._takers(event)}
         for run, reply in replies.items():
             receipt.hold()
-            run.offer(Item(event, correlation_id, arrived, receipt, reply))
+            self._hand(run, Item(event, correlation_id, arrived, receipt, reply))
         return replies
 
     def _takers(self, event: Event) -> Sequence[Run]:
@@ -208,6 +228,17 @@ class Router:
         if runs and len(self._heard) < _MOST_HEARD:
             self._heard[event.device_name] = event.profile_name
         return [run for run in runs if run.binding.enabled and run.wants(event)]
+
+    def _hand(self, run: Run, item: Item) -> None:
+        """Offers it; one of a device that is not to be used is counted, which it knows unless the run is new."""
+        why = self._barred.get(item.event.device_name) if self._barred else None
+        if why is None:
+            run.offer(item)
+            return
+        run.measures.events.add("received")
+        run.measures.dropped.add(why.word)
+        run.tell(item.event.device_name, why.reason)
+        item.refuse(why.word, why.reason)
 
 
 def _inactive(binding: Binding) -> str:

@@ -18,7 +18,16 @@ import yaml
 
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.load import Loaded
-from edgex_inference.config.schema import Configuration, Inference, MessageBus, Seconds, Service, Trigger
+from edgex_inference.config.schema import (
+    CORE_METADATA,
+    Client,
+    Configuration,
+    Inference,
+    MessageBus,
+    Seconds,
+    Service,
+    Trigger,
+)
 from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
@@ -74,6 +83,8 @@ class Stage:
     trigger: str = "edgex-messagebus"
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
     bus: MemoryBus | None = None
+    metadata: int | None = None
+    """the port of a core-metadata; without one none is asked"""
 
     # What lies in the folders
 
@@ -126,11 +137,14 @@ class Stage:
     # The service
 
     def loaded(self) -> Loaded:
-        inference = Inference(**{"drain_timeout": Seconds(5.0), "edgex_version": "4", **self.inference})
+        asked = "none" if self.metadata is None else "auto"
+        defaults = {"drain_timeout": Seconds(5.0), "edgex_version": "4", "metadata": asked}
+        inference = Inference(**{**defaults, **self.inference})
         config = Configuration(
             service=Service(port=0, server_bind_addr="127.0.0.1", **self.http),
             message_bus=MessageBus(type="memory"),
             trigger=Trigger(type=self.trigger, subscribe_topics=self.topics),
+            clients={CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881)},
             inference=inference,
         )
         return Loaded(
@@ -141,6 +155,7 @@ class Stage:
             models=self.folder / "models",
             cache=None,
             notes=(),
+            state=self.folder / "state",
         )
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edgex_inference.pipeline.figures import FAMILIES
+from edgex_inference.pipeline.measuring.figures import FAMILIES
 from edgex_inference.telemetry.families import Family
 from edgex_inference.web.prometheus import OF_THE_PROCESS
 

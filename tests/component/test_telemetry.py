@@ -15,8 +15,8 @@ from edgex_inference.buses.memory import MemoryBus
 from edgex_inference.config.schema import Seconds, Telemetry
 from edgex_inference.contracts.errors import BusUnavailable
 from edgex_inference.contracts.messages import Message
-from edgex_inference.pipeline import reporting
-from edgex_inference.pipeline.figures import FAMILIES
+from edgex_inference.pipeline.measuring import reporting
+from edgex_inference.pipeline.measuring.figures import FAMILIES
 from edgex_inference.service import Service
 
 

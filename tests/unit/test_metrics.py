@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgex_inference.edgex import telemetry
-from edgex_inference.pipeline import figures, ledger
-from edgex_inference.pipeline.ledger import OTHERS, Ledger
 from edgex_inference.pipeline.measure import Measures
+from edgex_inference.pipeline.measuring import figures, ledger
+from edgex_inference.pipeline.measuring.ledger import OTHERS, Ledger
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.telemetry.families import Family, Point
 from edgex_inference.telemetry.metrics import Counts, Histogram, Spread

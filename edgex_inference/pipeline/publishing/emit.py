@@ -13,9 +13,9 @@ from edgex_inference.edgex.ids import new_id
 STATUS, REASON = "InferenceStatus", "InferenceReason"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Sender:
-    """How this service signs what it publishes."""
+    """How this service signs what it publishes; the dialect changes when the platform's major becomes known."""
 
     service_key: str = topics.SERVICE_KEY
     dialect: Dialect = field(default_factory=Dialect)

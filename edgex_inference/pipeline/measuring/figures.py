@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgex_inference.pipeline.emission import RUNNING
-from edgex_inference.pipeline.ledger import Entry, Key, Ledger
 from edgex_inference.pipeline.measure import STAGES, Measures
+from edgex_inference.pipeline.measuring.ledger import Entry, Key, Ledger
 from edgex_inference.pipeline.page import messages
 from edgex_inference.pipeline.router import Traffic
 from edgex_inference.telemetry.families import Family, Point, Points
