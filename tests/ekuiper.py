@@ -98,6 +98,35 @@ def changes(sql: str, rows: Rows) -> list[tuple[str, Any, Any]]:
     return said
 
 
+def misplaced(sql: str) -> list[str]:
+    """Conditions of a join that eKuiper's planner would move to the wrong stream.
+
+    It moves each condition between ANDs to the stream whose columns it names, without a look at what `meta` names; one
+    that names columns of both stays where it is.
+    """
+    found = re.fullmatch(r"SELECT .* INNER JOIN \w+ ON (.*) WHERE (.*) GROUP BY .*", sql)
+    assert found is not None, sql
+    wrong = []
+    for part in (*_parts(found[1]), *_parts(found[2])):
+        asked = set(re.findall(r"meta\((\w+)\.", part))
+        named = set(re.findall(r"\b(\w+)\.", re.sub(r"meta\([^)]*\)|\"[^\"]*\"", "", part)))
+        if not asked <= named:
+            wrong.append(part)
+    return wrong
+
+
+def _parts(condition: str) -> list[str]:
+    """What stands between ANDs outside of parentheses and texts."""
+    parts, depth, quoted, begun = [], 0, False, 0
+    for index, letter in enumerate(condition):
+        quoted ^= letter == '"' and condition[index - 1] != "\\"
+        depth += 0 if quoted else (letter == "(") - (letter == ")")
+        if condition.startswith(" AND ", index) and not depth and not quoted:
+            parts.append(condition[begun:index])
+            begun = index + 5
+    return [*parts, condition[begun:]]
+
+
 def _table(base: sqlite3.Connection, name: str, rows: Rows) -> None:
     columns = sorted({column for found, _ in rows for column in found})
     heads = [*columns, *(f"meta.{key}" for key in META)]

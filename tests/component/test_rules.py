@@ -101,6 +101,7 @@ async def test_the_rules_speak_when_they_should(
     assert {one["device"] for one in joined} == {"pump-1", "pump-3"}
     assert {(one["device"], one["Speed"]) for one in joined} >= {("pump-1", 904), ("pump-3", 905)}
     assert {one["value"] for one in joined} == {1}
+    assert ekuiper.misplaced(rules["join"]["sql"]) == []
 
 
 async def test_devices_of_their_own_are_joined_by_their_names(
@@ -110,6 +111,7 @@ async def test_devices_of_their_own_are_joined_by_their_names(
     rules = printed(stage)
     streams = ekuiper.both(await published(stage, make, make.event("pump-1", Load=9, Speed=900)))
     assert [one["device"] for one in ekuiper.run(rules["threshold"]["sql"], streams)] == ["pump-1-Wear"]
+    assert ekuiper.misplaced(rules["join"]["sql"]) == []
     (joined,) = ekuiper.run(rules["join"]["sql"], streams)
     assert (joined["device"], joined["Speed"], joined["Load"]) == ("pump-1", 900, 9.0)
 
@@ -192,6 +194,14 @@ def test_the_reading_rules_themselves(ekuiper: ModuleType) -> None:
     assert read({"valueType": "ObjectArray", "objectValue": [{}]}) == ""
     assert read({"valueType": "Int8", "value": None}) is None
     assert read({"valueType": "Binary", "binaryValue": "AQI="}) == b"\x01\x02"
+
+
+def test_conditions_that_would_be_moved_to_the_wrong_stream_are_found(ekuiper: ModuleType) -> None:
+    join = "SELECT 1 FROM inference INNER JOIN telemetry ON {} WHERE {} GROUP BY TUMBLINGWINDOW(ss, 10)"
+    both, one = "meta(inference.a) = meta(telemetry.a)", 'meta(telemetry.b) = "x AND y"'
+    assert ekuiper.misplaced(join.format(both, one)) == [both, one]
+    bound = f"({both} AND inference.X = telemetry.Y) = true"
+    assert ekuiper.misplaced(join.format(bound, f"({one} AND telemetry.Y > 0) = true")) == []
 
 
 # The command

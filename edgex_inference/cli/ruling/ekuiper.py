@@ -119,24 +119,26 @@ class _Scribe:
         return Rule(id=f"{self._base}-change", sql=sql, actions=[{"log": {}}])
 
     def join(self, column: Column) -> Rule:
-        """Results that matter beside what the device measured in the same ten seconds; written to eKuiper's log."""
+        """Results that matter beside what the device measured in the same ten seconds; written to eKuiper's log.
+
+        eKuiper moves conditions to the stream whose columns they name and does not look at what `meta` names, so
+        each part that belongs together is one comparison, `(…) = true`, which it moves as a whole.
+        """
         ours = f"{INFERENCE}.{_column(column.name)}"
-        measured = ", ".join(
-            f"{TELEMETRY}.{_column(name)} AS {_column(name)}" for name in self._subject.telemetry
-        )
-        there = " OR ".join(
-            f"isNull({TELEMETRY}.{_column(name)}) = false" for name in self._subject.telemetry
-        )
+        columns = {name: f"{TELEMETRY}.{_column(name)}" for name in self._subject.telemetry}
+        measured = ", ".join(f"{full} AS {_column(name)}" for name, full in columns.items())
+        result = f"{ours} {column.matters}" if column.matters else f"isNull({ours}) = false"
+        there = " OR ".join(f"isNull({full}) = false" for full in columns.values())
         source = _meta("deviceName", TELEMETRY)
         if self._subject.apart:
             source = f"concat({source}, {_text(self._subject.apart)})"
-        alarm = f" AND {ours} {column.matters}" if column.matters else ""
+        profile = f"{_meta('profileName', TELEMETRY)} = {_text(self._subject.profile)}"
+        same = f"{_meta('deviceName', INFERENCE)} = {source} AND isNull({ours}) = false AND ({there})"
         sql = (
             f"SELECT {_meta('deviceName', TELEMETRY)} AS device, {ours} AS value, {measured} "
-            f"FROM {INFERENCE} INNER JOIN {TELEMETRY} ON {_meta('deviceName', INFERENCE)} = {source} "
-            f"WHERE {self._mine(INFERENCE)}{alarm} "
-            f"AND {_meta('profileName', TELEMETRY)} = {_text(self._subject.profile)} AND ({there}) "
-            f"GROUP BY TUMBLINGWINDOW(ss, 10)"
+            f"FROM {INFERENCE} INNER JOIN {TELEMETRY} ON ({same}) = true "
+            f"WHERE ({self._mine(INFERENCE)} AND {result}) = true AND ({profile} AND ({there})) = true "
+            "GROUP BY TUMBLINGWINDOW(ss, 10)"
         )
         return Rule(id=f"{self._base}-join", sql=sql, actions=[{"log": {}}], streams=(INFERENCE, TELEMETRY))
 
