@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from edgex_inference.cli.rendering import FORMATS
     from edgex_inference.cli.ruling import ekuiper
     from edgex_inference.cli.ruling.columns import subject
-    from edgex_inference.service import open_engine
+    from edgex_inference.opening import open_engine
 
     book = Book(read(args.files))
     errors = [problem for problem in book.problems if problem.severity == "error"]

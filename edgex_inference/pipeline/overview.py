@@ -13,6 +13,7 @@ from edgex_inference.pipeline import door, page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING
 from edgex_inference.pipeline.measuring import figures
 from edgex_inference.pipeline.measuring.ledger import Ledger
+from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 from edgex_inference.telemetry.families import Points
@@ -27,6 +28,7 @@ class Overview:
     """
 
     bus: Bus
+    outbox: Outbox | None
     router: Router
     ledger: Ledger
     loaded: Callable[[], Loaded]
@@ -58,7 +60,7 @@ class Overview:
         return page.rows(self.router.runs if device is None else self.router.runs_heard(device))
 
     def traffic(self) -> Mapping[str, Any]:
-        return page.traffic(self.router.traffic)
+        return page.traffic(self.router.traffic, self.outbox)
 
     async def infer(self, event: Event, correlation_id: str, timeout: float) -> door.Asked:
         return await door.ask(self.router, event, correlation_id, timeout=timeout)
@@ -67,7 +69,9 @@ class Overview:
         self.secret(name, values)
 
     async def points(self) -> Points:
-        standing = figures.Standing(connected=self.bus.connected, ready=self.ready()[0], lost=self.lost())
+        standing = figures.Standing(
+            connected=self.bus.connected, ready=self.ready()[0], lost=self.lost(), outbox=self.outbox
+        )
         return await figures.points(self.ledger, self.router.traffic, standing)
 
     def ready(self) -> tuple[bool, Sequence[str]]:
@@ -78,4 +82,6 @@ class Overview:
         ]
         served = all(run.status == DEGRADED for run in runs)
         told = [trouble] if (trouble := self.trouble()) else []
+        if self.outbox is not None and self.outbox.waiting:
+            told.append(f"{self.outbox.waiting} messages wait on disk for the message bus")
         return not away and served, [*away, *told, *reasons]

@@ -5,6 +5,7 @@ from typing import Any
 
 from edgex_inference.pipeline.effective import device_of, effective
 from edgex_inference.pipeline.measure import milliseconds
+from edgex_inference.pipeline.outbox import OUTBOX, Outbox
 from edgex_inference.pipeline.router import Traffic
 from edgex_inference.pipeline.running.run import Run
 
@@ -45,10 +46,13 @@ def messages(seen: Traffic) -> Mapping[str, int]:
     return {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": seen.invalid.total()}
 
 
-def traffic(seen: Traffic) -> Mapping[str, Any]:
-    """Messages by fate, refused ones by reason, and the times of reading one, since the start."""
-    return {
+def traffic(seen: Traffic, outbox: Outbox | None = None) -> Mapping[str, Any]:
+    """Messages by fate, refused ones by reason, the times of reading one, and what waited on disk, since the start."""
+    told: dict[str, Any] = {
         "messages": messages(seen),
         "invalid": dict(seen.invalid.by_word()),
         "decodeMs": milliseconds(seen.decode.summary()),
     }
+    if outbox is not None:
+        told["outbox"] = {"waiting": outbox.waiting, **{word: outbox.counts.total(word) for word in OUTBOX}}
+    return told

@@ -14,7 +14,7 @@ class Outcome:
     """`reason` is the word that a drop or a failure is counted under, `message` says it in a sentence.
 
     A result's `event` is None when no output has a value; `published` False: the publish policy held it back, or
-    the bus is away.
+    the bus is away and nothing keeps it.
     """
 
     fate: Fate

@@ -90,15 +90,14 @@ class Router:
             run.revise(binding, book, inactive=inactive)
 
     def bar(self, barred: Mapping[str, Barred]) -> None:
-        """The devices that are not to be used from here on; each binding of one that is new says so."""
+        """The devices that are not to be used from here on; each binding of one says so, again until it is out."""
         before, self._barred = self._barred, barred
-        for device in before.keys() - barred.keys():
+        for device in before.keys() | barred.keys():
+            why = barred.get(device)
             for run in self.runs_heard(device):
-                run.forget(device)
-        for device, why in barred.items():
-            if before.get(device) != why:
-                for run in self.runs_heard(device):
+                if before.get(device) != why:
                     run.forget(device)
+                if why is not None:
                     run.tell(device, why.reason)
 
     def forget(self, device: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgex_inference.pipeline.emission import RUNNING
 from edgex_inference.pipeline.measure import STAGES, Measures
 from edgex_inference.pipeline.measuring.ledger import Entry, Key, Ledger
+from edgex_inference.pipeline.outbox import OUTBOX, Outbox
 from edgex_inference.pipeline.page import messages
 from edgex_inference.pipeline.router import Traffic
 from edgex_inference.telemetry.families import Family, Point, Points
@@ -84,6 +85,19 @@ LOST = Family(
     kind="counter",
     help="EdgeX metrics that could not be published, the bus being away.",
 )
+WAITING = Family(
+    metric="InferenceOutboxWaiting",
+    series="edgex_inference_outbox_waiting",
+    kind="gauge",
+    help="Messages that wait on disk for the bus.",
+)
+STORED = Family(
+    metric="InferenceOutbox",
+    series="edgex_inference_outbox_total",
+    kind="counter",
+    help="Messages that found the bus away, by what became of them.",
+    labels=("fate",),
+)
 _EVENTS = {
     "received": "Events that a binding was offered.",
     "published": "Events of results that went to the bus.",
@@ -156,7 +170,7 @@ TIMES = {
 }
 FAMILIES = (
     *OF_THE_SDK,
-    *(MESSAGES, REFUSED, DECODE, CONNECTED, READY, LOST),
+    *(MESSAGES, REFUSED, DECODE, CONNECTED, READY, LOST, WAITING, STORED),
     *EVENTS.values(),
     *(DROPPED, FAILED, QUEUED, AT_WORK, MODEL),
     *TIMES.values(),
@@ -171,6 +185,7 @@ class Standing:
     connected: bool
     ready: bool
     lost: int
+    outbox: Outbox | None = None
 
 
 async def points(ledger: Ledger, traffic: Traffic, standing: Standing) -> Points:
@@ -192,6 +207,10 @@ def _service(traffic: Traffic, standing: Standing) -> Iterator[Point]:
     yield Point(CONNECTED, int(standing.connected))
     yield Point(READY, int(standing.ready))
     yield Point(LOST, standing.lost)
+    if standing.outbox is not None:
+        yield Point(WAITING, standing.outbox.waiting)
+        for word in OUTBOX:
+            yield Point(STORED, standing.outbox.counts.total(word), {"fate": word})
 
 
 def _state(key: Key, entry: Entry) -> Iterator[Point]:

@@ -1,0 +1,77 @@
+"""What the configuration says as things that work: the engine, the message bus, its dialect."""
+
+import logging
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from edgex_inference.buses.memory import MemoryBus, MemoryHub
+from edgex_inference.buses.mqtt import MqttBus
+from edgex_inference.buses.mqtt_settings import settings_from
+from edgex_inference.config.credentials import credentials
+from edgex_inference.config.decode import wire
+from edgex_inference.config.load import Loaded
+from edgex_inference.contracts.bus import Bus
+from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.fleet import Fleet
+from edgex_inference.engine.store import Store
+from edgex_inference.pipeline.outbox import Outbox
+from edgex_inference.pipeline.planning.plan import Engine
+
+log = logging.getLogger(__name__)
+
+_MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
+
+
+def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
+    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
+    inference = loaded.config.inference
+    packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
+    return Engine(
+        catalog=catalog or Catalog(),
+        store=Store([loaded.models, packaged]),
+        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
+        max_pixels=inference.max_pixels,
+    )
+
+
+def dialect_of(loaded: Loaded) -> Dialect:
+    """How the configuration says that consumers want to be spoken to."""
+    config = loaded.config
+    return Dialect(
+        major=_MAJORS[config.inference.edgex_version],
+        escape_names=config.service.enable_name_field_escape,
+        base_topic=config.message_bus.base_topic_prefix,
+    )
+
+
+def open_bus(loaded: Loaded) -> Bus:
+    """The configured message bus, not yet connected; raises SetupError naming what is wrong or missing."""
+    section = loaded.config.message_bus
+    if section.disabled or section.type == "memory":
+        return MemoryBus(MemoryHub())
+    found = credentials(loaded.config)
+    secret = None
+    if found is not None:
+        secret = {
+            "username": found.username,
+            "password": found.password,
+            "cacert": found.ca_cert,
+            "clientcert": found.client_cert,
+            "clientkey": found.client_key,
+        }
+    file = str(loaded.file or "configuration")
+    settings = settings_from(wire(section), secret, service_key=loaded.service_key, file=file)
+    for note in settings.notes:
+        log.warning("%s", note)
+    return MqttBus(settings)
+
+
+def with_outbox(loaded: Loaded, bus: Bus) -> Bus:
+    """The bus, in an outbox where one is configured and the bus can be away at all."""
+    inference, section = loaded.config.inference, loaded.config.message_bus
+    if loaded.state is None or not inference.outbox_max_size or section.disabled or section.type == "memory":
+        return bus
+    file = loaded.state / f"outbox-{loaded.service_key}.sqlite"
+    return Outbox(bus, file, most=inference.outbox_max_size << 20, max_age=inference.outbox_max_age)
