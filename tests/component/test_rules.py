@@ -116,6 +116,22 @@ async def test_devices_of_their_own_are_joined_by_their_names(
     assert (joined["device"], joined["Speed"], joined["Load"]) == ("pump-1", 900, 9.0)
 
 
+async def test_a_rule_hears_its_own_binding_only(
+    stage: Any, make: Any, printed: Any, ekuiper: ModuleType
+) -> None:
+    worn = {"outputs": {"IsWorn": STATE}, "decide": {"value": "y.0", "raise": 7}}
+    blocks = {"A": make.binding(**worn), "B": make.binding(**worn)}
+    stage.profile("pump", X=("Float32", blocks))
+    stage.model()
+    monitor = printed(stage)
+    async with stage.running():
+        await stage.send(make.event("d", X=9))
+        heard = [(plain(one.event), "") for one in await stage.have(2)]
+    sources = {event["sourceName"] for event, _ in heard}
+    assert sources == {"A", "B"}
+    assert len(ekuiper.run(monitor["threshold"]["sql"], ekuiper.both(heard))) == 1
+
+
 async def test_names_that_its_language_cannot_say_plainly(
     stage: Any, make: Any, printed: Any, ekuiper: ModuleType
 ) -> None:

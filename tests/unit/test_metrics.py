@@ -1,5 +1,7 @@
 """Counters, histograms, and how they are told: the ledger, Prometheus's text, EdgeX's switches."""
 
+import base64
+import json
 import random
 from types import SimpleNamespace
 from typing import cast
@@ -8,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgex_inference.edgex import telemetry
+from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.measuring import figures, ledger
 from edgex_inference.pipeline.measuring.ledger import OTHERS, Ledger
@@ -196,3 +199,28 @@ def test_overload_is_no_processing_error() -> None:
     dropped.add("overtaken", 5)
     dropped.add("nan", 2)
     assert figures._faults(dropped) == 2
+
+
+def test_timers_are_told_in_nanoseconds_with_edgex_s_fields() -> None:
+    point = Point(figures.TIMES["infer"], seen(0.001, 0.003), {"profile": "p", "binding": "b"})
+    message = telemetry.encode(point, service="s", tags={"x": ""}, now=7, dialect=Dialect(major="4"))
+    assert message.topic == "edgex/telemetry/s/InferenceInferTime"
+    metric = json.loads(message.payload)["payload"]
+    fields = {one["name"]: one["value"] for one in metric["fields"]}
+    assert (fields["timer-count"], fields["timer-min"], fields["timer-max"]) == (2, 1_000_000, 3_000_000)
+    assert fields["timer-mean"] == pytest.approx(2e6)
+    assert fields["timer-stddev"] == pytest.approx(1e6)
+    assert fields["timer-variance"] == pytest.approx(1e12)
+    assert fields["timer-p99"] == 3_000_000
+    assert [tag["name"] for tag in metric["tags"]] == ["service", "profile", "binding"], "no empty tags"
+    assert metric["timestamp"] == 7
+
+
+@pytest.mark.parametrize("major", [None, "3", "4"])
+def test_a_metric_travels_as_each_release_takes_it(major: Major | None) -> None:
+    point = Point(figures.CONNECTED, 1)
+    message = telemetry.encode(point, service="s", tags={}, now=7, dialect=Dialect(major=major))
+    payload = json.loads(message.payload)["payload"]
+    assert isinstance(payload, dict) is (major == "4")
+    metric = payload if isinstance(payload, dict) else json.loads(base64.b64decode(payload))
+    assert metric["fields"] == [{"name": "gauge-value", "value": 1}]
