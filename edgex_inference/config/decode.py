@@ -129,7 +129,8 @@ def _value(hint: Any, cursor: Cursor, unused: list[str]) -> Any:
 def _map(hint: Any, reader: Reader, unused: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, cursor in reader.each():
-        value = _loose_text(cursor) if hint is str else _value(hint, cursor, unused)
+        loose = {str: _loose_text, bool: _loose_bool}.get(hint)
+        value = loose(cursor) if loose is not None else _value(hint, cursor, unused)
         if value is not None:
             values[key] = value
     return values
@@ -153,6 +154,14 @@ def _loose_text(cursor: Cursor) -> str | None:
         return value if isinstance(value, str) else (cursor.node and cursor.node.written) or str(value)
     cursor.say(f"must be a text, not {cursor.node.kind if cursor.node else 'empty'}")
     return None
+
+
+def _loose_bool(cursor: Cursor) -> bool | None:
+    """Maps of switches take texts too: the environment and configuration providers know no others."""
+    value = cursor.plain()
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return cursor.boolean()
 
 
 def _choice(cursor: Cursor, rule: Choice) -> str | None:

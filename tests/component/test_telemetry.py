@@ -183,7 +183,11 @@ async def test_every_figure_is_a_metric_to_edgex(stage: Any, make: Any, judge: A
         async def keep(message: Message) -> None:
             sent.append(message)
 
-        switch(service, {"Inference": True, "Pipeline": True, "Messages": True, "Invalid": True}, interval=0)
+        switch(
+            service,
+            {"Inference": True, "Pipeline": True, "Messages": True, "Invalid": True, "Store": True},
+            interval=0,
+        )
         service.reporter._publish = keep
         await service.reporter.report()
     names = {one.topic.rsplit("/", 1)[1] for one in sent}

@@ -44,7 +44,10 @@ PROCESSING = Family(
     help="From arrival to the readings of the result.",
     labels=("pipeline",),
 )
-OF_THE_SDK = (RECEIVED, INVALID, PROCESSED, ERRORS, PROCESSING)
+QUEUE_SIZE = Family(
+    metric="StoreForwardQueueSize", series="", kind="counter", help="Messages that wait on disk for the bus."
+)
+OF_THE_SDK = (RECEIVED, INVALID, PROCESSED, ERRORS, PROCESSING, QUEUE_SIZE)
 """Under the names of EdgeX's own app SDK, on the bus only."""
 
 MESSAGES = Family(
@@ -208,6 +211,7 @@ def _service(traffic: Traffic, standing: Standing) -> Iterator[Point]:
     yield Point(READY, int(standing.ready))
     yield Point(LOST, standing.lost)
     if standing.outbox is not None:
+        yield Point(QUEUE_SIZE, standing.outbox.waiting)
         yield Point(WAITING, standing.outbox.waiting)
         for word in OUTBOX:
             yield Point(STORED, standing.outbox.counts.total(word), {"fate": word})
