@@ -11,7 +11,9 @@ from edgex_inference.buses.mqtt_settings import settings_from
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.schema import CORE_COMMAND, Client
 from edgex_inference.contracts.bus import Bus
+from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
@@ -66,6 +68,13 @@ def open_bus(loaded: Loaded) -> Bus:
     for note in settings.notes:
         log.warning("%s", note)
     return MqttBus(settings)
+
+
+def open_commands(loaded: Loaded) -> CommandClient:
+    """The configured core-command; nothing is asked yet."""
+    client = CommandClient(loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url)
+    client.major = dialect_of(loaded).major
+    return client
 
 
 def with_outbox(loaded: Loaded, bus: Bus) -> Bus:

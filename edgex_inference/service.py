@@ -23,13 +23,14 @@ from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.engine.catalog import Catalog
-from edgex_inference.opening import dialect_of, open_engine, with_outbox
+from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
 from edgex_inference.pipeline.emission import Outlet
 from edgex_inference.pipeline.measuring.ledger import Ledger
 from edgex_inference.pipeline.measuring.reporting import Reporter
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.overview import Overview
 from edgex_inference.pipeline.platform.platform import Platform
+from edgex_inference.pipeline.polling.poller import Poller
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.running.order import Workplace
@@ -95,6 +96,8 @@ class Service:
             lost=lambda: self.reporter.lost,
             secret=self.store_secret,
         )
+        self._poller = Poller(open_commands(loaded), self.router)
+        self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
@@ -143,6 +146,7 @@ class Service:
         self._report(problem for problem in book.problems if problem not in known)
         self.router.use(book)
         self._start_known()
+        self._poller.align(book)
 
     def stop(self) -> None:
         """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
@@ -169,7 +173,9 @@ class Service:
                 await self._follow_platform(self.platform)
                 self._spawn("core-metadata", self.platform.follow)
                 self._spawn("companions", self.platform.register)
+            stack.push_async_callback(self._poller.close)
             self._start_known()
+            self._poller.align(self.book)
             self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
             self._spawn("metrics", self.reporter.work)
@@ -235,6 +241,7 @@ class Service:
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""
         platform.speak(self.sender)
+        self._poller.speak(self.sender.dialect.major)
         records = platform.records()
         if records is not self._records:
             gone = self._records.devices.keys() - records.devices.keys()

@@ -161,7 +161,7 @@ class Trigger:
         return tuple(topic.strip() for topic in self.subscribe_topics.split(",") if topic.strip())
 
 
-CORE_METADATA = "core-metadata"
+CORE_METADATA, CORE_COMMAND = "core-metadata", "core-command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ class Client:
 
 
 def _clients() -> Mapping[str, Client]:
-    return {CORE_METADATA: Client()}
+    return {CORE_METADATA: Client(), CORE_COMMAND: Client(port=59882)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,11 @@ def _unwanted(router: Router, event: Event) -> str:
     if not enabled:
         names = listed(sorted(run.binding.name for run in runs))
         return f"every binding of profile {event.profile_name!r} is disabled: {names}"
-    wanted = sorted({one.resource for run in enabled for one in run.binding.readings})
+    waiting = [run for run in enabled if run.binding.poll is None]
+    if not waiting:
+        names = listed(sorted(run.binding.name for run in enabled), last="and")
+        return f"every binding of profile {event.profile_name!r} fetches its readings itself (poll): {names}"
+    wanted = sorted({one.resource for run in waiting for one in run.binding.readings})
     given = sorted({reading.resource_name for reading in event.readings})
     return (
         f"no binding of profile {event.profile_name!r} takes readings of {listed(given)}; "

@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from edgex_inference.contracts.errors import DeviceLost, EdgexInferenceError, MessageError
+from edgex_inference.contracts.errors import (
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceError,
+    MessageError,
+)
 from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
@@ -94,6 +99,10 @@ class Journey:
     def forget(self, device: str) -> None:
         """Nothing is remembered of a device any more."""
         self._emission.forget(device)
+
+    async def missed(self, item: Item, error: InferenceError) -> None:
+        """Counts and tells of an item whose readings could not be had."""
+        await self._emission.send(self._emission.failed(item, error))
 
     @property
     def standing(self) -> Standing:

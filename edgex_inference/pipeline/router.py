@@ -63,6 +63,7 @@ class Router:
         self._stand_ins: dict[Rejected, Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._barred: Mapping[str, Barred] = {}
+        self.heard: Callable[[Event], None] = lambda _event: None
         self._warned: set[str] = set()
         self._crowded = False
 
@@ -99,6 +100,10 @@ class Router:
                     run.forget(device)
                 if why is not None:
                     run.tell(device, why.reason)
+
+    def barred(self, device: str) -> Barred | None:
+        """Why a device is not to be used, if it is not."""
+        return self._barred.get(device)
 
     def forget(self, device: str) -> None:
         """A device that is no more: nothing of it is kept."""
@@ -192,10 +197,10 @@ class Router:
             self.traffic.messages.add("notEvent")
         elif self._is_own(event):
             self.traffic.messages.add("own")
-        elif self.offer(event, read.correlation_id or new_id(), receipt):
-            self.traffic.messages.add("matched")
         else:
-            self.traffic.messages.add("unmatched")
+            self.heard(event)
+            taken = self.offer(event, read.correlation_id or new_id(), receipt)
+            self.traffic.messages.add("matched" if taken else "unmatched")
 
     def _is_own(self, event: Event) -> bool:
         """Whether one of our results came back by a way that its topic does not show."""

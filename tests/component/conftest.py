@@ -19,6 +19,7 @@ import yaml
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import (
+    CORE_COMMAND,
     CORE_METADATA,
     Client,
     Configuration,
@@ -85,6 +86,7 @@ class Stage:
     bus: MemoryBus | None = None
     metadata: int | None = None
     """the port of a core-metadata; without one none is asked"""
+    command: int = 59882
 
     # What lies in the folders
 
@@ -144,7 +146,10 @@ class Stage:
             service=Service(port=0, server_bind_addr="127.0.0.1", **self.http),
             message_bus=MessageBus(type="memory"),
             trigger=Trigger(type=self.trigger, subscribe_topics=self.topics),
-            clients={CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881)},
+            clients={
+                CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881),
+                CORE_COMMAND: Client(host="127.0.0.1", port=self.command),
+            },
             inference=inference,
         )
         return Loaded(

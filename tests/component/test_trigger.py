@@ -119,6 +119,14 @@ async def test_a_disabled_binding_does_not_take_it(stage: Any, make: Any) -> Non
     assert (status, body["message"]) == (404, "every binding of profile 'pump' is disabled: Twice")
 
 
+async def test_a_binding_that_polls_does_not_take_it(stage: Any, make: Any) -> None:
+    stage.simple(poll={"interval": "1h"})
+    async with stage.running(settled=False):
+        status, body = await post(stage, make.event("pump-1", X=1))
+    said = "every binding of profile 'pump' fetches its readings itself (poll): Twice"
+    assert (status, body["message"]) == (404, said)
+
+
 async def test_what_is_in_the_event_cannot_be_used(stage: Any, make: Any) -> None:
     stage.simple()
     async with stage.running():

@@ -113,6 +113,7 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
         "INFERENCE_METADATA": "none",
         "INFERENCE_EDGEXVERSION": "3",
         "CLIENTS_CORE_METADATA_PROTOCOL": "https",
+        "CLIENTS_CORE_COMMAND_PROTOCOL": "https",
     }
     env: dict[str, str] = {}
 
