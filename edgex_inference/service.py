@@ -76,26 +76,11 @@ class Service:
         )
         self.secrets = Secrets(loaded.config.writable.insecure_secrets)
         self.ledger = Ledger()
-        self.reporter = Reporter(
-            lambda: self.loaded.config.writable.telemetry,
-            lambda: self.view.points(),
-            bus.publish,
-            lambda: self.sender,
-        )
+        self.reporter = self._reporter(bus)
         self.platform = Platform.of(
             loaded, self.bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
         )
-        self.view = Overview(
-            bus=self.bus,
-            outbox=self.bus if isinstance(self.bus, Outbox) else None,
-            router=self.router,
-            ledger=self.ledger,
-            loaded=lambda: self.loaded,
-            sender=lambda: self.sender,
-            trouble=lambda: self.platform.trouble if self.platform is not None else "",
-            lost=lambda: self.reporter.lost,
-            secret=self.store_secret,
-        )
+        self.view = self._overview()
         self._poller = Poller(open_commands(loaded), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
@@ -107,6 +92,28 @@ class Service:
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
+
+    def _reporter(self, bus: Bus) -> Reporter:
+        """Metrics go to the bus itself: old ones are not worth keeping on disk."""
+        return Reporter(
+            lambda: self.loaded.config.writable.telemetry,
+            lambda: self.view.points(),
+            bus.publish,
+            lambda: self.sender,
+        )
+
+    def _overview(self) -> Overview:
+        return Overview(
+            bus=self.bus,
+            outbox=self.bus if isinstance(self.bus, Outbox) else None,
+            router=self.router,
+            ledger=self.ledger,
+            loaded=lambda: self.loaded,
+            sender=lambda: self.sender,
+            trouble=lambda: self.platform.trouble if self.platform is not None else "",
+            lost=lambda: self.reporter.lost,
+            secret=self.store_secret,
+        )
 
     def apply(self, loaded: Loaded) -> None:
         """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
