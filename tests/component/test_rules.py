@@ -2,11 +2,7 @@
 
 import importlib.util
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -271,27 +267,6 @@ def test_ids_that_would_be_the_same_are_not(tmp_path: Path, capsys: pytest.Captu
     assert main(["rules", str(tmp_path)]) == 0
     ids = [rule["id"] for rule in json.loads(capsys.readouterr().out)["rules"]]
     assert len(set(ids)) == len(ids) == 6
-
-
-def test_the_commands_of_the_how_to(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    text = (ROOT / "docs" / "how-to" / "rules.md").read_text()
-    commands = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    assert len(commands) == 2
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    for command in commands:
-        done = subprocess.run(
-            ["sh", "-euc", command],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-    bodies, ruleset = (json.loads((tmp_path / name).read_text()) for name in ("rules.json", "init.json"))
-    assert len(bodies["rules"]) == len(ruleset["rules"]) == 7
-    kinds = set(re.findall(r"`…-(\w+)`", text))
-    assert kinds == {rule["id"].rpartition("-")[2] for rule in bodies["rules"]}
 
 
 def test_no_rules_and_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
