@@ -48,7 +48,7 @@ _PATIENCE = 10
 _LOOK = 0.5
 """Seconds between two looks at the files of profiles and models."""
 
-_FAIR = 64
+_FAIR = 192
 """Messages read in a row before results and timers get their turn."""
 
 

@@ -4,7 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from edgex_inference.contracts.errors import (
     EdgexInferenceError,
@@ -14,8 +17,7 @@ from edgex_inference.contracts.errors import (
 )
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
-from edgex_inference.contracts.results import Result, Sample
-from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.contracts.results import Result
 from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan
@@ -59,8 +61,7 @@ class Standing:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What one item causes at once: a status event where the status changed, a result where one is due."""
 
     state: DeviceState
@@ -91,22 +92,21 @@ class Emission:
         """The devices that it remembers."""
         return tuple(name for name, _ in self._memory.items())
 
-    def result(self, item: Item, sample: Sample, tensors: Tensors) -> Parcel:
-        """What this run's answer causes now; more may follow by timer."""
+    def result(self, item: Item, origin: int, result: Result, *, spent: float = 0.0) -> Parcel:
+        """What a result causes now; more may follow by timer.
+
+        `origin` is the capture time of its inputs in ns, `spent` the seconds that reading the answer took.
+        """
         started = self._outlet.clock()
-        try:
-            result = self._plan.interpret(tensors, sample)
-        except InferenceError as error:
-            return self.failed(item, error)
         device = item.event.device_name
         state = self._memory.of(device)
         moment = self._moment(state, result, started - item.arrived)
         _, profile, name = self._outlet.sender.names(self._plan.binding, device)
-        origin = sample.origin if 0 < sample.origin <= _LATEST else item.event.origin
+        origin = origin if 0 < origin <= _LATEST else item.event.origin
         readings, unfit = outputs.write(
             self._plan.columns, moment, device=name, profile=profile, origin=origin
         )
-        self._measures.stages["postprocess"].add(self._outlet.clock() - started)
+        self._measures.stages["postprocess"].add(self._outlet.clock() - started + spent)
         if unfit:
             self._measures.events.add("unfit", len(unfit))
             status = self._announce(
@@ -119,8 +119,11 @@ class Emission:
         if due is None and item.reply is None:
             return Parcel(state=state, status=status)
         event = self._event(device, outgoing) if readings else None
-        item.tell(Outcome(fate="result", event=event))
-        messages = self._messages(event, item.correlation_id) if due is not None and event is not None else ()
+        if item.reply is not None:
+            item.tell(Outcome(fate="result", event=event))
+        messages: Sequence[Message] = ()
+        if due is not None and event is not None:
+            messages = self._messages(device, event, item.correlation_id)
         return Parcel(state=state, status=status, result=messages, reply=item.reply)
 
     def failed(self, item: Item, error: EdgexInferenceError) -> Parcel:
@@ -275,8 +278,9 @@ class Emission:
             tags=self._plan.tags,
         )
 
-    def _messages(self, event: Event, correlation_id: str) -> Sequence[Message]:
-        return self._outlet.sender.messages(self._plan.binding, event, correlation_id=correlation_id)
+    def _messages(self, device: str, event: Event, correlation_id: str) -> Sequence[Message]:
+        sender, binding = self._outlet.sender, self._plan.binding
+        return sender.messages(binding, device, event, correlation_id=correlation_id)
 
     def _arm(self, state: DeviceState, device: str) -> None:
         if state.timer is not None:
@@ -320,7 +324,7 @@ class Emission:
         if state.publish.last is not due:  # a newer one left meanwhile
             self._measures.events.add("suppressed", was_held)
             return
-        messages = self._messages(self._event(device, due), due.correlation_id)
+        messages = self._messages(device, self._event(device, due), due.correlation_id)
         error = await self._hand_over(messages)
         if was_held:
             self._counted(state, error)

@@ -13,19 +13,54 @@ from edgex_inference.edgex.ids import new_id
 STATUS, REASON = "InferenceStatus", "InferenceReason"
 
 
+_MOST_KNOWN = 16_384
+"""Pairs of a binding and a device whose names and topic are kept; a flood of device names must not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Address:
+    """Service level, profile and device of the events that a binding publishes about a device, and their topic."""
+
+    names: tuple[str, str, str]
+    topic: str
+    dialect: Dialect
+
+
 @dataclass(slots=True, kw_only=True)
 class Sender:
     """How this service signs what it publishes; the dialect changes when the platform's major becomes known."""
 
     service_key: str = topics.SERVICE_KEY
     dialect: Dialect = field(default_factory=Dialect)
+    _known: dict[tuple[str | None, ...], "_Address"] = field(default_factory=dict, compare=False, repr=False)
 
     def names(self, binding: Binding, device: str) -> tuple[str, str, str]:
         """Service level, profile name and device name of the events about `device`."""
-        profile = binding.profile + topics.COMPANION_SUFFIX
+        return self._address(binding, device).names
+
+    def _address(self, binding: Binding, device: str) -> "_Address":
+        publish = binding.publish
+        key = binding.profile, binding.name, publish.as_, publish.topic_prefix, device
+        found = self._known.get(key)
+        if found is None or found.dialect is not self.dialect:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = self._new_address(binding, device)
+        return found
+
+    def _new_address(self, binding: Binding, device: str) -> "_Address":
+        service, profile, name = self.service_key, binding.profile + topics.COMPANION_SUFFIX, device
         if binding.publish.as_ == "device":
-            return topics.DEVICE_SERVICE_KEY, profile, f"{device}-{binding.name}"
-        return self.service_key, profile, device
+            service, name = topics.DEVICE_SERVICE_KEY, f"{device}-{binding.name}"
+        topic = topics.event_topic(
+            self.dialect,
+            service=service,
+            profile=profile,
+            device=name,
+            source=binding.name,
+            prefix=binding.publish.topic_prefix,
+        )
+        return _Address(names=(service, profile, name), topic=topic, dialect=self.dialect)
 
     def result(
         self,
@@ -39,7 +74,7 @@ class Sender:
     ) -> Sequence[Message]:
         """The messages of one result, as `messages` has them."""
         event = self.event(binding, device, readings, origin=origin, tags=tags)
-        return self.messages(binding, event, correlation_id=correlation_id)
+        return self.messages(binding, device, event, correlation_id=correlation_id)
 
     def event(
         self,
@@ -50,7 +85,7 @@ class Sender:
         origin: int,
         tags: Mapping[str, str],
     ) -> Event:
-        """One result as an event."""
+        """One result as an event; `readings` are of `edgex.values`."""
         _, profile, name = self.names(binding, device)
         return Event(
             api_version="v3",
@@ -63,22 +98,20 @@ class Sender:
             tags=dict(tags) or None,
         )
 
-    def messages(self, binding: Binding, event: Event, *, correlation_id: str) -> Sequence[Message]:
-        """The event itself, and its bare copy where `publish.rules` asks."""
-        service, _, _ = self.names(binding, event.device_name)
-        topic = topics.event_topic(
-            self.dialect,
-            service=service,
-            profile=event.profile_name,
-            device=event.device_name,
-            source=binding.name,
-            prefix=binding.publish.topic_prefix,
+    def messages(
+        self, binding: Binding, device: str, event: Event, *, correlation_id: str
+    ) -> Sequence[Message]:
+        """What `event` made, and its bare copy where `publish.rules` asks."""
+        topic = self._address(binding, device).topic
+        message = wire.encode(
+            event, topic=topic, correlation_id=correlation_id, dialect=self.dialect, written=True
         )
-        message = wire.encode(event, topic=topic, correlation_id=correlation_id, dialect=self.dialect)
         if not binding.publish.rules:
             return (message,)
         rules = topics.rules_topic(self.dialect)
-        bare = wire.encode_bare(event, topic=rules, correlation_id=correlation_id, dialect=self.dialect)
+        bare = wire.encode_bare(
+            event, topic=rules, correlation_id=correlation_id, dialect=self.dialect, written=True
+        )
         return (message, bare)
 
     def status(
