@@ -1,13 +1,11 @@
 """What the configuration says as things that work: the engine, the message bus, its dialect."""
 
-import logging
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from edgex_inference.buses.kinds import bus_from, carries_headers
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import settings_from
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
@@ -20,8 +18,6 @@ from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.planning.plan import Engine
-
-log = logging.getLogger(__name__)
 
 _MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
 
@@ -45,6 +41,7 @@ def dialect_of(loaded: Loaded) -> Dialect:
         major=_MAJORS[config.inference.edgex_version],
         escape_names=config.service.enable_name_field_escape,
         base_topic=config.message_bus.base_topic_prefix,
+        headers=carries_headers(config.message_bus.type, config.message_bus.optional),
     )
 
 
@@ -64,10 +61,7 @@ def open_bus(loaded: Loaded) -> Bus:
             "clientkey": found.client_key,
         }
     file = str(loaded.file or "configuration")
-    settings = settings_from(wire(section), secret, service_key=loaded.service_key, file=file)
-    for note in settings.notes:
-        log.warning("%s", note)
-    return MqttBus(settings)
+    return bus_from(section.type, wire(section), secret, service_key=loaded.service_key, file=file)
 
 
 def open_commands(loaded: Loaded) -> CommandClient:

@@ -13,17 +13,18 @@ from typing import Any
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
-from edgex_inference.config.decode import differences
 from edgex_inference.config.load import Loaded
-from edgex_inference.config.schema import Writable
+from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
 from edgex_inference.pipeline.emission import Outlet
+from edgex_inference.pipeline.live import take_up
 from edgex_inference.pipeline.measuring.ledger import Ledger
 from edgex_inference.pipeline.measuring.reporting import Reporter
 from edgex_inference.pipeline.outbox import Outbox
@@ -36,7 +37,6 @@ from edgex_inference.pipeline.running.order import Order, Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
-from edgex_inference.telemetry import logs
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
 
@@ -56,16 +56,24 @@ class Service:
     """One service on one bus: `run` works until `stop`; `started` is set when it takes messages.
 
     The bus is opened and closed here. `book` and `catalog` are read from disk and entry points unless given.
+    `presence` is the registry and the configuration provider, none of either unless given.
     """
 
     def __init__(
-        self, loaded: Loaded, bus: Bus, *, catalog: Catalog | None = None, book: Book | None = None
+        self,
+        loaded: Loaded,
+        bus: Bus,
+        *,
+        catalog: Catalog | None = None,
+        book: Book | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self.loaded = loaded
+        self.presence = presence or Presence(loaded=loaded)
         self.bus = with_outbox(loaded, bus)
         self.engine = open_engine(loaded, catalog)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
-        self.book = book or load_book(loaded.profiles)
+        self.book = (book or load_book(loaded.profiles)).overridden(loaded.config.writable.inference_bindings)
         self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
         self.router = Router(
             self.book,
@@ -77,7 +85,12 @@ class Service:
         self.ledger = Ledger()
         self.reporter = self._reporter(bus)
         self.platform = Platform.of(
-            loaded, self.bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
+            loaded,
+            self.bus,
+            self.sender.dialect,
+            runs=lambda: self.router.runs,
+            changed=self.look,
+            locate=partial(self.presence.find, CORE_METADATA),
         )
         self.view = self._overview()
         self._poller = Poller(open_commands(loaded), self.router)
@@ -116,18 +129,18 @@ class Service:
 
     def apply(self, loaded: Loaded) -> None:
         """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
-        before, after = self.loaded.config, loaded.config
-        for key in differences(before, after):
-            if not key.startswith("Writable."):
-                log.warning("%s has changed: it is taken up at the next start", key)
-        self.secrets.take_up(after.writable.insecure_secrets)
-        self._use(after.writable)
-        if after.writable.telemetry != before.writable.telemetry:
+        before, known = self.loaded.config, self.secrets.configured
+        known_before = replace(before, writable=replace(before.writable, insecure_secrets=known))
+        live = take_up(known_before, loaded.config, self.book)
+        self.secrets.take_up(live.config.writable.insecure_secrets)
+        self._use(live.config.writable)
+        self._report(live.problems)
+        if live.book is not None:
+            self.use(live.book)
+        telemetry = live.config.writable.telemetry
+        if telemetry != before.writable.telemetry:
             self.reporter.changed()
-            log.info("Writable.Telemetry has changed: metrics every %g s", after.writable.telemetry.interval)
-        if after.writable.log_level != before.writable.log_level:
-            logs.set_level(after.writable.log_level)
-            log.info("Writable.LogLevel is %s now", after.writable.log_level)
+            log.info("Writable.Telemetry has changed: metrics every %g s", telemetry.interval)
 
     def store_secret(self, name: str, values: Mapping[str, str]) -> None:
         """Takes up values of a secret that somebody posted."""
@@ -172,6 +185,8 @@ class Service:
                 serve(app, config.service.bind_address, config.service.port)
             )
             self.port = listening.port
+            stack.push_async_callback(self.presence.leave)
+            await self._unless_stopped(self.presence.register(self.port))
             stack.push_async_callback(self.bus.close)
             if self.platform is not None:
                 stack.push_async_callback(self.platform.close)
@@ -185,6 +200,7 @@ class Service:
             self._poller.align(self.book)
             self._spawn("files", self._follow_files)
             self._spawn("metrics", self.reporter.work)
+            self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client
@@ -243,7 +259,8 @@ class Service:
                     run.refresh()
 
     async def _read_book(self) -> None:
-        self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records))
+        book = await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records)
+        self.use(book.overridden(self.loaded.config.writable.inference_bindings))
 
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""

@@ -6,10 +6,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, NewType
+from typing import Annotated, Any, NewType
 
 Seconds = NewType("Seconds", float)
 """A duration: a text such as `5s` on the wire."""
+
+Tree = NewType("Tree", Mapping[str, Any])
+"""Maps whose keys and values are other rooms' business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,6 @@ class Choice:
     later: Mapping[str, str] = field(default_factory=dict)
 
 
-_NO_BUS = "this message bus is not built yet; use mqtt or memory"
 _NO_TRIGGER = "this trigger is not built yet; use edgex-messagebus or http"
 
 LogLevel = Annotated[str, Choice(("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))]
@@ -36,7 +38,8 @@ AuthMode = Annotated[str, Choice(("none", "usernamepassword", "clientcert", "cac
 BusType = Annotated[
     str,
     Choice(
-        ("mqtt", "memory"), dict.fromkeys(("redis", "nats-core", "nats-jetstream", "nats", "zero"), _NO_BUS)
+        ("mqtt", "redis", "nats-core", "nats-jetstream", "zero", "memory"),
+        {"nats": "say which: nats-core or nats-jetstream", "zmq": "ZeroMQ is called zero, as in EdgeX 2"},
     ),
 ]
 TriggerType = Annotated[
@@ -80,6 +83,8 @@ class Writable:
     log_level: LogLevel = "INFO"
     insecure_secrets: Mapping[str, Secret] = field(default_factory=_bus_secret)
     telemetry: Telemetry = Telemetry()
+    inference_bindings: Tree = field(default_factory=lambda: Tree({}))
+    """Binding name → keys of its block that count over everything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +153,15 @@ class MessageBus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Where services register and look one another up, with `-r/--registry`."""
+
+    host: str = "localhost"
+    port: Annotated[int, Range(1, 65535)] = 59890
+    type: Annotated[str, Choice(("keeper", "consul"))] = "keeper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
     """Which topics are read: a comma list, BaseTopicPrefix goes in front of each."""
 
@@ -211,6 +225,7 @@ class Configuration:
     writable: Writable = Writable()
     service: Service = Service()
     message_bus: MessageBus = MessageBus()
+    registry: Registry = Registry()
     trigger: Trigger = Trigger()
     clients: Mapping[str, Client] = field(default_factory=_clients)
     inference: Inference = Inference()
@@ -223,12 +238,13 @@ BUS_OPTIONS: Mapping[str, type] = {
     **dict.fromkeys(("Qos", "KeepAlive", "ConnectTimeout", "DefaultPubRetryAttempts"), int),
     **dict.fromkeys(("Retained", "AutoReconnect", "CleanSession", "SkipCertVerify"), bool),
     **dict.fromkeys(("RetryOnFailedConnect", "AutoProvision", "ExactlyOnce"), bool),
+    "PublishPort": int,
+    "SubscribeHosts": str,
 }
-"""EdgeX's keys of MessageBus.Optional with what their texts must hold."""
+"""EdgeX's keys of MessageBus.Optional with what their texts must hold; the last two are ours, for ZeroMQ."""
 
 UNUSED = frozenset(
     {
-        ("Registry",),
         ("Clients", "*", "UseMessageBus"),
         ("Clients", "*", "SecurityOptions"),
         ("Database",),

@@ -56,6 +56,8 @@ def encode_bare(
 def encode_json(body: bytes, *, topic: str, correlation_id: str, dialect: Dialect) -> Message:
     """Any JSON text, such as a metric, in an envelope under `topic`."""
     raw = dialect.major == "4"
+    if dialect.headers:
+        return Message(topic, body, _headers(correlation_id, JSON))
     if raw and dialect.cbor_envelope:
         return Message(topic, _cbor_envelope(msgspec.json.decode(body), correlation_id))
     if not raw or dialect.base64_payload:
@@ -67,15 +69,28 @@ def _message(
     event: Event, topic: str, correlation_id: str, dialect: Dialect, *, request: bool, binary: bool
 ) -> Message:
     raw = dialect.major == "4"
-    if raw and dialect.cbor_envelope:
+    if raw and dialect.cbor_envelope and not dialect.headers:
         return Message(topic, _cbor_envelope(_values(event, request), correlation_id))
     if (binary or dialect.cbor_events) and (raw or not _has_object(event)):
         body, content_type, raw = cbor2.dumps(_values(event, request)), CBOR, False
     else:
         body, content_type = _json(event, request), JSON
+    if dialect.headers:
+        return Message(topic, body, _headers(correlation_id, content_type))
     if not raw or dialect.base64_payload:
         body = b'"' + pybase64.b64encode(body) + b'"'
     return Message(topic, _envelope(body, correlation_id, content_type))
+
+
+def _headers(correlation_id: str, content_type: str) -> dict[str, str]:
+    """The envelope on NATS, in the case that Go looks for."""
+    return {
+        "ApiVersion": "v3",
+        "Content-Type": content_type,
+        "ErrorCode": "0",
+        "RequestId": "",
+        "X-Correlation-ID": correlation_id,
+    }
 
 
 def _has_object(event: Event) -> bool:

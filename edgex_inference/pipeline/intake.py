@@ -15,11 +15,21 @@ _MOST = 4096
 """Items over all devices: a flood of new device names must not fill the memory."""
 
 
+def _never() -> None:
+    """In place of an acknowledgement that must not be given."""
+
+
 class Receipt(msgspec.Struct, eq=False):
-    """Acknowledges a bus message when the last binding that took it is through with it."""
+    """Acknowledges a bus message when the last binding that took it is through with it.
+
+    One that `failed` is never acknowledged: a result could not leave, and the message may come again for it.
+    Neither keeps the message any longer than it must: a picture may hang on it.
+    """
 
     acknowledge: Callable[[], None]
     holders: int = 1
+    failed: bool = False
+    followers: "list[Receipt] | None" = None
 
     def hold(self) -> None:
         self.holders += 1
@@ -28,6 +38,18 @@ class Receipt(msgspec.Struct, eq=False):
         self.holders -= 1
         if self.holders == 0:
             self.acknowledge()
+            followers, self.followers = self.followers or (), None
+            for one in followers:
+                one.release()
+
+    def fail(self) -> None:
+        self.failed, self.acknowledge, self.followers = True, _never, None
+
+    def lead(self, other: "Receipt") -> None:
+        """Has the other acknowledged not before this one."""
+        if self.holders > 0:
+            other.hold()
+            self.followers = [*(self.followers or ()), other]
 
 
 class Item(msgspec.Struct, frozen=True, eq=False):
@@ -56,6 +78,8 @@ class Item(msgspec.Struct, frozen=True, eq=False):
         """The binding is through with it."""
         if acknowledge:
             self.receipt.release()
+        else:
+            self.receipt.fail()
         if self.reply is not None:
             self.reply.end()
 

@@ -16,6 +16,7 @@ from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.repeats import Repeats
 from edgex_inference.pipeline.reply import Reply
 from edgex_inference.pipeline.running.order import Order
 from edgex_inference.pipeline.running.run import Run
@@ -34,7 +35,7 @@ on the bus must not fill the memory, and a side-car may match any."""
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What came in: messages by fate (matched, unmatched, own, notEvent), refused ones by reason, decode times."""
+    """What came in: messages by fate (page.FATES), refused ones by reason, decode times."""
 
     messages: Counts = field(default_factory=Counts)
     invalid: Counts = field(default_factory=Counts)
@@ -74,6 +75,7 @@ class Router:
         self.heard: Callable[[Event], None] = lambda _event: None
         self._warned: set[str] = set()
         self._crowded = False
+        self._repeats = Repeats()
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -228,9 +230,17 @@ class Router:
             self.traffic.messages.add("notEvent")
         elif self._is_own(event):
             self.traffic.messages.add("own")
+        elif self._repeats.came_before(event.id, receipt):
+            self.traffic.messages.add("repeated")
+            level = logging.INFO if self._is_first(f"{message.topic} again") else logging.DEBUG
+            log.log(
+                level, "%.300s: event %s has come before; it is not inferred again", message.topic, event.id
+            )
         else:
             self.heard(event)
             taken = self.offer(event, read.correlation_id or new_id(), receipt)
+            if taken:
+                self._repeats.remember(event.id, receipt)
             self.traffic.messages.add("matched" if taken else "unmatched")
 
     def _is_own_topic(self, topic: str) -> bool:
