@@ -208,7 +208,7 @@ async def test_no_event_is_a_400(stage: Any, make: Any, body: bytes, kind: str) 
         status, answer = await post(stage, body, kind)
     assert (status, answer["statusCode"]) == (400, 400)
     assert answer["message"].startswith("POST /api/v3/trigger: ")
-    if body == b"{}":
+    if body == b"{}" and kind == "application/json":
         assert "the body is neither an AddEventRequest nor an Event" in answer["message"]
 
 
