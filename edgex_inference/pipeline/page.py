@@ -43,12 +43,16 @@ FATES = ("matched", "unmatched", "own", "notEvent", "repeated")
 """What becomes of a message that can be read."""
 
 
+def messages(seen: Traffic) -> Mapping[str, int]:
+    """How many messages had each fate, the refused ones as `invalid`."""
+    return {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": seen.invalid.total()}
+
+
 def traffic(seen: Traffic, outbox: Outbox | None, lookout: Lookout) -> Mapping[str, Any]:
     """Since the start: messages by fate, refused ones by reason, times of reading one, what was amiss, who was told."""
-    refused = dict(seen.invalid.by_word())
     told: dict[str, Any] = {
-        "messages": {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": sum(refused.values())},
-        "invalid": refused,
+        "messages": messages(seen),
+        "invalid": dict(seen.invalid.by_word()),
         "origins": {word: seen.origins.counts.total(word) for word in ORIGINS},
         "decodeMs": milliseconds(seen.decode.summary()),
     }

@@ -24,7 +24,7 @@ class Lookout:
     ) -> None:
         loaded = presence.loaded
         self.alerts = Alerts.of(loaded, bus, sender, lambda: router.runs)
-        self._presence = presence
+        self._platform, self._presence = platform, presence
         outages: dict[str, Callable[[], bool]] = {"bus": lambda: not bus.connected}
         if presence.provided is not None or presence.registry is not None:
             outages["provider"] = lambda: bool(presence.trouble)
@@ -37,8 +37,8 @@ class Lookout:
     @property
     def told(self) -> Sequence[str]:
         """What is amiss, for /ready."""
-        away = [self._presence.trouble, self.alerts.trouble if self.alerts is not None else ""]
-        return [*filter(None, away), *self.conditions.told]
+        others = [one for one in (self._platform, self._presence, self.alerts) if one is not None]
+        return [*(one.trouble for one in others if one.trouble), *self.conditions.told]
 
     def counted(self) -> Mapping[str, Any]:
         """How often each condition has begun, and what became of notifications."""
