@@ -45,7 +45,7 @@ from edgex_inference.web.server import serve
 
 log = logging.getLogger(__name__)
 
-_MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
+_MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 _PATIENCE = 10
 """Times that a task is asked to end, half a second apart, before it is left behind."""
@@ -71,9 +71,13 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
 
 def dialect_of(loaded: Loaded) -> Dialect:
     """How the configuration says that consumers want to be spoken to."""
-    config = loaded.config
+    config, switches = loaded.config, loaded.switches
     return Dialect(
         major=_MAJORS[config.inference.edgex_version],
+        base64_payload=switches.base64_payload,
+        cbor_envelope=switches.cbor_envelope,
+        cbor_events=switches.cbor_events,
+        optimize=switches.optimize,
         escape_names=config.service.enable_name_field_escape,
         base_topic=config.message_bus.base_topic_prefix,
     )

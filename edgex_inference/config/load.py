@@ -19,6 +19,7 @@ from edgex_inference.config.places import Entry, Node, Place, Source, Steps, spe
 from edgex_inference.config.problems import MOST_BYTES, Document
 from edgex_inference.config.redact import is_secret
 from edgex_inference.config.schema import BUS_OPTIONS, Configuration
+from edgex_inference.config.switches import Switches, switches
 from edgex_inference.contracts.errors import ConfigurationError, Problem
 
 NAMES = ("configuration.toml", "configuration.yaml", "configuration.yml")
@@ -53,6 +54,7 @@ class Loaded:
     models: Path
     cache: Path | None
     notes: tuple[Note, ...]
+    switches: Switches = Switches()
 
 
 def load(
@@ -87,6 +89,7 @@ def load(
         models=folder.of("ModelsDir", inference.models_dir),
         cache=folder.of("CacheDir", inference.cache_dir) if inference.cache_dir else None,
         notes=_notes(flags, environ, merged, decoded, found.warnings),
+        switches=switches(environ),
     )
 
 

@@ -53,9 +53,7 @@ Metadata = Annotated[
         },
     ),
 ]
-EdgexVersion = Annotated[
-    str, Choice(("auto", "3", "4"), {"2": "EdgeX 2 is not supported yet; use 3, 4 or auto"})
-]
+EdgexVersion = Annotated[str, Choice(("auto", "2", "3", "4"))]
 Port = Annotated[int, Range(0, 65535)]
 Amount = Annotated[int, Range(0)]
 Some = Annotated[int, Range(1)]

@@ -170,9 +170,13 @@ class Router:
         self.traffic.decode.add(self._clock() - started)
         if event is None:
             self.traffic.messages.add("notEvent")
-        elif self._is_own(event):
+            return
+        if self._is_own(event):
             self.traffic.messages.add("own")
-        elif self.offer(event, read.correlation_id or new_id(), receipt):
+            return
+        if self._sender.listening:
+            self._sender.heard(message, read, event)
+        if self.offer(event, read.correlation_id or new_id(), receipt):
             self.traffic.messages.add("matched")
         else:
             self.traffic.messages.add("unmatched")
