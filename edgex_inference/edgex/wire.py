@@ -164,7 +164,9 @@ def _optimised(event: Event) -> Event:
 def check(event: Event, dialect: Dialect) -> None:
     """Raises ValueError for an event that this dialect's consumers refuse."""
     if event.api_version != dialect.api_version:
-        raise ValueError(f"apiVersion {event.api_version!r}: EdgeX {dialect.major} says {dialect.api_version}")
+        raise ValueError(
+            f"apiVersion {event.api_version!r}: EdgeX {dialect.major} says {dialect.api_version}"
+        )
     if not is_id(event.id):
         raise ValueError(f"event id {event.id!r} is no UUID")
     if not (event.device_name and event.profile_name and event.source_name):
