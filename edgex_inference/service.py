@@ -15,6 +15,7 @@ from typing import Any
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
+from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.buses.mqtt import MqttBus
 from edgex_inference.buses.mqtt_settings import settings_from
@@ -33,6 +34,7 @@ from edgex_inference.engine.store import Store
 from edgex_inference.pipeline import page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
 from edgex_inference.pipeline.planning.plan import Engine
+from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.running.order import Workplace
@@ -126,10 +128,14 @@ class Service:
             sender=self.sender,
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
+        self.platform = Platform.of(
+            loaded, bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
+        )
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
         self._looking = asyncio.Event()
+        self._records = NO_RECORDS
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
@@ -175,7 +181,14 @@ class Service:
             self.port = listening.port
             await self.bus.open()
             stack.push_async_callback(self.bus.close)
+            if self.platform is not None:
+                stack.push_async_callback(self.platform.close)
             stack.push_async_callback(self._end_tasks)
+            if self.platform is not None:
+                await self.platform.first()
+                await self._follow_platform(self.platform)
+                self._spawn("core-metadata", self.platform.follow)
+                self._spawn("companions", self.platform.register)
             self._start_known()
             self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
@@ -213,10 +226,27 @@ class Service:
             self._looking.clear()
             changes = await asyncio.to_thread(self._upkeep.look, self._models)
             if changes.profiles:
-                self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book))
+                await self._read_book()
+            if self.platform is not None:
+                await self._follow_platform(self.platform)
             for run in self.router.runs:
                 if run.models & changes.models:
                     run.refresh()
+
+    async def _read_book(self) -> None:
+        self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records))
+
+    async def _follow_platform(self, platform: Platform) -> None:
+        """Takes up what core-metadata says now."""
+        platform.speak(self.sender)
+        records = platform.records()
+        if records is not self._records:
+            gone = self._records.devices.keys() - records.devices.keys()
+            self._records = records
+            await self._read_book()
+            for device in gone:
+                self.router.forget(device)
+        self.router.bar(platform.barred())
 
     def _report_folder(self) -> None:
         if not self.loaded.profiles.is_dir():
@@ -338,9 +368,11 @@ class _View:
 
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]
+        platform = self.service.platform
         runs = [run for run in self.service.router.runs if run.binding.enabled and run.status != RUNNING]
         reasons = [
             f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
         ]
         served = all(run.status == DEGRADED for run in runs)
-        return not away and served, [*away, *reasons]
+        told = [platform.trouble] if platform is not None and platform.trouble else []
+        return not away and served, [*away, *told, *reasons]

@@ -35,7 +35,7 @@ def command() -> str:
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without what would configure the service, and with `more`."""
-    ours = re.compile(r"(EDGEX_|MESSAGEBUS_|INFERENCE_|WRITABLE_|SERVICE_|TRIGGER_|PYTHONPATH$)")
+    ours = re.compile(r"(EDGEX_|MESSAGEBUS_|INFERENCE_|WRITABLE_|SERVICE_|TRIGGER_|CLIENTS_|PYTHONPATH$)")
     kept = {name: text for name, text in os.environ.items() if not ours.match(name)}
     return kept | {"EDGEX_SECURITY_SECRET_STORE": "false", "PYTHONUNBUFFERED": "1"} | dict(more)
 

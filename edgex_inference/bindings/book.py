@@ -9,6 +9,7 @@ from edgex_inference.bindings.block import Draft, Facts, Scope, read_block
 from edgex_inference.bindings.files import Device, Files, SideCar, read
 from edgex_inference.bindings.layers import Stack, stacks, target
 from edgex_inference.bindings.profiles import Block
+from edgex_inference.bindings.remote import NO_RECORDS, Records, lay_over
 from edgex_inference.config.places import Place, Source, spell, suggest
 from edgex_inference.config.problems import Document
 from edgex_inference.contracts.bindings import Binding, Output, Resource
@@ -194,7 +195,7 @@ class Book:
     def _read_devices(self, rejected: list[Rejected], problems: list[Problem]) -> None:
         for device in self._files.devices.values():
             problems += [flaw for block in device.overrides.values() for flaw in block.flaws]
-            if not device.profile:
+            if not device.profile or not device.overrides:
                 continue
             found = stacks(self._files, device.profile, device.name)
             _sort_out(self._group(device.profile, found), device.name, [], rejected, problems)
@@ -215,12 +216,14 @@ class Book:
         return block.node.place.problem(block.name, message, severity=severity)
 
 
-def load(folder: Path, before: Book | None = None) -> Book:
-    """The book of a profiles folder; never raises, every mistake is in its `problems`.
+def load(folder: Path, before: Book | None = None, records: Records = NO_RECORDS) -> Book:
+    """The book of a profiles folder and of what core-metadata holds; never raises, mistakes are in its `problems`.
 
     A file that could be read when `before` was made and is broken or empty now keeps its old text in force.
     """
-    return Book(read([folder], before=before.documents if before is not None else {}))
+    files = read([folder], before=before.documents if before is not None else {})
+    lay_over(files, records)
+    return Book(files)
 
 
 def _sort_out(

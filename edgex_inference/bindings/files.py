@@ -113,7 +113,7 @@ def _take(files: Files, document: Document, *, named: bool) -> None:
     claimed: set[Problem] = set()
     if kind == "profile":
         profile = read_profile(document, files.problems, claimed)
-        _refuse_misplaced(document, files.problems)
+        refuse_misplaced(document, files.problems)
         _add_profile(files, profile)
     elif kind == "side-car":
         _side_car(files, document, claimed)
@@ -165,7 +165,7 @@ def _add_profile(files: Files, profile: Profile) -> None:
         files.problems.append(profile.document.problem(("name",), message))
 
 
-def _refuse_misplaced(document: Document, problems: list[Problem]) -> None:
+def refuse_misplaced(document: Document, problems: list[Problem]) -> None:
     """Blocks in places of a profile that do not survive, or that must not be used."""
     home = "deviceResources[].properties.optional.inference"
     places: list[tuple[Steps, str]] = [(("inference",), _DROPPED), (("tags", "inference"), _TAGS)]
@@ -238,7 +238,7 @@ def _device(files: Files, document: Document, steps: Steps, node: Node, claimed:
     _refuse(document, wrong, home, files.problems)
     if name is None:
         return
-    overrides = _overrides(files, document, steps, f"device {name}", claimed)
+    overrides = overrides_of(document, steps, f"device {name}", files.problems, claimed)
     device = Device(name=name, profile=profile, place=reader.at("name").place, overrides=overrides)
     first = files.devices.setdefault(name, device)
     if first is not device:
@@ -246,14 +246,14 @@ def _device(files: Files, document: Document, steps: Steps, node: Node, claimed:
         reader.at("name").say(f"a second device named {name!r}; the first is in {where}")
 
 
-def _overrides(
-    files: Files, document: Document, steps: Steps, origin: str, claimed: set[Problem]
+def overrides_of(
+    document: Document, steps: Steps, origin: str, problems: list[Problem], claimed: set[Problem]
 ) -> dict[str, Block]:
     """The overrides of both places by binding name; different ones for one binding are refused."""
     newer = (*steps, "properties", "inference")
     older = (*steps, "protocols", "inference")
-    found = {block.name: block for block in blocks_in(document, newer, origin, files.problems, claimed)}
-    for block in blocks_in(document, older, origin, files.problems, claimed, texts=True):
+    found = {block.name: block for block in blocks_in(document, newer, origin, problems, claimed)}
+    for block in blocks_in(document, older, origin, problems, claimed, texts=True):
         other = found.setdefault(block.name, block)
         if other.node.plain() != block.node.plain():
             message = "properties.inference and protocols.inference both have it, and they differ: remove one"

@@ -38,10 +38,13 @@ class Profile:
     blocks: tuple[Block, ...]
 
 
-def read_profile(document: Document, problems: list[Problem], claimed: set[Problem]) -> Profile:
+def read_profile(
+    document: Document, problems: list[Problem], claimed: set[Problem], origin: str = ""
+) -> Profile:
     """Reads a profile; problems of the document that lie in a block become its flaws and are `claimed`.
 
-    Without a name it is read all the same, so that every mistake is found, and its blocks are unusable.
+    Without a name it is read all the same, so that every mistake is found, and its blocks are unusable. `origin` is
+    where its settings come from in a user's words, unless it is the file.
     """
     reader = Reader(document.root, problems=problems)
     name = reader.need("name").text()
@@ -49,7 +52,7 @@ def read_profile(document: Document, problems: list[Problem], claimed: set[Probl
     listed = reader.at("deviceResources")
     resources: dict[str, Resource] = {}
     blocks: list[Block] = []
-    origin = f"profile {Path(document.source.file).name}"
+    origin = origin or f"profile {Path(document.source.file).name}"
     for item in (listed.items() if listed.plain() is not None else None) or ():
         if one := item.reader():
             resource = _resource(one, resources)

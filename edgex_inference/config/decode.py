@@ -87,10 +87,7 @@ def _section(kind: type, reader: Reader, unused: list[str]) -> dict[str, Any]:
 
 def _foreign(reader: Reader, key: str, known: list[str], unused: list[str]) -> None:
     steps = (*reader.steps, key)
-    pattern = tuple(
-        "*" if index == 2 and steps[:2] == ("Writable", "InsecureSecrets") else str(step)
-        for index, step in enumerate(steps)
-    )
+    pattern = unused_pattern(steps)
     if pattern in UNUSED:
         unused.append(reader.at(key).path)
     elif pattern in MOVED:
@@ -98,6 +95,12 @@ def _foreign(reader: Reader, key: str, known: list[str], unused: list[str]) -> N
     else:
         hint = suggest(key, known) or f"; known: {', '.join(known)}"
         reader.say_key(key, f"unknown key {key!r}{hint}")
+
+
+def unused_pattern(steps: Steps) -> tuple[str, ...]:
+    """The way to a key as UNUSED spells it: `*` for a name that the user chose."""
+    chosen = 1 if steps[:1] == ("Clients",) else 2 if steps[:2] == ("Writable", "InsecureSecrets") else None
+    return tuple("*" if index == chosen else str(step) for index, step in enumerate(steps))
 
 
 def _value(hint: Any, cursor: Cursor, unused: list[str]) -> Any:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from edgex_inference.config.decode import at_steps, wire
+from edgex_inference.config.decode import at_steps, unused_pattern, wire
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.places import Node, Place, Plain, Source, Steps, spell
 from edgex_inference.config.problems import Document
@@ -83,7 +83,7 @@ def variable_name(steps: Steps) -> str:
 
 def _keys(merged: Node) -> Iterator[Steps]:
     for steps, node in merged.leaves():
-        unused = any(tuple(steps[:length]) in UNUSED for length in (1, 2, 3))
+        unused = any(unused_pattern(steps[:length]) in UNUSED for length in (1, 2, 3))
         if not unused and not isinstance(node.value, Mapping | tuple):
             yield steps
     for option in BUS_OPTIONS:

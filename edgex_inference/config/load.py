@@ -45,7 +45,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The configuration and what belongs to it; `file` None: the packaged default."""
+    """The configuration and what belongs to it; `file` None: the packaged default.
+
+    `cache` is for compiled models, `state` for what must be known after a restart.
+    """
 
     config: Configuration
     service_key: str
@@ -54,6 +57,7 @@ class Loaded:
     models: Path
     cache: Path | None
     notes: tuple[Note, ...]
+    state: Path | None = None
     switches: Switches = Switches()
 
 
@@ -81,16 +85,25 @@ def load(
     inference = decoded.config.inference
     file = private if private != PACKAGED else None
     folder = _Folders(merged=merged, file=file, directory=directory)
+    cache = folder.of("CacheDir", inference.cache_dir) if inference.cache_dir else None
     return Loaded(
         config=decoded.config,
         service_key=service_key,
         file=file,
         profiles=folder.of("ProfilesDir", inference.profiles_dir),
         models=folder.of("ModelsDir", inference.models_dir),
-        cache=folder.of("CacheDir", inference.cache_dir) if inference.cache_dir else None,
+        cache=cache,
         notes=_notes(flags, environ, merged, decoded, found.warnings),
+        state=cache or _state(environ),
         switches=switches(environ),
     )
+
+
+def _state(environ: Mapping[str, str]) -> Path | None:
+    """Where the XDG base directories have state; None for a user without a home."""
+    home = environ.get("HOME", "")
+    base = environ.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else "")
+    return Path(base) / "edgex-inference" if base else None
 
 
 def _in_order(problems: Iterable[Problem]) -> Sequence[Problem]:

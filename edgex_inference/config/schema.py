@@ -43,16 +43,7 @@ TriggerType = Annotated[
     str,
     Choice(("edgex-messagebus",), dict.fromkeys(("http", "external-mqtt", "custom"), _NO_TRIGGER)),
 ]
-Metadata = Annotated[
-    str,
-    Choice(
-        ("auto", "none"),
-        {
-            "required": "core-metadata is not read yet, so it cannot be required; use auto or none, "
-            "and put the profiles into Inference.ProfilesDir"
-        },
-    ),
-]
+Metadata = Annotated[str, Choice(("auto", "required", "none"))]
 EdgexVersion = Annotated[str, Choice(("auto", "2", "3", "4"))]
 Port = Annotated[int, Range(0, 65535)]
 Amount = Annotated[int, Range(0)]
@@ -149,6 +140,28 @@ class Trigger:
         return tuple(topic.strip() for topic in self.subscribe_topics.split(",") if topic.strip())
 
 
+CORE_METADATA = "core-metadata"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Where another EdgeX service listens."""
+
+    protocol: Annotated[str, Choice(("http", "https"))] = "http"
+    host: str = "localhost"
+    port: Annotated[int, Range(1, 65535)] = 59881
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port; an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.protocol}://{host}:{self.port}"
+
+
+def _clients() -> Mapping[str, Client]:
+    return {CORE_METADATA: Client()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
     """This service's own section; `max_message_size` in KB, `max_pixels` of one picture, `threads` 0: unset."""
@@ -157,6 +170,7 @@ class Inference:
     models_dir: str = "models"
     cache_dir: str = ""
     metadata: Metadata = "auto"
+    reconcile_interval: Seconds = Seconds(60.0)
     edgex_version: EdgexVersion = "auto"
     max_message_size: Some = 32768
     max_pixels: Some = 64_000_000
@@ -172,6 +186,7 @@ class Configuration:
     service: Service = Service()
     message_bus: MessageBus = MessageBus()
     trigger: Trigger = Trigger()
+    clients: Mapping[str, Client] = field(default_factory=_clients)
     inference: Inference = Inference()
 
 
@@ -188,7 +203,8 @@ BUS_OPTIONS: Mapping[str, type] = {
 UNUSED = frozenset(
     {
         ("Registry",),
-        ("Clients",),
+        ("Clients", "*", "UseMessageBus"),
+        ("Clients", "*", "SecurityOptions"),
         ("Database",),
         ("Databases",),
         ("SecretStore",),

@@ -29,6 +29,7 @@ def configuration(folder: Path, port: int, major: Major, http_port: int) -> Load
     settings = {
         "EDGEX_SECURITY_SECRET_STORE": "false",
         "INFERENCE_EDGEXVERSION": major,
+        "INFERENCE_METADATA": "none",
         "INFERENCE_PROFILESDIR": str(folder),
         "MESSAGEBUS_HOST": HOST,
         "MESSAGEBUS_PORT": str(port),

@@ -151,6 +151,12 @@ class Emission:
                 state.decide = decide.DecideState()
             self._arm(state, device)
 
+    def forget(self, device: str) -> None:
+        """Nothing is remembered of a device any more; a result that was held back counts as suppressed."""
+        state = self._memory.forget(device)
+        if state is not None and state.publish.pending is not None:
+            self._measures.events.add("suppressed")
+
     def close(self) -> None:
         """Stops the timers of keepAlive and minInterval; a result that they still held is counted as suppressed."""
         for task in self._repeats:

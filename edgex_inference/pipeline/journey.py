@@ -91,6 +91,10 @@ class Journey:
         """The devices that it remembers."""
         return self._emission.devices
 
+    def forget(self, device: str) -> None:
+        """Nothing is remembered of a device any more."""
+        self._emission.forget(device)
+
     @property
     def standing(self) -> Standing:
         """What each device is told of the binding while its own items go well."""

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgex_inference.bindings.book import Book, Rejected
@@ -12,6 +12,7 @@ from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope, events, topics
 from edgex_inference.edgex.ids import new_id
+from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.running.run import Run
@@ -60,6 +61,7 @@ class Router:
         self._met: dict[Run, tuple[str, str]] = {}
         self._stand_ins: dict[Rejected, Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
+        self._barred: Mapping[str, Barred] = {}
         self._warned: set[str] = set()
         self._crowded = False
 
@@ -85,6 +87,24 @@ class Router:
             self._runs[id(binding)] = run
             self._met[run] = (profile, device)
             run.revise(binding, book, inactive=inactive)
+
+    def bar(self, barred: Mapping[str, Barred]) -> None:
+        """The devices that are not to be used from here on; each binding of one that is new says so."""
+        before, self._barred = self._barred, barred
+        for device in before.keys() - barred.keys():
+            for run in self.runs_heard(device):
+                run.forget(device)
+        for device, why in barred.items():
+            if before.get(device) != why:
+                for run in self.runs_heard(device):
+                    run.forget(device)
+                    run.tell(device, why.reason)
+
+    def forget(self, device: str) -> None:
+        """A device that is no more: nothing of it is kept."""
+        for run in self.runs_heard(device):
+            run.forget(device)
+        self._heard.pop(device, None)
 
     def _wanted(self, profile: str, device: str, name: str) -> tuple[Binding, str] | None:
         """What a device's binding is in the book, and why it cannot run."""
@@ -194,12 +214,24 @@ class Router:
         runs = self.runs_of(event.profile_name, event.device_name)
         if runs and len(self._heard) < _MOST_HEARD:
             self._heard[event.device_name] = event.profile_name
+        barred = self._barred.get(event.device_name) if self._barred else None
         for run in runs:
             if run.binding.enabled and run.wants(event):
                 receipt.hold()
-                run.offer(Item(event, correlation_id, arrived, receipt))
+                item = Item(event, correlation_id, arrived, receipt)
+                if barred is None:
+                    run.offer(item)
+                else:
+                    self._turn_away(run, item, barred)
                 taken += 1
         return taken
+
+    def _turn_away(self, run: Run, item: Item, why: Barred) -> None:
+        """Counts an event of a device that is not to be used; the device knows, unless the run is new."""
+        run.measures.events.add("received")
+        run.measures.dropped.add(why.word)
+        run.tell(item.event.device_name, why.reason)
+        item.receipt.release()
 
 
 def _inactive(binding: Binding) -> str:

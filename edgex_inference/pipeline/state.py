@@ -44,11 +44,13 @@ class Memory:
         self._states.move_to_end(device)
         return state
 
-    def forget(self, device: str) -> None:
+    def forget(self, device: str) -> DeviceState | None:
+        """Returns what was remembered; its timer is stopped."""
         self.degraded.pop(device, None)
         state = self._states.pop(device, None)
         if state is not None and state.timer is not None:
             state.timer.cancel()
+        return state
 
     def clear(self) -> None:
         for device in tuple(self._states):

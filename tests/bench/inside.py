@@ -78,7 +78,7 @@ async def running(
         config=Configuration(
             service=Service(port=0, server_bind_addr="127.0.0.1"),
             message_bus=MessageBus(type="memory"),
-            inference=Inference(edgex_version=major, max_message_size=4096),
+            inference=Inference(edgex_version=major, metadata="none", max_message_size=4096),
         ),
         service_key="app-inference",
         file=None,

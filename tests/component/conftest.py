@@ -18,7 +18,16 @@ import yaml
 
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.load import Loaded
-from edgex_inference.config.schema import Configuration, Inference, MessageBus, Seconds, Service, Trigger
+from edgex_inference.config.schema import (
+    CORE_METADATA,
+    Client,
+    Configuration,
+    Inference,
+    MessageBus,
+    Seconds,
+    Service,
+    Trigger,
+)
 from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
@@ -72,6 +81,8 @@ class Stage:
     topics: str = "events/#"
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
     bus: MemoryBus | None = None
+    metadata: int | None = None
+    """the port of a core-metadata; without one none is asked"""
 
     # What lies in the folders
 
@@ -124,11 +135,14 @@ class Stage:
     # The service
 
     def loaded(self) -> Loaded:
-        inference = Inference(**{"drain_timeout": Seconds(5.0), "edgex_version": "4", **self.inference})
+        asked = "none" if self.metadata is None else "auto"
+        defaults = {"drain_timeout": Seconds(5.0), "edgex_version": "4", "metadata": asked}
+        inference = Inference(**{**defaults, **self.inference})
         config = Configuration(
             service=Service(port=0, server_bind_addr="127.0.0.1"),
             message_bus=MessageBus(type="memory"),
             trigger=Trigger(subscribe_topics=self.topics),
+            clients={CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881)},
             inference=inference,
         )
         return Loaded(
@@ -139,6 +153,7 @@ class Stage:
             models=self.folder / "models",
             cache=None,
             notes=(),
+            state=self.folder / "state",
         )
 
     @asynccontextmanager

@@ -23,6 +23,7 @@ from edgex_inference.config.places import Steps
 from edgex_inference.config.problems import Document
 from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.contracts.errors import InferenceError
+from edgex_inference.edgex.metadata.records import DOWN, LOCKED
 from edgex_inference.engine.cards.card import check_card
 from edgex_inference.pipeline.page import FATES
 from edgex_inference.web.app import build
@@ -182,7 +183,14 @@ def test_every_reason_of_a_drop_is_explained() -> None:
     for room in ("buses", "edgex", "preprocess", "pipeline"):
         for path in (ROOT / "edgex_inference" / room).rglob("*.py"):
             used.update(spoken.findall(path.read_text()))
-    used |= {"queueFull", "overtaken", "envelope", "event"}  # chosen by an expression, and a default
+    used |= {
+        "queueFull",
+        "overtaken",
+        "envelope",
+        "event",
+        LOCKED,
+        DOWN,
+    }  # chosen by an expression, and a default
     page = "reference/metrics.md"
     assert {*rows(page, "## Reasons of drops"), *rows(page, "### Reasons of refusals")} == used
 

@@ -206,3 +206,43 @@ def test_its_events_are_inferred_with_the_profile_as_a_file(pictured: Shop, mode
     models.configure(pictured.bus.port)
     models.start().ready()
     infers(pictured, models.client(pictured.bus.port), judge)
+
+
+def followed(shop: Shop, models: Any) -> Any:
+    """Our service without a single profile of its own: all it has is core-metadata's address."""
+    clients = f'[Clients.core-metadata]\nHost = "127.0.0.1"\nPort = {shop.metadata.port}'
+    models.configure(shop.bus.port, clients)
+    return models.start(env={"XDG_STATE_HOME": str(models.folder)})
+
+
+def test_its_events_are_inferred_with_the_profile_in_core_metadata(
+    pictured: Shop, models: Any, judge: Make
+) -> None:
+    pictured.started()
+    followed(pictured, models).ready()
+    infers(pictured, models.client(pictured.bus.port), judge)
+    state = pictured.metadata.double.state
+    companion = pictured.metadata.wait(
+        lambda _: state.profiles.get("spindle-inference") if "spindle-inference" in state.profiles else None,
+        "the companion profile",
+    )
+    commands = {command["name"] for command in companion["deviceCommands"]}
+    assert commands == {"SpindleWear", "SpindleHeat", "SpindleParts"}
+
+
+def test_a_device_service_that_comes_later_is_met_by_system_events(shop: Shop, models: Any) -> None:
+    service = followed(shop, models)
+    service.said("has started")
+    assert service.get("/api/v3/inference/bindings")[1]["bindings"] == []
+    client = models.client(shop.bus.port)
+    shop.started()
+    client.wait_results(2)
+    assert shop.change(name="spindle-1", adminState="LOCKED")["statusCode"] == 200
+    told = client.status("spindle-1", "SpindleWear", "inactive")
+    assert told.values["InferenceReason"] == "device spindle-1 is LOCKED in core-metadata"
+    before = len([one for one in client.results if one.event["deviceName"] == "spindle-2"])
+    client.got.wait(
+        lambda items: sum(one.event["deviceName"] == "spindle-2" for one in items) > before,
+        "spindle-2 goes on",
+    )
+    assert service.stop() == 0

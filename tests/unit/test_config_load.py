@@ -112,6 +112,7 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
         "TRIGGER_TYPE": "edgex-messagebus",
         "INFERENCE_METADATA": "none",
         "INFERENCE_EDGEXVERSION": "3",
+        "CLIENTS_CORE_METADATA_PROTOCOL": "https",
     }
     env: dict[str, str] = {}
 
@@ -120,8 +121,8 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
             if isinstance(value, dict):
                 name(value, (*steps, key))
                 continue
-            variable = "_".join((*steps, key)).upper()
-            duration = isinstance(value, str) and re.fullmatch(r"\d+s", value)
+            variable = "_".join((*steps, key)).upper().replace("-", "_")
+            duration = isinstance(value, str) and re.fullmatch(r"\d+[sm]", value)
             number = isinstance(value, str) and value.isdigit()
             text = "7s" if duration else "true" if value in ("true", "false") else "1" if number else None
             env[variable] = chosen.get(variable) or text or values[type(value)]
@@ -155,7 +156,7 @@ RequestTimeout = "5 s"
 Port = 70000
 EnableNameFieldEscape = "yes"
 [Inference]
-Metadata = "required"
+Metadata = "maybe"
 EdgexVersion = 4
 [Inferense]
 """
@@ -173,8 +174,7 @@ EdgexVersion = 4
         "(units ns us ms s m h)",
         "configuration.toml:9:8: Service.Port: 70000 is not in 0..65535",
         "configuration.toml:10:25: Service.EnableNameFieldEscape: must be true or false, not yes",
-        "configuration.toml:12:12: Inference.Metadata: 'required': core-metadata is not read yet, so it cannot "
-        "be required; use auto or none, and put the profiles into Inference.ProfilesDir",
+        "configuration.toml:12:12: Inference.Metadata: 'maybe' is not auto, required or none",
         'configuration.toml:13:16: Inference.EdgexVersion: 4 is not auto, 2, 3 or 4 (a text: write "4" in quotes)',
         "configuration.toml:14:2: Inferense: unknown key 'Inferense' (did you mean Inference?)",
         "SERVICE_MAXRESULTCOUNT: Service.MaxResultCount: 0 is not at least 1",

@@ -27,22 +27,20 @@ class Sender:
 
     service_key: str = topics.SERVICE_KEY
     dialect: Dialect = field(default_factory=Dialect)
-    certain: bool = field(init=False)
     listening: bool = field(init=False)
     """whether messages can still change the dialect"""
+    certain: bool = field(init=False)
+    """whether the major is no guess"""
 
     def __post_init__(self) -> None:
         self.certain = self.dialect.major is not None
         self.listening = self.dialect.major in (None, "2")
 
     def told(self, major: Major) -> None:
-        """core-metadata says which EdgeX this is: a configured major stays, a guess does not."""
-        if self.certain:
-            return
+        """Takes up the major that somebody knows; messages tell no other from then on."""
         self.certain, self.listening = True, major == "2"
         if self.dialect.major != major:
             self.dialect = replace(self.dialect, major=major, early=False)
-            log.info("EdgeX %s is spoken from now on, as core-metadata says", major)
 
     def heard(self, message: Message, read: Envelope, event: Event) -> None:
         """Somebody else's event: a major that nobody has told is what the first of them look like."""

@@ -50,6 +50,10 @@ class Notices:
             self._repeating.cancel()
             self._repeating = None
 
+    def forget_one(self, device: str) -> None:
+        """What a device was told does not hold any more."""
+        self._told.pop(device, None)
+
     def close(self) -> None:
         """Ends what repeats."""
         if self._repeating is not None:

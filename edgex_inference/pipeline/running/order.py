@@ -39,6 +39,12 @@ class Order:
         )  # fmt: skip
 
     @property
+    def models(self) -> frozenset[str]:
+        """The name of the model that it takes, if it names one."""
+        model = self.binding.model
+        return frozenset() if model is None else frozenset({model.name})
+
+    @property
     def resources(self) -> Mapping[str, Resource]:
         return self.book.resources(self.binding.profile)
 

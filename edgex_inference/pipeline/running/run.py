@@ -77,12 +77,7 @@ class Run:
     @property
     def models(self) -> frozenset[str]:
         """The names of the models that it has or wants."""
-        orders = (self._order, self._taken)
-        return frozenset(
-            order.binding.model.name
-            for order in orders
-            if order is not None and order.binding.model is not None
-        )
+        return self._order.models | (self._taken.models if self._taken is not None else frozenset())
 
     def wants(self, event: Event) -> bool:
         """Whether the event has one of the readings that this binding takes; one that has no model takes any."""
@@ -101,6 +96,17 @@ class Run:
             self._refuse(item)
         else:
             self._hold(item)
+
+    def tell(self, device: str, reason: str) -> None:
+        """Says, once, that nothing is inferred for a device."""
+        if self.binding.enabled:
+            self._notices.tell(self.binding, device, reason, origin=self._place.outlet.wall_clock())
+
+    def forget(self, device: str) -> None:
+        """Nothing is remembered of a device any more."""
+        self._notices.forget_one(device)
+        if self._course is not None:
+            self._course.journey.forget(device)
 
     # What is wanted
 
@@ -145,14 +151,14 @@ class Run:
     async def _next(self) -> None:
         """Returns when there is something to do; raises what ended the journey, a defect of ours."""
         asked = asyncio.create_task(self._asked.wait(), name=f"{self.binding.name} asked")
-        works = {self._course.work} if self._course is not None else set()
+        course = self._course
         try:
+            works = {course.work} if course is not None else set()
             await asyncio.wait({asked, *works}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
-        for work in works:
-            if work.done():
-                work.result()
+        if course is not None and course.work.done():
+            course.work.result()
         self._asked.clear()
 
     async def _settle(self, order: Order) -> None:
@@ -219,11 +225,8 @@ class Run:
         """One line in the log for each change; that a device is lost and back is said by its lane, at WARNING."""
         if before is not None and (before.standing, before.tags) == (plan.standing, plan.tags):
             if order is not self._taken:
-                log.info(
-                    "binding %s of profile %s: the change is taken up",
-                    order.binding.name,
-                    order.binding.profile,
-                )
+                name, profile = order.binding.name, order.binding.profile
+                log.info("binding %s of profile %s: the change is taken up", name, profile)
             return
         warn = bool(plan.passed_over) and plan.binding.fallback != "allow" and not plan.reserve
         log.log(
@@ -338,10 +341,9 @@ class Run:
     @property
     def _has_others(self) -> bool:
         """Whether there is anybody else to ask."""
-        binding = self.binding
-        choices = binding.accelerator
+        choices = self.binding.accelerator
         several = len(choices) > 1 or any(choice.name == "auto" for choice in choices)
-        return several and binding.fallback != "never"
+        return several and self.binding.fallback != "never"
 
     def _strand(self, items: Sequence[Item]) -> bool:
         """Takes over items whose device was lost while another is sought."""
@@ -387,13 +389,15 @@ class Run:
         await self._notices.drain()
 
     @property
+    def _held(self) -> int:
+        return len(self._waiting) + len(self._stranded)
+
+    @property
     def queued(self) -> int:
         """Events that wait for their turn."""
-        held = len(self._waiting) + len(self._stranded)
-        return held + (self._course.journey.queued if self._course is not None else 0)
+        return self._held + (self._course.journey.queued if self._course is not None else 0)
 
     @property
     def unfinished(self) -> int:
         """Events that wait or are under way."""
-        held = len(self._waiting) + len(self._stranded)
-        return held + (self._course.journey.unfinished if self._course is not None else 0)
+        return self._held + (self._course.journey.unfinished if self._course is not None else 0)
