@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,32 @@ def _neighbor(name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def official() -> Any:
+    """The package tests/official, with its modules `line` and `services`; `program(generation, name)` builds one."""
+    folder = Path(__file__).with_name("official")
+    if "official" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("official", folder / "__init__.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["official"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["official"])
+    for name in ("line", "services"):
+        importlib.import_module(f"official.{name}")
+    judge = _neighbor("judge")
+
+    def program(generation: str, name: str) -> Path:
+        try:
+            built: Path = judge.program(generation, name)
+        except judge.PeersUnavailable as error:
+            skip_or_fail(str(error))
+        return built
+
+    package: Any = sys.modules["official"]
+    package.program = program
+    return package
 
 
 @pytest.fixture

