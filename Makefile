@@ -21,7 +21,7 @@ test: setup-test
 	$(PYTHON) -m pytest -q
 
 matrix: peers
-	EDGEX_INFERENCE_MATRIX=all $(PYTHON) -m pytest -q tests/integration/test_matrix.py
+	EDGEX_INFERENCE_MATRIX=all $(PYTHON) -m pytest -q tests/integration/test_matrix.py tests/integration/test_official_services.py
 
 check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .

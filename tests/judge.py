@@ -105,11 +105,19 @@ class _Way:
 
     tags: str
     cgo: bool
+    version: str
+    """what the linker writes into an application service, which compares it with core-metadata's then"""
 
     @classmethod
     def of(cls, generation: str, name: str) -> "_Way":
-        cgo = (generation, name) in _WITH_ZEROMQ
-        return cls(tags=_TAGS, cgo=cgo)
+        modules = (PEERS / f"edgex{generation}" / "go.mod").read_text()
+        sdk = re.search(r"(\S*/app-functions-sdk-go/v\d) v(\S+)", modules) if name == "app" else None
+        version = f"-X {sdk[1]}/internal.SDKVersion={sdk[2]}" if sdk is not None else ""
+        return cls(tags=_TAGS, cgo=(generation, name) in _WITH_ZEROMQ, version=version)
+
+    @property
+    def text(self) -> str:
+        return f"{self.tags}{' cgo' if self.cgo else ''}{self.version}"
 
 
 def find_go(*, install: bool = False) -> Path:
@@ -135,7 +143,7 @@ def _line(message: BusMessage | str, given: Mapping[str, Any]) -> str:
 
 
 def _fingerprint(source: Path, name: str, way: _Way) -> str:
-    digest = hashlib.sha256(f"{way.tags} cgo".encode() if way.cgo else way.tags.encode())
+    digest = hashlib.sha256(way.text.encode())
     for path in sorted((*source.glob("go.*"), *(source / name).glob("*.go"))):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -158,6 +166,8 @@ def _build(source: Path, built: Path, way: _Way, go: Path) -> None:
                 "-trimpath",
                 "-tags",
                 way.tags,
+                "-ldflags",
+                way.version,
                 "-o",
                 f"{scratch}/",
                 f"./{built.name}",
