@@ -54,7 +54,7 @@ def _neighbor(name: str) -> Any:
 
 @pytest.fixture(scope="session")
 def official() -> Any:
-    """The package tests/official, with its modules `line` and `services`; `program(generation, name)` builds one."""
+    """The package tests/official: modules `line`, `services`, `cell`; `program(generation, name)` builds one."""
     folder = Path(__file__).with_name("official")
     if "official" not in sys.modules:
         spec = importlib.util.spec_from_file_location("official", folder / "__init__.py")
@@ -62,7 +62,7 @@ def official() -> Any:
         assert spec.loader is not None
         sys.modules["official"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules["official"])
-    for name in ("line", "services"):
+    for name in ("line", "services", "cell"):
         importlib.import_module(f"official.{name}")
     judge = _neighbor("judge")
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -150,3 +151,30 @@ def acme_block(world: Any, tmp_path: Path) -> Callable[..., str]:
         return f"{{model: {{name: {name}}}, accelerator: acme, limits: {limits}, outputs: {outputs}}}"
 
     return put
+
+
+@pytest.fixture
+def enter(
+    official: Any,
+    mosquitto: Callable[..., Any],
+    metadata: Callable[..., Any],
+    world: Any,
+    affine: Callable[..., None],
+    tmp_path: Path,
+) -> Iterator[Callable[..., Any]]:
+    """`enter(generation, bus, wish=…)`: a Cell of tests/official/cell.py, everybody started, stopped afterwards."""
+
+    def core(line: Any, version: str) -> Any:
+        return metadata(line.port, version=version)
+
+    with ExitStack() as stack:
+
+        def start(generation: str, bus: str, wish: Any = None) -> Any:
+            cell = official.cell
+            affine(world, "affine")
+            affine(world, "affine16", 16)
+            line = official.line.Line(kind=bus, port=mosquitto().port)
+            ground = cell.Ground(folder=tmp_path, world=world, program=official.program, metadata=core)
+            return cell.enter(stack, ground, line, generation, wish or cell.Wish())
+
+        yield start

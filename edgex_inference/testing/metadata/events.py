@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import cbor2
 import msgspec
 
 from edgex_inference.contracts.bus import Bus
@@ -125,6 +126,8 @@ class Announcer:
             "payload": body,
             "contentType": "application/json",
         }
+        if self._policies.cbor_messages and self._generation.four:
+            return Message(topic, cbor2.dumps(wrapped | {"contentType": "application/cbor"}))
         return Message(topic, msgspec.json.encode(wrapped))
 
 

@@ -88,6 +88,8 @@ class Policies:
     max_result_count: int = 1024
     escape_names: bool = False
     """names in topics are percent-encoded (EnableNameFieldEscape)"""
+    cbor_messages: bool = False
+    """whole envelopes are CBOR, as EDGEX_MSG_CBOR_ENCODE has it for EdgeX 4"""
     request_timeout: float = 5.0
     """seconds that a device service has for saying whether it takes a device"""
 
