@@ -17,8 +17,7 @@ from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import settings_from
+from edgex_inference.buses.opening import bus_from, carries_headers
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
@@ -82,6 +81,7 @@ def dialect_of(loaded: Loaded) -> Dialect:
         optimize=switches.optimize,
         escape_names=config.service.enable_name_field_escape,
         base_topic=config.message_bus.base_topic_prefix,
+        headers=carries_headers(config.message_bus.type, config.message_bus.optional),
     )
 
 
@@ -101,10 +101,7 @@ def open_bus(loaded: Loaded) -> Bus:
             "clientkey": found.client_key,
         }
     file = str(loaded.file or "configuration")
-    settings = settings_from(wire(section), secret, service_key=loaded.service_key, file=file)
-    for note in settings.notes:
-        log.warning("%s", note)
-    return MqttBus(settings)
+    return bus_from(section.type, wire(section), secret, service_key=loaded.service_key, file=file)
 
 
 class Service:

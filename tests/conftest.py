@@ -98,6 +98,26 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         broker.stop()
 
 
+@pytest.fixture
+def run_server(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`run_server("Redis" | "Nats", *config lines, …)`: a started server of tests/servers.py, stopped later."""
+    module = _neighbor("servers")
+    started: list[Any] = []
+
+    def start(kind: str, *lines: str, **options: Any) -> Any:
+        try:
+            one = getattr(module, kind)(tmp_path, *lines, **options)
+        except module.ServerUnavailable as error:
+            skip_or_fail(str(error))
+        started.append(one)
+        one.start()
+        return one
+
+    yield start
+    for one in started:
+        one.stop()
+
+
 @pytest.fixture(scope="session")
 def judge() -> Callable[..., list[Any]]:
     """`judge(generation, messages, bare=…, environment=…)` of tests/judge.py: EdgeX's own verdict on each message."""

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +13,10 @@ from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from edgex_inference.buses.mqtt_client import BurstClient
-from edgex_inference.buses.mqtt_settings import MqttSettings, Tls
-from edgex_inference.contracts.errors import BusUnavailable, SetupError
+from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.section import Tls
+from edgex_inference.buses.tls import context_of
+from edgex_inference.contracts.errors import BusUnavailable
 
 _PACKETS_AT_ONCE = 256
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -44,7 +44,7 @@ class Link:
 
     def __init__(self, settings: MqttSettings, on_message: Callable[[MQTTMessage], None]) -> None:
         self._settings, self._on_message = settings, on_message
-        self._tls = tls_context(settings.tls) if settings.tls else None
+        self._tls = _tls_context(settings.tls) if settings.tls else None
         self._client: BurstClient | None = None
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -357,31 +357,7 @@ class _ClosedOnFailure(ssl.SSLSocket):
             raise
 
 
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Raises SetupError for certificates that cannot be read."""
-    context = ssl.create_default_context()
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    context = context_of(tls)
     context.sslsocket_class = _ClosedOnFailure
-    try:
-        if tls.ca_file or tls.ca_pem:
-            context.load_verify_locations(cafile=tls.ca_file or None, cadata=tls.ca_pem or None)
-        if tls.cert_file or tls.cert_pem:
-            _load_client_certificate(context, tls)
-    except (OSError, ValueError) as error:  # SSLError is an OSError
-        raise SetupError(f"MessageBus.Optional: the TLS certificates cannot be used: {error}") from error
-    if tls.skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _load_client_certificate(context: ssl.SSLContext, tls: Tls) -> None:
-    if tls.cert_file:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        return
-    handle, name = tempfile.mkstemp(suffix=".pem")  # 0600; the ssl module reads certificates from files only
-    try:
-        with os.fdopen(handle, "w") as pem:
-            pem.write(f"{tls.cert_pem}\n{tls.key_pem}\n")
-        context.load_cert_chain(name)
-    finally:
-        os.unlink(name)

@@ -3,26 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgex_inference.contracts.errors import ConfigurationError, Problem
+from edgex_inference.buses.section import Section, Tls
+from edgex_inference.contracts.errors import ConfigurationError
 
 PLAIN = ("tcp", "mqtt")
 ENCRYPTED = ("tcps", "ssl", "tls", "mqtts")
 AUTH_MODES = ("none", "usernamepassword", "clientcert", "cacert")
-_TRUE = ("true", "1", "t")
-_FALSE = ("false", "0", "f", "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """Certificates as files or as PEM text; with none of them the system's authorities are trusted."""
-
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    ca_pem: str = ""
-    cert_pem: str = ""
-    key_pem: str = field(default="", repr=False)
-    skip_verify: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +53,14 @@ def settings_from(
     `Optional.ClientId`, else the service key, with `-instance` after it. Raises ConfigurationError with every
     mistake.
     """
-    reader = _Reader(section, credentials, file)
+    reader = Section(section, credentials, file)
     protocol = reader.one_of("Protocol", (*PLAIN, *ENCRYPTED), "tcp")
     auth_mode = reader.one_of("AuthMode", AUTH_MODES, "none")
     username, password = reader.login(auth_mode)
-    tls, notes = reader.tls(protocol, auth_mode)
+    tls, notes = reader.tls(protocol, auth_mode, encrypted=ENCRYPTED)
     settings = MqttSettings(
         host=reader.host(),
-        port=reader.port(),
+        port=reader.port(1883),
         client_id=(reader.option("ClientId") or service_key) + (f"-{instance}" if instance else ""),
         username=username,
         password=password,
@@ -82,7 +68,7 @@ def settings_from(
         secret_name=reader.text("SecretName"),
         qos=reader.number("Qos", 0, 0, 2),
         retained=reader.flag("Retained", False),
-        keep_alive=reader.keep_alive(),
+        keep_alive=_keep_alive(reader),
         connect_timeout=reader.number("ConnectTimeout", 5, 1, 600),
         clean_session=reader.flag("CleanSession", True),
         tls=tls,
@@ -93,118 +79,8 @@ def settings_from(
     return settings
 
 
-class _Reader:
-    """Takes values out of the section and collects what is wrong with them."""
-
-    def __init__(
-        self, section: Mapping[str, object], credentials: Mapping[str, str] | None, file: str
-    ) -> None:
-        self.problems: list[Problem] = []
-        self._section, self._file = section, file
-        self._secret = credentials
-        optional = section.get("Optional") or {}
-        self._optional = optional if isinstance(optional, Mapping) else {}
-        if optional is not self._optional and optional:
-            self._wrong("Optional", "is a table of strings")
-
-    def _wrong(self, path: str, message: str) -> None:
-        self.problems.append(Problem(file=self._file, path=f"MessageBus.{path}", message=message))
-
-    def text(self, key: str) -> str:
-        return str(self._section.get(key) or "").strip()
-
-    def option(self, key: str) -> str:
-        value = self._optional.get(key)
-        if isinstance(value, bool):
-            return str(value).lower()
-        return "" if value is None else str(value)
-
-    def one_of(self, key: str, known: tuple[str, ...], default: str) -> str:
-        value = self.text(key).lower() or default
-        if value not in known:
-            self._wrong(key, f"{value!r} is not known here; use one of {', '.join(known)}")
-        return value
-
-    def host(self) -> str:
-        host = self.text("Host")
-        if not host:
-            self._wrong("Host", "is empty; set the broker's host name, for instance localhost")
-        elif "@" in host or "/" in host or host != "".join(host.split()):
-            self._wrong(
-                "Host", "is not a plain host name; user and password belong to Writable.InsecureSecrets"
-            )
-            return ""
-        return host
-
-    def port(self) -> int:
-        value = self.text("Port")
-        if value.isdecimal() and 1 <= int(value) <= 65535:
-            return int(value)
-        self._wrong("Port", f"{value!r} is no port; set a number from 1 to 65535, for instance 1883")
-        return 0
-
-    def number(self, key: str, default: int, low: int, high: int) -> int:
-        value = self.option(key).strip()
-        if not value:
-            return default
-        if value.isdecimal() and low <= int(value) <= high:
-            return int(value)
-        self._wrong(f"Optional.{key}", f"{value!r} does not fit; set a whole number from {low} to {high}")
-        return default
-
-    def keep_alive(self) -> int:
-        seconds = self.number("KeepAlive", 10, 0, 65535)
-        if seconds == 1:
-            self._wrong("Optional.KeepAlive", "'1' does not fit; set at least 2 seconds, or 0 for none")
-        return seconds
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.option(key).strip().lower()
-        if value not in (*_TRUE, *_FALSE):
-            self._wrong(f"Optional.{key}", f"{value!r} is neither true nor false")
-        return default if not value else value in _TRUE
-
-    def _secret_value(self, key: str, auth_mode: str) -> str:
-        value = (self._secret or {}).get(key, "")
-        if not value:
-            name = self.text("SecretName")
-            self._wrong(
-                "SecretName",
-                f"AuthMode is {auth_mode!r}, but the secret {name!r} "
-                + ("is not there" if self._secret is None else f"has no {key!r}")
-                + f"; add it, for instance under Writable.InsecureSecrets with SecretName {name!r}",
-            )
-        return value
-
-    def login(self, auth_mode: str) -> tuple[str, str]:
-        """From the secret in mode `usernamepassword`, else, or if there is none, from Optional."""
-        own = self.option("Username"), self.option("Password")
-        if auth_mode != "usernamepassword" or (not self._secret and own[0]):
-            return own
-        return self._secret_value("username", auth_mode), self._secret_value("password", auth_mode)
-
-    def tls(self, protocol: str, auth_mode: str) -> tuple[Tls | None, tuple[str, ...]]:
-        """EdgeX's rule: the protocol decides; certificates under a plain protocol are not used."""
-        secret = self._secret or {}
-        by_mode = {"clientcert": ("clientcert", "clientkey"), "cacert": ("cacert",)}.get(auth_mode, ())
-        for key in by_mode:
-            self._secret_value(key, auth_mode)
-        found = Tls(
-            ca_file=self.option("CaFile"),
-            cert_file=self.option("CertFile"),
-            key_file=self.option("KeyFile"),
-            ca_pem=secret.get("cacert", "") or self.option("CaPEMBlock"),
-            cert_pem=(secret.get("clientcert", "") if by_mode else "") or self.option("CertPEMBlock"),
-            key_pem=(secret.get("clientkey", "") if by_mode else "") or self.option("KeyPEMBlock"),
-            skip_verify=self.flag("SkipCertVerify", False),
-        )
-        if bool(found.cert_file or found.cert_pem) != bool(found.key_file or found.key_pem):
-            self._wrong(
-                "Optional.KeyFile", "a client certificate needs both CertFile and KeyFile (or the PEM blocks)"
-            )
-        if protocol in ENCRYPTED:
-            return found, ()
-        if found != Tls():
-            note = f"MessageBus.Protocol is {protocol!r}: its certificate options are not used; set 'ssl' for TLS"
-            return None, (note,)
-        return None, ()
+def _keep_alive(reader: Section) -> int:
+    seconds = reader.number("KeepAlive", 10, 0, 65535)
+    if seconds == 1:
+        reader.wrong("Optional.KeepAlive", "'1' does not fit; set at least 2 seconds, or 0 for none")
+    return seconds

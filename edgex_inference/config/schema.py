@@ -28,7 +28,6 @@ class Choice:
     later: Mapping[str, str] = field(default_factory=dict)
 
 
-_NO_BUS = "this message bus is not built yet; use mqtt or memory"
 _NO_TRIGGER = "this trigger is not built yet; use edgex-messagebus"
 
 LogLevel = Annotated[str, Choice(("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))]
@@ -36,7 +35,8 @@ AuthMode = Annotated[str, Choice(("none", "usernamepassword", "clientcert", "cac
 BusType = Annotated[
     str,
     Choice(
-        ("mqtt", "memory"), dict.fromkeys(("redis", "nats-core", "nats-jetstream", "nats", "zero"), _NO_BUS)
+        ("mqtt", "redis", "nats-core", "nats-jetstream", "zero", "memory"),
+        {"nats": "say which: nats-core or nats-jetstream", "zmq": "ZeroMQ is called zero, as in EdgeX 2"},
     ),
 ]
 TriggerType = Annotated[
@@ -197,8 +197,10 @@ BUS_OPTIONS: Mapping[str, type] = {
     **dict.fromkeys(("Qos", "KeepAlive", "ConnectTimeout", "DefaultPubRetryAttempts"), int),
     **dict.fromkeys(("Retained", "AutoReconnect", "CleanSession", "SkipCertVerify"), bool),
     **dict.fromkeys(("RetryOnFailedConnect", "AutoProvision", "ExactlyOnce"), bool),
+    "PublishPort": int,
+    "SubscribeHosts": str,
 }
-"""EdgeX's keys of MessageBus.Optional with what their texts must hold."""
+"""EdgeX's keys of MessageBus.Optional with what their texts must hold; the last two are ours, for ZeroMQ."""
 
 UNUSED = frozenset(
     {

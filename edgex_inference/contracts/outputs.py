@@ -5,6 +5,7 @@ A form is the value with its parameter left open: `count.<label>`, `top<k>`, `va
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.models import Task
@@ -99,6 +100,7 @@ def parameter(value: str) -> tuple[str, str]:
     return word, rest
 
 
+@cache
 def _pattern(form: str) -> re.Pattern[str]:
     text = re.escape(form)
     for name, expression in (("<k>", "[1-9][0-9]{0,3}"), ("<i>", "0|[1-9][0-9]{0,8}")):

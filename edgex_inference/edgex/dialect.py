@@ -14,7 +14,8 @@ class Dialect:
     The switches are EdgeX's environment variables: `base64_payload` EDGEX_MSG_BASE64_PAYLOAD, `cbor_envelope`
     EDGEX_MSG_CBOR_ENCODE, `cbor_events` EDGEX_ENCODE_ALL_EVENTS_CBOR, `optimize` EDGEX_OPTIMIZE_EVENT_PAYLOAD;
     all but `cbor_events` mean something to EdgeX 4 alone and are ignored for others. `escape_names` is
-    Service.EnableNameFieldEscape, `base_topic` is MessageBus.BaseTopicPrefix.
+    Service.EnableNameFieldEscape, `base_topic` is MessageBus.BaseTopicPrefix. `headers` is NATS's Format `nats`:
+    the envelope travels as headers, the payload bare.
     """
 
     major: Major | None = None
@@ -24,6 +25,7 @@ class Dialect:
     cbor_events: bool = False
     optimize: bool = False
     escape_names: bool = False
+    headers: bool = False
     base_topic: str = "edgex"
 
     @property

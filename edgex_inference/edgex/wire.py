@@ -50,12 +50,14 @@ def _message(
     event: Event, topic: str, correlation_id: str, dialect: Dialect, *, request: bool, binary: bool
 ) -> Message:
     raw = dialect.major == "4"
-    if raw and dialect.cbor_envelope:
+    if raw and dialect.cbor_envelope and not dialect.headers:
         return Message(topic, _cbor_envelope(event, correlation_id, request))
     if (binary or dialect.cbor_events) and (raw or not _has_object(event)):
         body, content_type, raw = cbor2.dumps(_values(event, request)), CBOR, False
     else:
         body, content_type = _json(event, request), JSON
+    if dialect.headers:
+        return Message(topic, body, _headers(correlation_id, content_type, dialect.api_version))
     if not raw or dialect.base64_payload:
         body = b'"' + pybase64.b64encode(body) + b'"'
     wrap = _envelope_of_2 if dialect.major == "2" else _envelope
@@ -71,6 +73,17 @@ def _spelled(event: Event, dialect: Dialect) -> Event:
         event,
         readings=tuple(replace(one, value=" ") if one.value == "" else one for one in event.readings),
     )
+
+
+def _headers(correlation_id: str, content_type: str, version: str) -> dict[str, str]:
+    """The envelope on NATS, in the case that Go looks for."""
+    return {
+        "ApiVersion": version,
+        "Content-Type": content_type,
+        "ErrorCode": "0",
+        "RequestId": "",
+        "X-Correlation-ID": correlation_id,
+    }
 
 
 def _has_object(event: Event) -> bool:

@@ -14,10 +14,15 @@ _MOST = 4096
 
 @dataclass(slots=True)
 class Receipt:
-    """Acknowledges a bus message when the last binding that took it is through with it."""
+    """Acknowledges a bus message when the last binding that took it is through with it.
+
+    One that `failed` is never acknowledged: a result could not leave, and the message may come again for it.
+    """
 
     acknowledge: Callable[[], None]
     holders: int = 1
+    failed: bool = False
+    followers: "list[Receipt] | None" = None
 
     def hold(self) -> None:
         self.holders += 1
@@ -26,6 +31,15 @@ class Receipt:
         self.holders -= 1
         if self.holders == 0:
             self.acknowledge()
+            followers, self.followers = self.followers or (), None
+            for one in followers:
+                one.release()
+
+    def lead(self, other: "Receipt") -> None:
+        """Has the other acknowledged not before this one."""
+        if self.holders > 0:
+            other.hold()
+            self.followers = [*(self.followers or ()), other]
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,6 +219,8 @@ class Journey:
             through = True
         if through:
             passage.item.receipt.release()
+        else:
+            passage.item.receipt.failed = True
 
     def _fail(self, error: Exception, items: int = 1) -> None:
         self._measures.failed.add("unexpected", items)

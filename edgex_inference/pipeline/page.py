@@ -36,7 +36,7 @@ def row(run: Run) -> Mapping[str, Any]:
     }
 
 
-FATES = ("matched", "unmatched", "own", "notEvent")
+FATES = ("matched", "unmatched", "own", "notEvent", "repeated")
 """What becomes of a message that can be read."""
 
 

@@ -15,6 +15,7 @@ from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.repeats import Repeats
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.telemetry.metrics import Counts, Histogram
 
@@ -29,7 +30,7 @@ on the bus must not fill the memory, and a side-car may match any."""
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What came in: messages by fate (matched, unmatched, own, notEvent), refused ones by reason, decode times."""
+    """What came in: messages by fate (page.FATES), refused ones by reason, decode times."""
 
     messages: Counts = field(default_factory=Counts)
     invalid: Counts = field(default_factory=Counts)
@@ -64,6 +65,7 @@ class Router:
         self._barred: Mapping[str, Barred] = {}
         self._warned: set[str] = set()
         self._crowded = False
+        self._repeats = Repeats()
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -196,7 +198,14 @@ class Router:
             return
         if self._sender.listening:
             self._sender.heard(message, read, event)
-        if self.offer(event, read.correlation_id or new_id(), receipt):
+        if self._repeats.came_before(event.id, receipt):
+            self.traffic.messages.add("repeated")
+            level = logging.INFO if self._is_first(f"{message.topic} again") else logging.DEBUG
+            log.log(
+                level, "%.300s: event %s has come before; it is not inferred again", message.topic, event.id
+            )
+        elif self.offer(event, read.correlation_id or new_id(), receipt):
+            self._repeats.remember(event.id, receipt)
             self.traffic.messages.add("matched")
         else:
             self.traffic.messages.add("unmatched")

@@ -149,7 +149,7 @@ def test_all_mistakes_at_once_in_the_users_spelling(tmp_path: Path) -> None:
 LogLevel = "LOUD"
 [MessageBus]
 Prot = 1
-Type = "redis"
+Type = "nats"
 Optional = {Pasword = "hunter2", Qos = "3"}
 [Service]
 RequestTimeout = "5 s"
@@ -165,8 +165,7 @@ EdgexVersion = 4
         "MESSAGEBUS_PORT: MessageBus.Port: 'abc' is not a whole number",
         "configuration.toml:2:12: Writable.LogLevel: 'LOUD' is not TRACE, DEBUG, INFO, WARN or ERROR",
         "configuration.toml:4:1: MessageBus.Prot: unknown key 'Prot' (did you mean Port?)",
-        "configuration.toml:5:8: MessageBus.Type: 'redis': this message bus is not built yet; "
-        "use mqtt or memory",
+        "configuration.toml:5:8: MessageBus.Type: 'nats': say which: nats-core or nats-jetstream",
         "configuration.toml:6:12: MessageBus.Optional.Qos: '3' is not 0, 1 or 2",
         "configuration.toml:6:12: MessageBus.Optional.Pasword: unknown option 'Pasword' "
         "(did you mean Password?)",
