@@ -14,11 +14,12 @@ import pytest
 Make = Callable[..., Any]
 ALL = os.environ.get("EDGEX_INFERENCE_MATRIX") == "all"
 REPORT = Path(__file__).parents[2] / "build" / "matrix.json"
+NATS = ("nats-core", "nats-jetstream")
 BUSES = {
-    "4": ("mqtt",),
-    "3": ("mqtt",),
-    "2": ("mqtt",),
-    "21": ("mqtt",),
+    "4": ("mqtt", *NATS),
+    "3": ("mqtt", "redis", *NATS),
+    "2": ("mqtt", "redis", *NATS, "zero"),
+    "21": ("mqtt", "redis", "zero"),
 }
 CELLS = [(one, bus) for one, buses in BUSES.items() for bus in buses] if ALL else [("4", "mqtt")]
 

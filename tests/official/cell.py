@@ -105,6 +105,7 @@ def enter(stack: ExitStack, ground: Ground, line: Line, generation: str, wish: W
     """Starts everybody, the consumer first; `stack` stops them."""
     core = ground.metadata(line, version=RELEASES[generation])
     core.double.state.policies.escape_names = wish.escape
+    core.double.state.policies.headers = line.kind.startswith("nats")
     core.double.state.policies.cbor_messages = wish.device.get("EDGEX_MSG_CBOR_ENCODE") == "true"
 
     def place(name: str, environment: Mapping[str, str]) -> Place:
@@ -136,8 +137,13 @@ def enter(stack: ExitStack, ground: Ground, line: Line, generation: str, wish: W
     stack.callback(device.stop)
     configure(ground.world, line, core.port, escape=wish.escape)
     ground.world.profile(device.profile, "spindle")
-    service = ground.world.start(env=wish.ours).ready()
-    device.start()
+    service = ground.world.start(env=wish.ours)
+    service.said("has started")
+    device.start()  # with ZeroMQ it is the one that we wait for
+    if line.kind in ("redis", "nats-core"):  # a system event that overtakes its subscription is lost there
+        device.stop()
+        device.start()  # the second time it reads its devices from core-metadata
+    service.ready()
     return Cell(
         generation=generation,
         audience=audience,
@@ -160,7 +166,8 @@ def _devices(folder: Path, wish: Wish) -> list[Device]:
 
 def configure(world: Any, line: Line, metadata: int, *, escape: bool = False) -> None:
     """Writes our configuration.toml."""
-    options = "\n".join(f"{name} = {json.dumps(text)}" for name, text in line.optional.items())
+    given = dict(line.optional) | ({"PublishPort": str(line.ours)} if line.ours else {})
+    options = "\n".join(f"{name} = {json.dumps(text)}" for name, text in given.items())
     (world.folder / "configuration.toml").write_text(
         f"""
 [Service]

@@ -17,6 +17,18 @@ class Line:
     optional: Mapping[str, str] = field(default_factory=dict)
     ours: int = 0
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The bus as our own configuration has it."""
+        options = {f"MESSAGEBUS_OPTIONAL_{name.upper()}": text for name, text in self.optional.items()}
+        return {
+            "MESSAGEBUS_TYPE": self.kind,
+            "MESSAGEBUS_PROTOCOL": self.protocol,
+            "MESSAGEBUS_HOST": "127.0.0.1",
+            "MESSAGEBUS_PORT": str(self.port),
+            **options,
+        }
+
     def options(self, client: str) -> dict[str, str]:
         """EdgeX's `Optional` for a client of this name."""
         always = {"ClientId": client, "ConnectTimeout": "5"}

@@ -12,6 +12,7 @@ from official.process import OfficialService, free_port
 
 DEVICE, AUDIENCE = "device-spindle", "app-audience"
 PROFILE = "spindle"
+_UP = f"{DEVICE} started"
 _KINDS = {
     "Vibration": {"valueType": "Float32Array", "readWrite": "R", "units": "g"},
     "Temperature": {"valueType": "Float32", "readWrite": "R", "units": "C"},
@@ -91,8 +92,9 @@ class OfficialDevice(OfficialService):
         self._arguments = _configured(place, document)
 
     def start(self) -> "OfficialDevice":
+        said = self.log.count(_UP) + self.output.count(_UP)
         self.launch(self._arguments)
-        self.said(f"{DEVICE} started")
+        self.until(lambda: self.log.count(_UP) + self.output.count(_UP) > said, _UP)
         return self
 
 

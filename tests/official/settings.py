@@ -75,7 +75,7 @@ def device_of_2(key: str, port: int, line: Line, metadata: int) -> dict[str, Any
         "MessageQueue": {
             "Type": line.kind,
             "Protocol": line.protocol,
-            "Host": "*" if line.kind == "zero" else "127.0.0.1",
+            "Host": "127.0.0.1",
             "Port": line.port,
             "AuthMode": "none",
             "SecretName": "",
@@ -91,7 +91,8 @@ def device_of_2(key: str, port: int, line: Line, metadata: int) -> dict[str, Any
 
 
 def audience_of_2(key: str, port: int, line: Line, metadata: int, topics: str) -> dict[str, Any]:
-    """The whole file of an application service, EdgeX 2; `topics` are whole ones."""
+    """The whole file of an application service, EdgeX 2; `topics` are whole ones, which ZeroMQ takes as prefixes."""
+    topics = topics.removesuffix("#") if line.kind == "zero" else topics
     place = {"Host": "127.0.0.1", "Port": line.ours or line.port, "Protocol": line.protocol}
     return _all_of_2(key, port, metadata) | {
         "Trigger": {

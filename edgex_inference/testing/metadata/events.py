@@ -93,7 +93,8 @@ class Announcer:
                 raise Unanswered from error
         if answer.error_code:
             payload = answer.payload if isinstance(answer.payload, bytes) else b""
-            text = payload if self._generation.four else base64.b64decode(payload)
+            bare = self._generation.four or self._policies.headers
+            text = payload if bare else base64.b64decode(payload)
             said = text.decode(errors="replace")
             raise Refused(500, f"Device {device['name']} validation failed: {said}")
 
@@ -112,6 +113,8 @@ class Announcer:
         return topics.escape(name) if self._policies.escape_names else name
 
     def _message(self, topic: str, payload: Document, correlation: str, request: str = "") -> Message:
+        if self._policies.headers:
+            return _in_headers(topic, payload, self._generation.api_version, correlation, request)
         body: Any = payload
         if not self._generation.four:
             body = base64.b64encode(msgspec.json.encode(payload)).decode()
@@ -129,6 +132,17 @@ class Announcer:
         if self._policies.cbor_messages and self._generation.four:
             return Message(topic, cbor2.dumps(wrapped | {"contentType": "application/cbor"}))
         return Message(topic, msgspec.json.encode(wrapped))
+
+
+def _in_headers(topic: str, payload: Document, version: str, correlation: str, request: str) -> Message:
+    headers = {
+        "ApiVersion": version,
+        "Content-Type": "application/json",
+        "ErrorCode": "0",
+        "RequestId": request,
+        "X-Correlation-ID": correlation,
+    }
+    return Message(topic, msgspec.json.encode(payload), headers)
 
 
 def _wrapped_by_2_3(body: str, correlation: str) -> Document:

@@ -90,6 +90,8 @@ class Policies:
     """names in topics are percent-encoded (EnableNameFieldEscape)"""
     cbor_messages: bool = False
     """whole envelopes are CBOR, as EDGEX_MSG_CBOR_ENCODE has it for EdgeX 4"""
+    headers: bool = False
+    """the envelope travels as headers, as NATS's Format `nats` has it"""
     request_timeout: float = 5.0
     """seconds that a device service has for saying whether it takes a device"""
 
