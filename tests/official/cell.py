@@ -85,9 +85,15 @@ class Cell:
 
     def wait(self, amount: int = 2) -> None:
         """Until there are so many results of every case."""
-        self.audience.until(
-            lambda: all(len(self.events(case)) >= amount for case in CASES), f"{amount} results of all cases"
-        )
+        try:
+            self.audience.until(
+                lambda: all(len(self.events(case)) >= amount for case in CASES),
+                f"{amount} results of all cases",
+            )
+        except AssertionError as error:
+            page = self.service.get("/api/v3/inference/bindings")[1]
+            error.add_note(f"our service:\n{self.service.log[-5000:]}\n{json.dumps(page)[:4000]}")
+            raise
 
     @property
     def version(self) -> str:
