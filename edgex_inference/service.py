@@ -3,22 +3,17 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
-from edgex_inference.buses.memory import MemoryBus, MemoryHub
-from edgex_inference.buses.opening import bus_from, carries_headers
-from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.bindings import Binding
@@ -26,14 +21,13 @@ from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
-from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.engine.catalog import Catalog
-from edgex_inference.engine.fleet import Fleet
-from edgex_inference.engine.store import Store
+from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
 from edgex_inference.pipeline import page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
-from edgex_inference.pipeline.planning.plan import Engine
+from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.platform.platform import Platform
+from edgex_inference.pipeline.polling.poller import Poller
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
 from edgex_inference.pipeline.running.order import Workplace
@@ -46,8 +40,6 @@ from edgex_inference.web.server import serve
 
 log = logging.getLogger(__name__)
 
-_MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
-
 _PATIENCE = 10
 """Times that a task is asked to end, half a second apart, before it is left behind."""
 
@@ -56,52 +48,6 @@ _LOOK = 0.5
 
 _FAIR = 64
 """Messages read in a row before results and timers get their turn."""
-
-
-def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
-    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
-    inference = loaded.config.inference
-    packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
-    return Engine(
-        catalog=catalog or Catalog(),
-        store=Store([loaded.models, packaged]),
-        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
-        max_pixels=inference.max_pixels,
-    )
-
-
-def dialect_of(loaded: Loaded) -> Dialect:
-    """How the configuration says that consumers want to be spoken to."""
-    config, switches = loaded.config, loaded.switches
-    return Dialect(
-        major=_MAJORS[config.inference.edgex_version],
-        base64_payload=switches.base64_payload,
-        cbor_envelope=switches.cbor_envelope,
-        cbor_events=switches.cbor_events,
-        optimize=switches.optimize,
-        escape_names=config.service.enable_name_field_escape,
-        base_topic=config.message_bus.base_topic_prefix,
-        headers=carries_headers(config.message_bus.type, config.message_bus.optional),
-    )
-
-
-def open_bus(loaded: Loaded) -> Bus:
-    """The configured message bus, not yet connected; raises SetupError naming what is wrong or missing."""
-    section = loaded.config.message_bus
-    if section.disabled or section.type == "memory":
-        return MemoryBus(MemoryHub())
-    found = credentials(loaded.config)
-    secret = None
-    if found is not None:
-        secret = {
-            "username": found.username,
-            "password": found.password,
-            "cacert": found.ca_cert,
-            "clientcert": found.client_cert,
-            "clientkey": found.client_key,
-        }
-    file = str(loaded.file or "configuration")
-    return bus_from(section.type, wire(section), secret, service_key=loaded.service_key, file=file)
 
 
 class Service:
@@ -114,7 +60,7 @@ class Service:
         self, loaded: Loaded, bus: Bus, *, catalog: Catalog | None = None, book: Book | None = None
     ) -> None:
         self.loaded = loaded
-        self.bus = bus
+        self.bus = with_outbox(loaded, bus)
         self.engine = open_engine(loaded, catalog)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
         self.book = book or load_book(loaded.profiles)
@@ -126,11 +72,14 @@ class Service:
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
         self.platform = Platform.of(
-            loaded, bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
+            loaded, self.bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
         )
+        self._poller = Poller(open_commands(loaded), self.router)
+        self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
         self._stopping = asyncio.Event()
+        self._listening = asyncio.Event()
         self._looking = asyncio.Event()
         self._records = NO_RECORDS
         self._through: list[Message] = []
@@ -158,6 +107,7 @@ class Service:
         self._report(problem for problem in book.problems if problem not in known)
         self.router.use(book)
         self._start_known()
+        self._poller.align(book)
 
     def stop(self) -> None:
         """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
@@ -176,23 +126,38 @@ class Service:
                 serve(app, config.service.bind_address, config.service.port)
             )
             self.port = listening.port
-            await self.bus.open()
             stack.push_async_callback(self.bus.close)
             if self.platform is not None:
                 stack.push_async_callback(self.platform.close)
             stack.push_async_callback(self._end_tasks)
-            if self.platform is not None:
-                await self.platform.first()
+            if self.platform is not None and await self._unless_stopped(self.platform.first()):
                 await self._follow_platform(self.platform)
                 self._spawn("core-metadata", self.platform.follow)
                 self._spawn("companions", self.platform.register)
+            stack.push_async_callback(self._poller.close)
             self._start_known()
+            self._poller.align(self.book)
             self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
             reader = self._spawn("bus reader", self._read)
-            log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
+            if await self._unless_stopped(self._listening.wait(), reader):
+                await self.bus.open()  # now, since a broker sends at once what it kept for this client
+                self.started.set()
+                log.info("%s; %s:%d", config.service.startup_msg, listening.host, listening.port)
             await self._until_stopped(reader)
             await self._drain()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, Any], *others: asyncio.Task[None]) -> bool:
+        """Whether the work was done before somebody asked to stop, and before any of the others."""
+        doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((doing, stopping, *others), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+            return doing.done()
+        finally:
+            doing.cancel()
+            stopping.cancel()
 
     async def _until_stopped(self, reader: asyncio.Task[None]) -> None:
         """Waits for `stop`, then takes nothing more; raises the SetupError that keeps the reader from reading."""
@@ -236,6 +201,7 @@ class Service:
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""
         platform.speak(self.sender)
+        self._poller.speak(self.sender.dialect.major)
         records = platform.records()
         if records is not self._records:
             gone = self._records.devices.keys() - records.devices.keys()
@@ -280,7 +246,7 @@ class Service:
         """Hands every message that arrives to the router, fairly."""
         wanted = [topics.under_base(self.sender.dialect, t) for t in self.loaded.config.trigger.topics]
         async with self.bus.subscribe(*wanted) as bursts:
-            self.started.set()
+            self._listening.set()
             async for burst in bursts:
                 rest = deque(burst)
                 try:
@@ -361,7 +327,8 @@ class _View:
         return page.rows(router.runs if device is None else router.runs_heard(device))
 
     def traffic(self) -> Mapping[str, Any]:
-        return page.traffic(self.service.router.traffic)
+        bus = self.service.bus
+        return page.traffic(self.service.router.traffic, bus if isinstance(bus, Outbox) else None)
 
     def ready(self) -> tuple[bool, Sequence[str]]:
         away = [] if self.service.bus.connected else ["the message bus is away"]
@@ -372,4 +339,6 @@ class _View:
         ]
         served = all(run.status == DEGRADED for run in runs)
         told = [platform.trouble] if platform is not None and platform.trouble else []
+        if isinstance(self.service.bus, Outbox) and self.service.bus.waiting:
+            told.append(f"{self.service.bus.waiting} messages wait on disk for the message bus")
         return not away and served, [*away, *told, *reasons]

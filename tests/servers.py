@@ -105,15 +105,14 @@ class Server:
 
 
 class Redis(Server):
-    """`lines` are more lines of its configuration."""
+    """`lines` are more lines of its configuration; with `tls` its port is an encrypted one."""
 
-    def __init__(self, folder: Path, *lines: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, *lines: str, port: int = 0, tls: bool = False) -> None:
         super().__init__(folder, "redis-server", port)
         self._binary = binary("redis-server", "redis-server")
         self._config = folder / f"redis-{self.port}.conf"
-        text = ["bind 127.0.0.1", 'save ""', "appendonly no", f"dir {folder}", *lines]
-        if not any(line.startswith("port ") for line in lines):
-            text.insert(0, f"port {self.port}")
+        ports = ["port 0", f"tls-port {self.port}"] if tls else [f"port {self.port}"]
+        text = [*ports, "bind 127.0.0.1", 'save ""', "appendonly no", f"dir {folder}", *lines]
         self._config.write_text("\n".join(text) + "\n")
 
     def command(self) -> Sequence[str]:

@@ -78,7 +78,7 @@ class Service:
         self._process = subprocess.Popen(
             [command(), *arguments],
             cwd=folder,
-            env=environment(env or {}),
+            env=environment({"XDG_STATE_HOME": str(folder / "state"), **(env or {})}),
             stdout=subprocess.PIPE if output is None else output,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,6 +9,7 @@ from edgex_inference.bindings import later as not_built
 from edgex_inference.bindings import parts
 from edgex_inference.bindings.later import Later
 from edgex_inference.bindings.outputs import Asked, check_decide, read_outputs
+from edgex_inference.bindings.sources import sources
 from edgex_inference.config.places import Node, spell, suggest
 from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.contracts.bindings import Binding, InputReading, ModelChoice, Resource
@@ -110,6 +111,9 @@ def binding_in(name: str, reader: Reader, scope: Scope, facts: Facts | None = No
     readings = parts.inputs(reader.at("inputs"), later)
     _check_inputs(reader, readings, scope)
     decide = parts.decide(reader.at("decide"))
+    poll, trigger = sources(
+        reader, later, frozenset(scope.resources) if scope.resources is not None else None
+    )
     binding = Binding(
         profile=scope.profile,
         resource=scope.resource,
@@ -118,6 +122,8 @@ def binding_in(name: str, reader: Reader, scope: Scope, facts: Facts | None = No
         outputs=read_outputs(reader.need("outputs"), reader, asked, later),
         enabled=enabled is not False,
         inputs=readings,
+        poll=poll,
+        trigger=trigger,
         roi=parts.roi(reader.at("roi")),
         normalize=parts.normalize(reader.at("normalize")),
         accelerator=parts.accelerators(reader.at("accelerator"), later),
@@ -196,8 +202,7 @@ def _check_inputs(reader: Reader, readings: tuple[InputReading, ...], scope: Sco
         return
     if not readings:
         own = scope.resources.get(scope.resource)
-        pulls = any(key in reader.keys for key in ("stream", "poll", "trigger"))
-        if own is not None and not pulls:
+        if own is not None and "stream" not in reader.keys:
             _check_type(reader.at("inputs").say, own, pointer=False)
         return
     for item in reader.at("inputs").items() or ():

@@ -58,21 +58,6 @@ def _stream(cursor: Cursor) -> None:
         reader.at("credentials").text()
 
 
-def _poll(cursor: Cursor) -> None:
-    if reader := cursor.reader():
-        reader.at("when").text()
-        reader.at("mediaProfile").text()
-        reader.at("interval").duration()
-
-
-def _trigger(cursor: Cursor) -> None:
-    if reader := cursor.reader():
-        reader.at("device").text()
-        reader.need("resource").text()
-        reader.at("edge").text()
-        reader.at("delay").duration()
-
-
 def _window(cursor: Cursor) -> None:
     if reader := cursor.reader():
         reader.at("kind").text()
@@ -143,8 +128,6 @@ def _snapshot(cursor: Cursor) -> None:
 
 _CHECKERS: dict[str, Callable[[Cursor], None]] = {
     "stream": _stream,
-    "poll": _poll,
-    "trigger": _trigger,
     "window": _window,
     "features": _features,
     "track": _track,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgex_inference.config.schema import BUS_OPTIONS
 from edgex_inference.contracts.errors import Problem
 
 _TRUE = ("true", "1", "t")
@@ -50,14 +49,6 @@ class Section:
         if isinstance(value, bool):
             return str(value).lower()
         return "" if value is None else str(value)
-
-    def unknown(self) -> tuple[str, ...]:
-        """A sentence for each option that is none of EdgeX's, whatever its bus."""
-        return tuple(
-            f"MessageBus.Optional.{key} is no option of EdgeX: it is not used"
-            for key in sorted(map(str, self._optional))
-            if key not in BUS_OPTIONS
-        )
 
     def one_of(self, key: str, known: Sequence[str], default: str) -> str:
         value = self.text(key).lower() or default

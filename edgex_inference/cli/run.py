@@ -12,7 +12,8 @@ from typing import Any
 from edgex_inference.config import flags
 from edgex_inference.config.load import Loaded, load
 from edgex_inference.contracts.errors import ConfigurationError, SetupError
-from edgex_inference.service import Service, open_bus
+from edgex_inference.opening import open_bus
+from edgex_inference.service import Service
 from edgex_inference.telemetry import logs
 
 log = logging.getLogger(__name__)

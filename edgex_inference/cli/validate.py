@@ -26,9 +26,9 @@ def _semantic(book: Book, models: Path | None) -> Iterable[Problem]:
 
     from edgex_inference.config.flags import Flags
     from edgex_inference.config.load import load
+    from edgex_inference.opening import open_engine
     from edgex_inference.pipeline.planning.cards import check_cards
     from edgex_inference.pipeline.planning.check import check_bindings
-    from edgex_inference.service import open_engine
 
     loaded = load(Flags(models=str(models.absolute()) if models else ""))
 

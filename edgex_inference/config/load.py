@@ -346,7 +346,11 @@ def _notes(
             f"{flags.origin('registry')}: the registry is not built yet, this service does not register"
         )
     switched = {
-        ("Writable", "StoreAndForward", "Enabled"): "store and forward is not built yet",
+        (
+            "Writable",
+            "StoreAndForward",
+            "Enabled",
+        ): "it is not read, Inference.OutboxMaxSize and OutboxMaxAge are",
         ("Service", "CORSConfiguration", "EnableCORS"): "CORS is not built yet",
         ("Service", "SecurityOptions", "Mode"): "zero trust is not built yet",
         (

@@ -140,7 +140,7 @@ class Trigger:
         return tuple(topic.strip() for topic in self.subscribe_topics.split(",") if topic.strip())
 
 
-CORE_METADATA = "core-metadata"
+CORE_METADATA, CORE_COMMAND = "core-metadata", "core-command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +159,15 @@ class Client:
 
 
 def _clients() -> Mapping[str, Client]:
-    return {CORE_METADATA: Client()}
+    return {CORE_METADATA: Client(), CORE_COMMAND: Client(port=59882)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
-    """This service's own section; `max_message_size` in KB, `max_pixels` of one picture, `threads` 0: unset."""
+    """This service's own section; `threads` 0: unset.
+
+    `max_message_size` in KB, `max_pixels` of one picture, `outbox_max_size` in MB.
+    """
 
     profiles_dir: str = "profiles"
     models_dir: str = "models"
@@ -176,6 +179,8 @@ class Inference:
     max_pixels: Some = 64_000_000
     threads: Annotated[int, Range(0, 1024)] = 0
     drain_timeout: Seconds = Seconds(5.0)
+    outbox_max_size: Amount = 64
+    outbox_max_age: Seconds = Seconds(86400.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

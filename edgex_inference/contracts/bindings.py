@@ -81,6 +81,29 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A reading on the bus that makes a binding fetch; `device` None is the device itself, `delay` in seconds."""
+
+    resource: str
+    device: str | None = None
+    edge: Literal["rising", "falling", "change", "any"] = "rising"
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """Readings that are fetched and not waited for: every `interval` seconds, or at a trigger where it is None.
+
+    `command` is the device command or resource that is read, None each resource of the binding; `query` goes to the
+    device service as it is.
+    """
+
+    interval: float | None = None
+    command: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Overload policy; None is the default of the input's kind (pictures latest/1, the rest all/1000)."""
 
@@ -117,6 +140,8 @@ class Binding:
     outputs: tuple[Output, ...]
     enabled: bool = True
     inputs: tuple[InputReading, ...] = ()
+    poll: Poll | None = None
+    trigger: Trigger | None = None
     roi: tuple[float, float, float, float] | None = None
     normalize: Normalize | None = None
     accelerator: tuple[AcceleratorChoice, ...] = (AcceleratorChoice(name="auto"),)

@@ -6,7 +6,7 @@ EdgexInferenceError
 ├── MessageError     the same input fails again: drop it and count it under `reason`
 │   ├── EnvelopeError · DecodeError · SignatureMismatch
 ├── InferenceError   this run failed: fail the item, others go on
-│   ├── Overloaded · DeadlineExceeded · DeviceLost · InferenceFailed
+│   ├── Overloaded · DeadlineExceeded · DeviceLost · InferenceFailed · SourceUnavailable
 └── TransportError   the outside is away: retry with back-off
     ├── BusUnavailable · MetadataUnavailable · RegistryUnavailable
 """
@@ -159,6 +159,12 @@ class InferenceFailed(InferenceError):
     """The backend refused or failed this run; the session is still good."""
 
     kind = "failed"
+
+
+class SourceUnavailable(InferenceError):
+    """What a binding polls could not be fetched this time."""
+
+    kind = "source"
 
 
 class TransportError(EdgexInferenceError):

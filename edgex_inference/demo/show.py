@@ -26,7 +26,8 @@ from edgex_inference.demo.view import LiveView, save_picture, view_for
 from edgex_inference.demo.world.conveyor import LABELS
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
-from edgex_inference.service import Service, open_bus
+from edgex_inference.opening import open_bus
+from edgex_inference.service import Service
 from edgex_inference.telemetry import logs
 
 _REFRESH = 0.25

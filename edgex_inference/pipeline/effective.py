@@ -12,7 +12,7 @@ from edgex_inference.pipeline.planning.plan import Plan
 
 _SPELLED = {"raise_at": "raise", "clear_below": "clear", "as_": "as", "pointer": "field"}
 _NOT_SHOWN = frozenset({"profile", "resource", "name", "origins", "unsupported"})
-_DURATIONS = frozenset({"min_interval", "keep_alive", "max_age", "max_delay", "timeout"})
+_DURATIONS = frozenset({"interval", "delay", "min_interval", "keep_alive", "max_age", "max_delay", "timeout"})
 
 DEFAULT, CARD = "default", "model card"
 

@@ -12,11 +12,16 @@ _MOST = 4096
 """Items over all devices: a flood of new device names must not fill the memory."""
 
 
+def _never() -> None:
+    """In place of an acknowledgement that must not be given."""
+
+
 @dataclass(slots=True)
 class Receipt:
     """Acknowledges a bus message when the last binding that took it is through with it.
 
     One that `failed` is never acknowledged: a result could not leave, and the message may come again for it.
+    Neither keeps the message any longer than it must: a picture may hang on it.
     """
 
     acknowledge: Callable[[], None]
@@ -34,6 +39,9 @@ class Receipt:
             followers, self.followers = self.followers or (), None
             for one in followers:
                 one.release()
+
+    def fail(self) -> None:
+        self.failed, self.acknowledge, self.followers = True, _never, None
 
     def lead(self, other: "Receipt") -> None:
         """Has the other acknowledged not before this one."""

@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from edgex_inference.contracts.errors import DeviceLost, EdgexInferenceError, MessageError
+from edgex_inference.contracts.errors import (
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceError,
+    MessageError,
+)
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import Tensors
@@ -94,6 +99,10 @@ class Journey:
     def forget(self, device: str) -> None:
         """Nothing is remembered of a device any more."""
         self._emission.forget(device)
+
+    async def missed(self, item: Item, error: InferenceError) -> None:
+        """Counts and tells of an item whose readings could not be had."""
+        await self._emission.send(self._emission.failed(item, error))
 
     @property
     def standing(self) -> Standing:
@@ -220,7 +229,7 @@ class Journey:
         if through:
             passage.item.receipt.release()
         else:
-            passage.item.receipt.failed = True
+            passage.item.receipt.fail()
 
     def _fail(self, error: Exception, items: int = 1) -> None:
         self._measures.failed.add("unexpected", items)

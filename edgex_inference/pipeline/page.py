@@ -5,6 +5,7 @@ from typing import Any
 
 from edgex_inference.pipeline.effective import device_of, effective
 from edgex_inference.pipeline.measure import milliseconds
+from edgex_inference.pipeline.outbox import OUTBOX, Outbox
 from edgex_inference.pipeline.router import Traffic
 from edgex_inference.pipeline.running.run import Run
 
@@ -40,11 +41,14 @@ FATES = ("matched", "unmatched", "own", "notEvent", "repeated")
 """What becomes of a message that can be read."""
 
 
-def traffic(seen: Traffic) -> Mapping[str, Any]:
-    """Messages by fate, refused ones by reason, and the times of reading one, since the start."""
+def traffic(seen: Traffic, outbox: Outbox | None = None) -> Mapping[str, Any]:
+    """Messages by fate, refused ones by reason, the times of reading one, and what waited on disk, since the start."""
     refused = dict(seen.invalid.by_word())
-    return {
+    told: dict[str, Any] = {
         "messages": {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": sum(refused.values())},
         "invalid": refused,
         "decodeMs": milliseconds(seen.decode.summary()),
     }
+    if outbox is not None:
+        told["outbox"] = {"waiting": outbox.waiting, **{word: outbox.counts.total(word) for word in OUTBOX}}
+    return told

@@ -1,32 +1,44 @@
 """Events that come twice: buses that deliver at least once do so after a lost acknowledgement."""
 
+from collections.abc import Callable
+from functools import partial
+
 from edgex_inference.pipeline.intake import Receipt
 
-_MOST = 20_000
-"""Events that are remembered: twenty times what a stream or a broker leaves unacknowledged."""
+_MOST = 10_000
+"""Events that are remembered: ten times what a stream or a broker leaves unacknowledged."""
 
 
 class Repeats:
-    """What was taken lately, by event id."""
+    """What was taken lately, by event id: its receipt while it is under way, nothing more afterwards."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._receipts: dict[str, Receipt] = {}
+        self._taken: dict[str, Receipt | None] = {}
 
     def came_before(self, event_id: str, receipt: Receipt) -> bool:
         """Whether this event's results are out or under way; its message is then acknowledged with the first one's.
 
         Results that could not leave do not count: the event came again for them.
         """
-        first = self._receipts.get(event_id)
-        if first is None or first.failed:
+        if event_id not in self._taken:
             return False
-        first.lead(receipt)
+        first = self._taken[event_id]
+        if first is not None:
+            if first.failed:
+                return False
+            first.lead(receipt)
         return True
 
     def remember(self, event_id: str, receipt: Receipt) -> None:
-        """Forgets the oldest beyond the bound."""
-        self._receipts.pop(event_id, None)
-        self._receipts[event_id] = receipt
-        if len(self._receipts) > self._most:
-            del self._receipts[next(iter(self._receipts))]
+        """To be called while the receipt is still held; forgets the oldest beyond the bound."""
+        self._taken.pop(event_id, None)
+        self._taken[event_id] = receipt
+        receipt.acknowledge = partial(self._through, event_id, receipt.acknowledge)
+        if len(self._taken) > self._most:
+            del self._taken[next(iter(self._taken))]
+
+    def _through(self, event_id: str, acknowledge: Callable[[], None]) -> None:
+        if event_id in self._taken:
+            self._taken[event_id] = None
+        acknowledge()

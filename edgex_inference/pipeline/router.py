@@ -63,6 +63,7 @@ class Router:
         self._stand_ins: dict[Rejected, Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._barred: Mapping[str, Barred] = {}
+        self.heard: Callable[[Event], None] = lambda _event: None
         self._warned: set[str] = set()
         self._crowded = False
         self._repeats = Repeats()
@@ -91,16 +92,19 @@ class Router:
             run.revise(binding, book, inactive=inactive)
 
     def bar(self, barred: Mapping[str, Barred]) -> None:
-        """The devices that are not to be used from here on; each binding of one that is new says so."""
+        """The devices that are not to be used from here on; each binding of one says so, again until it is out."""
         before, self._barred = self._barred, barred
-        for device in before.keys() - barred.keys():
+        for device in before.keys() | barred.keys():
+            why = barred.get(device)
             for run in self.runs_heard(device):
-                run.forget(device)
-        for device, why in barred.items():
-            if before.get(device) != why:
-                for run in self.runs_heard(device):
+                if before.get(device) != why:
                     run.forget(device)
+                if why is not None:
                     run.tell(device, why.reason)
+
+    def barred(self, device: str) -> Barred | None:
+        """Why a device is not to be used, if it is not."""
+        return self._barred.get(device)
 
     def forget(self, device: str) -> None:
         """A device that is no more: nothing of it is kept."""
@@ -204,11 +208,12 @@ class Router:
             log.log(
                 level, "%.300s: event %s has come before; it is not inferred again", message.topic, event.id
             )
-        elif self.offer(event, read.correlation_id or new_id(), receipt):
-            self._repeats.remember(event.id, receipt)
-            self.traffic.messages.add("matched")
         else:
-            self.traffic.messages.add("unmatched")
+            self.heard(event)
+            taken = self.offer(event, read.correlation_id or new_id(), receipt)
+            if taken:
+                self._repeats.remember(event.id, receipt)
+            self.traffic.messages.add("matched" if taken else "unmatched")
 
     def _is_own(self, event: Event) -> bool:
         """Whether one of our results came back by a way that its topic does not show."""

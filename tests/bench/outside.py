@@ -47,7 +47,8 @@ def service(folder: Path, **settings: str) -> Iterator[tuple[Process, float]]:
     """
     port = free_port()
     env = {name: text for name, text in os.environ.items() if not _OURS.match(name)}
-    env |= {"EDGEX_SECURITY_SECRET_STORE": "false", "SERVICE_PORT": str(port), **settings}
+    env |= {"EDGEX_SECURITY_SECRET_STORE": "false", "SERVICE_PORT": str(port)}
+    env |= {"XDG_STATE_HOME": str(folder / "state"), **settings}
     with (folder / "service.log").open("wb") as log:
         began = time.perf_counter()
         command = [str(Path(sys.executable).with_name("edgex-inference")), "run"]

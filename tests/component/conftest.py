@@ -19,6 +19,7 @@ import yaml
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import (
+    CORE_COMMAND,
     CORE_METADATA,
     Client,
     Configuration,
@@ -83,6 +84,7 @@ class Stage:
     bus: MemoryBus | None = None
     metadata: int | None = None
     """the port of a core-metadata; without one none is asked"""
+    command: int = 59882
 
     # What lies in the folders
 
@@ -142,7 +144,10 @@ class Stage:
             service=Service(port=0, server_bind_addr="127.0.0.1"),
             message_bus=MessageBus(type="memory"),
             trigger=Trigger(subscribe_topics=self.topics),
-            clients={CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881)},
+            clients={
+                CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881),
+                CORE_COMMAND: Client(host="127.0.0.1", port=self.command),
+            },
             inference=inference,
         )
         return Loaded(
@@ -360,6 +365,7 @@ def make() -> Any:
 
 @pytest.fixture
 def threads() -> Callable[[], set[str]]:
-    """The names of the threads that were not there when the test began."""
+    """The names of the threads that were not there when the test began; the loop's own pool ends with the loop."""
     before = set(threading.enumerate())
-    return lambda: {thread.name for thread in set(threading.enumerate()) - before if thread.is_alive()}
+    found = lambda: {one.name for one in set(threading.enumerate()) - before if one.is_alive()}  # noqa: E731
+    return lambda: {name for name in found() if not name.startswith("asyncio_")}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -9,6 +10,7 @@ import pytest
 
 from edgex_inference.buses.nats.bus import NatsBus
 from edgex_inference.buses.nats.settings import NatsSettings, StreamSettings
+from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.testing.bus import BusContract, BusServer
 
@@ -46,6 +48,22 @@ class TestNatsBusWithPassword(BusContract):
     def server(self, run_server: Start) -> BusServer:
         server = run_server("Nats", LARGE, "authorization { user: edge, password: s3cret }")
         return NatsServer(server, replace(PLAIN, username="edge", password="s3cret"))
+
+
+class TestNatsBusWithTls(BusContract):
+    headers = True
+
+    @pytest.fixture
+    def server(self, run_server: Start, certificates: Path) -> BusServer:
+        files = f"cert_file: '{certificates}/server.pem', key_file: '{certificates}/server.key'"
+        verify = f"ca_file: '{certificates}/ca.pem', verify: true"
+        server = run_server("Nats", LARGE, f"tls {{ {files}, {verify} }}")
+        tls = Tls(
+            ca_file=f"{certificates}/ca.pem",
+            cert_pem=(certificates / "client.pem").read_text(),
+            key_pem=(certificates / "client.key").read_text(),
+        )
+        return NatsServer(server, replace(PLAIN, tls=tls))
 
 
 class TestJetStreamBus(BusContract):

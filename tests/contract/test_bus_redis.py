@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgex_inference.buses.redis.bus import RedisBus
 from edgex_inference.buses.redis.settings import RedisSettings
+from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.testing.bus import BusContract, BusServer
 
@@ -39,3 +41,21 @@ class TestRedisBusWithPassword(BusContract):
     @pytest.fixture
     def server(self, run_server: Start) -> BusServer:
         return RedisServer(run_server("Redis", "requirepass s3cret"), replace(PLAIN, password="s3cret"))
+
+
+class TestRedisBusWithTls(BusContract):
+    @pytest.fixture
+    def server(self, run_server: Start, certificates: Path) -> BusServer:
+        server = run_server(
+            "Redis",
+            f"tls-cert-file {certificates}/server.pem",
+            f"tls-key-file {certificates}/server.key",
+            f"tls-ca-cert-file {certificates}/ca.pem",
+            tls=True,
+        )
+        tls = Tls(
+            ca_file=f"{certificates}/ca.pem",
+            cert_pem=(certificates / "client.pem").read_text(),
+            key_pem=(certificates / "client.key").read_text(),
+        )
+        return RedisServer(server, replace(PLAIN, tls=tls))

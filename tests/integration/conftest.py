@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import load
-from edgex_inference.service import open_bus
+from edgex_inference.opening import open_bus
 from edgex_inference.testing import onnx_models
 
 PUMP = """

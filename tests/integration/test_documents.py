@@ -146,7 +146,7 @@ def test_the_page_has_every_key_of_the_block(asked: set[Steps], monkeypatch: pyt
         return note(self, cursor)
 
     monkeypatch.setattr(later.Later, "note", recorded)
-    maps = ("model", "normalize", "postprocess", "decide", "publish", "limits")
+    maps = ("model", "normalize", "postprocess", "decide", "publish", "limits", "poll", "trigger")
     parts: dict[str, object] = {key: {} for key in maps}
     block = {**parts, "inputs": [{}], "accelerator": {"name": "a", "options": {}}, "outputs": {"X": {}}}
     node = Document.of(block, "block").root

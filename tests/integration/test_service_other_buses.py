@@ -10,6 +10,8 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cbor2
@@ -21,6 +23,8 @@ import zmq
 import zmq.asyncio
 from nats.aio.msg import Msg
 from PIL import Image
+
+from edgex_inference.testing import onnx_models
 
 PATIENCE = 40.0
 ORIGIN = 1_795_418_138_745_047_301
@@ -38,6 +42,21 @@ deviceResources:
             model: {name: part-detect, task: detection}
             outputs: {PartCount: {value: count, type: Uint16}}
 """
+WIDTH = 200_000
+WIDE = """
+name: wide
+deviceResources:
+  - name: Row
+    properties:
+      valueType: Float32Array
+      readWrite: R
+      optional:
+        inference:
+          All:
+            model: {name: wide, task: raw}
+            outputs: {All: {value: y, type: Float32Array}}
+"""
+"""Its results are larger than what came in: 1 is written `1e+00`."""
 RESULTS = "edgex.events.device.app-inference"
 LARGE = "max_payload: 8388608"
 
@@ -144,6 +163,19 @@ async def started(world: Any, version: str) -> Any:
 
 async def fates(service: Any) -> Any:
     return (await asyncio.to_thread(service.get, "/api/v3/inference/traffic"))[1]["messages"]
+
+
+def test_what_mqtt_delivers_twice_is_inferred_once(pump: Any, process: ModuleType, mosquitto: Start) -> None:
+    broker = mosquitto()
+    pump.configure(broker.port, qos=1)
+    service = pump.start().ready()
+    client = pump.client(broker.port)
+    topic, payload, first = process.message("p1", process.reading("Load", "1e+00"))
+    client.send(topic, payload)
+    client.send(topic, payload)
+    last = client.send_event("p1", process.reading("Load", "2e+00"))
+    assert [one.correlation for one in client.wait_results(2)] == [first, last]
+    assert service.get("/api/v3/inference/traffic")[1]["messages"]["repeated"] == 1
 
 
 # -- Redis ------------------------------------------------------------------------------------------------------
@@ -253,6 +285,30 @@ async def test_nats_at_its_default_limit(pump: Any, run_server: Start) -> None:
         assert service.count("it takes messages of up to 1048576 bytes (max_payload)") == 1
         with pytest.raises(nats.errors.MaxPayloadError):
             await client.publish(f"{EVENTS}.camera.cam.Frame", bare(picture(1))[0])
+
+
+async def test_a_result_above_the_default_limit(pump: Any, run_server: Start, tmp_path: Path) -> None:
+    """It is counted, and the log names the setting; the connection and the next results are not harmed."""
+    server, results = run_server("Nats"), Results()
+    file = onnx_models.write_affine(tmp_path / "wide.onnx", shape=("N", WIDTH))
+    pump.model("wide", [file], "task: raw\nfiles: [{path: wide.onnx}]")
+    pump.profile(WIDE, "wide")
+    configure(pump, "nats-core", "nats", server.port)
+    async with nats_peer(server.port, results) as client:
+        service = await started(pump, "4")
+        wide = request(1, "wide", "w", "Row", valueType="Float32Array", value=f"[{'0, ' * (WIDTH - 1)}0]")
+        for subject, body in ((f"{EVENTS}.wide.w.Row", wide), (f"{EVENTS}.pump.p1.Load", load(2))):
+            data, headers = bare(body)
+            assert len(data) < 1_000_000
+            await client.publish(subject, data, headers=headers)
+        await results.wait(1)
+        counted = await asyncio.to_thread(
+            service.until, lambda: service.binding("All")["counters"]["dropped"], ""
+        )
+    assert [topic for topic, _ in results.events] == [f"{RESULTS}.pump-inference.p1.Wear"]
+    assert counted == {"size": 1}
+    line = await asyncio.to_thread(service.said, "raise max_payload in the server's configuration")
+    assert "level=WARN" in line
 
 
 async def test_jetstream_survives_a_kill(pump: Any, run_server: Start) -> None:

@@ -113,6 +113,7 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
         "INFERENCE_METADATA": "none",
         "INFERENCE_EDGEXVERSION": "3",
         "CLIENTS_CORE_METADATA_PROTOCOL": "https",
+        "CLIENTS_CORE_COMMAND_PROTOCOL": "https",
     }
     env: dict[str, str] = {}
 
@@ -122,7 +123,7 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
                 name(value, (*steps, key))
                 continue
             variable = "_".join((*steps, key)).upper().replace("-", "_")
-            duration = isinstance(value, str) and re.fullmatch(r"\d+[sm]", value)
+            duration = isinstance(value, str) and re.fullmatch(r"\d+[smh]", value)
             number = isinstance(value, str) and value.isdigit()
             text = "7s" if duration else "true" if value in ("true", "false") else "1" if number else None
             env[variable] = chosen.get(variable) or text or values[type(value)]

@@ -6,7 +6,7 @@ import pytest
 
 from edgex_inference.config.load import load
 from edgex_inference.edgex.dialect import Dialect
-from edgex_inference.service import dialect_of
+from edgex_inference.opening import dialect_of
 
 NAMES = {
     "EDGEX_MSG_BASE64_PAYLOAD": "base64_payload",

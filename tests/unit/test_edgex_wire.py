@@ -34,6 +34,8 @@ DIALECTS = [
     Dialect(major="4", cbor_envelope=True),
     Dialect(major="4", optimize=True),
     Dialect(major="4", optimize=True, cbor_events=True),
+    Dialect(major="3", headers=True),
+    Dialect(major="4", headers=True, base64_payload=True, cbor_envelope=True),
 ]
 
 
@@ -309,3 +311,21 @@ def test_ids() -> None:
         assert one[14] == "4"
         assert one[19] in "89ab"
     assert not is_id("6f0e9a1e0a444a1e9f6b1b1a44d5b6de")
+
+
+@pytest.mark.parametrize("major", [None, "3", "4"])
+def test_on_nats_the_payload_is_bare_and_the_envelope_is_headers(major: Any) -> None:
+    """Names in the case that Go looks for; never base64, whatever the generation."""
+    dialect = Dialect(major=major, headers=True, base64_payload=True)
+    simple, binary = sent(event(SCORE), dialect), sent(event(PICTURE), dialect)
+    assert dict(simple.headers) == {
+        "ApiVersion": "v3",
+        "Content-Type": "application/json",
+        "ErrorCode": "0",
+        "RequestId": "",
+        "X-Correlation-ID": 'c"1',
+    }
+    assert json.loads(simple.payload)["event"]["deviceName"] == "press-7"
+    assert binary.headers["Content-Type"] == "application/cbor"
+    assert cbor2.loads(binary.payload)["event"]["readings"][0]["binaryValue"] == b"\xff\xd8\xff"
+    assert envelope.read(simple).correlation_id == 'c"1'

@@ -1,5 +1,8 @@
 """Events that come twice are known, and acknowledged no sooner than the first."""
 
+import gc
+import weakref
+
 from edgex_inference.pipeline.intake import Receipt
 from edgex_inference.pipeline.repeats import Repeats
 
@@ -34,7 +37,9 @@ def test_what_could_not_leave_is_done_again() -> None:
     told: list[str] = []
     repeats, first, second = Repeats(), receipt("first", told), receipt("second", told)
     repeats.remember("a", first)
-    first.failed = True
+    first.fail()
+    first.release()
+    assert told == []
     assert not repeats.came_before("a", second)
     repeats.remember("a", second)
     second.release()
@@ -51,3 +56,25 @@ def test_other_events_are_no_repeats_and_old_ones_are_forgotten() -> None:
     assert not repeats.came_before("a", receipt("again", told))
     assert repeats.came_before("b", receipt("again", told))
     assert repeats.came_before("c", receipt("again", told))
+
+
+def test_nothing_hangs_on_what_is_through_or_has_failed() -> None:
+    """The acknowledgement holds the message, and with it a picture."""
+    repeats = Repeats()
+    through, failed = Picture(), Picture()
+    kept = [weakref.ref(through), weakref.ref(failed)]
+    first, second = Receipt(through.acknowledge), Receipt(failed.acknowledge)
+    repeats.remember("a", first)
+    repeats.remember("b", second)
+    first.release()
+    second.fail()
+    del through, failed, first
+    gc.collect()
+    assert [one() for one in kept] == [None, None]
+    assert repeats.came_before("a", Receipt(lambda: None))
+    assert not repeats.came_before("b", Receipt(lambda: None))
+
+
+class Picture:
+    def acknowledge(self) -> None:
+        """Nothing to do."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import nats.errors
@@ -48,7 +49,10 @@ class Link:
     async def connect(self, feeds: Callable[[], tuple[Feed, ...]]) -> Up | Loss:
         """One attempt; when it succeeds all feeds are subscribed."""
         await self.close()
-        lost = self._lost = asyncio.get_running_loop().create_future()
+        if missing := _unreadable(self._settings):
+            return Loss("setup", missing)
+        lost: asyncio.Future[Loss] = asyncio.get_running_loop().create_future()
+        self._lost = lost
         self._trouble = None
         client = self._client = Client()
         try:
@@ -58,9 +62,7 @@ class Link:
                 if self._settings.stream is not None:
                     self._streams = Streams(client, self._settings)
                     await self._streams.provision()
-                for feed in feeds():
-                    await self._attach(feed)
-                await _settled(client)
+                await self._attach_all(client, feeds)
         except StreamMissing as error:
             return await self._given_up(Loss("setup", str(error)))
         except (nats.errors.Error, OSError, ValueError, TimeoutError) as error:
@@ -123,7 +125,8 @@ class Link:
         self._streams = None
         self._lose(Loss("down", "closed"))
         if client is not None:
-            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+            # one that never got as far as a connection asserts that it did
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError, AssertionError):
                 async with asyncio.timeout(1.0):
                     await client.close()
 
@@ -143,6 +146,17 @@ class Link:
                 await _settled(client)
         except (StreamMissing, nats.errors.Error, OSError, TimeoutError) as error:
             self._lose(Loss("setup", str(error)) if isinstance(error, StreamMissing) else _loss(error))
+
+    async def _attach_all(self, client: Client, feeds: Callable[[], tuple[Feed, ...]]) -> None:
+        """Also those that are entered while others are attached; what was left meanwhile is given back."""
+        done: set[Feed] = set()
+        while fresh := [feed for feed in feeds() if feed not in done]:
+            for feed in fresh:
+                await self._attach(feed)
+            await _settled(client)
+            done.update(fresh)
+        for feed in done.difference(feeds()):
+            await self.detach(feed)
 
     async def _attach(self, feed: Feed) -> None:
         """Several subscriptions in core NATS; one consumer of a stream, since several would mix up the order."""
@@ -226,6 +240,20 @@ def _length(headers: Mapping[str, str]) -> int:
     return len("NATS/1.0\r\n\r\n") + sum(
         len(f"{key}: {value}\r\n".encode()) for key, value in headers.items()
     )
+
+
+def _unreadable(settings: NatsSettings) -> str:
+    """Which file of keys cannot be read, and why; "" when all can."""
+    for option, name in (
+        ("NKeySeedFile", settings.nkey_seed_file),
+        ("CredentialsFile", settings.credentials_file),
+    ):
+        try:
+            if name:
+                Path(name).read_bytes()
+        except OSError as error:
+            return f"MessageBus.Optional.{option}: {name}: {error.strerror}"
+    return ""
 
 
 def _bracketed(host: str) -> str:

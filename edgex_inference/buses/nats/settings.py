@@ -90,7 +90,7 @@ def settings_from(
         queue_group=reader.option("QueueGroup").strip(),
         exactly_once=reader.flag("ExactlyOnce", False),
         stream=_stream(reader) if streams else None,
-        notes=(*notes, *reader.unknown()),
+        notes=notes,
     )
     if reader.problems:
         raise ConfigurationError(reader.problems)

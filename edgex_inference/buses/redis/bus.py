@@ -59,13 +59,13 @@ class RedisBus:
         return self._link.connected
 
     async def _connect(self) -> Up | Loss:
-        """What is subscribed meanwhile is asked for as soon as there is a connection."""
-        wanted = patterns_of(self._fanout.filters())
-        self._asked = set(wanted)
-        outcome = await self._link.connect(wanted)
-        if isinstance(outcome, Up):
-            await self._reconcile()
-        return outcome
+        self._asked.clear()
+        return await self._link.connect(self._wanted)
+
+    def _wanted(self) -> Sequence[str]:
+        patterns = patterns_of(self._fanout.filters())
+        self._asked.update(patterns)
+        return patterns
 
     async def publish(self, message: Message) -> None:
         if mistake := mistake_in_topic(message.topic):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio.connection import Connection
@@ -54,8 +54,8 @@ class Link:
         self._lost: asyncio.Future[Loss] | None = None
         self.connected = False
 
-    async def connect(self, patterns: Iterable[str]) -> Up | Loss:
-        """One attempt; when it succeeds the patterns are in force."""
+    async def connect(self, patterns: Callable[[], Sequence[str]]) -> Up | Loss:
+        """One attempt; when it succeeds the patterns are in force, also those that were wanted meanwhile."""
         await self.close()
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[Loss] = loop.create_future()
@@ -68,7 +68,10 @@ class Link:
                     loop.create_task(self._listen(listening), name="redis-listen"),
                     loop.create_task(self._send(publishing), name="redis-send"),
                 ]
-                await self.adjust(tuple(patterns), ())
+                asked: set[str] = set()
+                while more := [pattern for pattern in patterns() if pattern not in asked]:
+                    await self.adjust(more, ())
+                    asked.update(more)
         except (RedisError, OSError, TimeoutError, BusUnavailable) as error:
             loss: Loss = lost.result() if lost.done() else _loss(error)
             await self.close()

@@ -54,7 +54,7 @@ def settings_from(
         password=secret or reader.option("Password"),
         connect_timeout=reader.number("ConnectTimeout", 5, 1, 600),
         tls=tls,
-        notes=(*notes, *reader.unknown()),
+        notes=notes,
     )
     if reader.problems:
         raise ConfigurationError(reader.problems)

@@ -46,8 +46,6 @@ class ZeroMqBus:
         """Starts connecting and returns at once."""
         if self._sockets is not None:
             return
-        for note in self._settings.notes:
-            _log.warning("%s", note)
         self._sockets = self._make()
         self._sockets.listen(self._settings.publishers, self._arrived, self._changed)
         self._reconcile()

@@ -36,7 +36,6 @@ class ZeroMqSettings:
     settle: float = 0.3
     connect_timeout: float = 5.0
     max_backlog: int = 10_000
-    notes: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -58,7 +57,6 @@ def settings_from(section: Mapping[str, object], *, file: str = "configuration")
         publishers=tuple(dict.fromkeys((first, *more))),
         publish_port=reader.number("PublishPort", 5566, 0, 65535),
         connect_timeout=reader.number("ConnectTimeout", 5, 1, 600),
-        notes=reader.unknown(),
     )
     if reader.problems:
         raise ConfigurationError(reader.problems)

@@ -13,8 +13,8 @@ from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.files import digest, parts
+from edgex_inference.opening import open_engine
 from edgex_inference.pipeline.planning.plan import Engine
-from edgex_inference.service import open_engine
 
 Facts = Mapping[str, Any]
 

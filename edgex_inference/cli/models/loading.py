@@ -14,8 +14,8 @@ from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.catalog import AUTO, Candidate
 from edgex_inference.engine.lane import Lane
+from edgex_inference.opening import open_engine
 from edgex_inference.pipeline.planning.plan import Engine
-from edgex_inference.service import open_engine
 
 _GRAPHS = {".bin": ".xml", ".pdiparams": ".pdmodel"}
 """Suffix of weights → suffix of the graph that they belong to."""

@@ -13,10 +13,10 @@ from edgex_inference.config.load import load
 from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.bindings import AcceleratorChoice, Binding, Resource
 from edgex_inference.contracts.errors import SetupError
+from edgex_inference.opening import dialect_of, open_engine
 from edgex_inference.pipeline.planning.plan import Engine, draw
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.trial import Trial
-from edgex_inference.service import dialect_of, open_engine
 
 MADE_UP = "try"
 """The device of pictures and rows, where nobody names one."""

@@ -25,11 +25,13 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     service: list[dict[str, object]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Mirror:
     """Profiles, devices and device services by name. A record that is the same stays the same object."""
 
     version: str = ""
+    revision: int = 0
+    """counts the changes"""
     _records: dict[Kind, dict[str, Record]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
 
     def records(self, kind: Kind) -> Mapping[str, Record]:
@@ -46,17 +48,21 @@ class Mirror:
             after[name] = known if known is not None and known == kept else kept
         self._records[kind] = after
         names = {**before, **after}
-        return [name for name in names if before.get(name) is not after.get(name)]
+        different = [name for name in names if before.get(name) is not after.get(name)]
+        self.revision += bool(different)
+        return different
 
     def take(self, change: Change) -> bool:
         """Whether a system event changed something that matters here."""
         records, name = self._records[change.kind], name_of(change.record)
-        if change.gone:
-            return records.pop(name, None) is not None
-        kept = trimmed(change.kind, change.record)
+        kept = None if change.gone else trimmed(change.kind, change.record)
         if records.get(name) == kept:
             return False
-        records[name] = kept
+        if kept is None:
+            del records[name]
+        else:
+            records[name] = kept
+        self.revision += 1
         return True
 
     def barred(self) -> Mapping[str, Barred]:

@@ -16,6 +16,7 @@ from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.edgex.metadata import changes
 from edgex_inference.edgex.metadata.client import MetadataClient
+from edgex_inference.edgex.metadata.mirror import Mirror
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.platform.follower import Follower, Following
 from edgex_inference.pipeline.platform.registrar import Registrar
@@ -59,6 +60,8 @@ class Platform:
         self._configured = inference.edgex_version
         self._interval = following.interval
         self._records = NO_RECORDS
+        self._barred: Mapping[str, Barred] = {}
+        self._barred_at: tuple[Mirror, int] | None = None
         self._spoken = ""
 
     @classmethod
@@ -114,7 +117,10 @@ class Platform:
 
     def barred(self) -> Mapping[str, Barred]:
         """The devices that are not to be used."""
-        return self._follower.mirror.barred()
+        mirror = self._follower.mirror
+        if self._barred_at != (mirror, mirror.revision):
+            self._barred_at, self._barred = (mirror, mirror.revision), mirror.barred()
+        return self._barred
 
     async def first(self) -> None:
         """Reads everything for a start; raises ConfigurationError where core-metadata is required and away."""

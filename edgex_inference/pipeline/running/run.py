@@ -80,8 +80,8 @@ class Run:
         return self._order.models | (self._taken.models if self._taken is not None else frozenset())
 
     def wants(self, event: Event) -> bool:
-        """Whether the event has one of the readings that this binding takes; one that has no model takes any."""
-        if self._status == DISABLED:
+        """Whether the event has a reading that this binding waits for; one that has no model takes any."""
+        if self._status == DISABLED or self.binding.poll is not None:
             return False
         if self.binding.model is None and self._order.inactive:
             return True

@@ -160,7 +160,7 @@ def test_a_task_that_is_not_said_leaves_the_values_to_the_model() -> None:
         ("zones: {door: {polygon: [0, 0, 1, 0, 1, 1]}}", ["zones"]),
         ("lines: {}", ["lines"]),
         ("snapshot: {when: enter}", ["snapshot"]),
-        ("poll: {interval: 5s}", ["poll"]),
+        ("poll: {interval: 5s, mediaProfile: auto}", ["poll.mediaProfile"]),
         ("trigger: {resource: Part}", ["trigger"]),
         ("accelerator: [{name: a, isolation: process}]", ["accelerator[0].isolation"]),
         ("postprocess: {pattern: 'L[0-9]+'}", ["postprocess.pattern"]),

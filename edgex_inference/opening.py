@@ -1,0 +1,84 @@
+"""What the configuration says as things that work: the engine, the message bus, its dialect."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from edgex_inference.buses.kinds import bus_from, carries_headers
+from edgex_inference.buses.memory import MemoryBus, MemoryHub
+from edgex_inference.config.credentials import credentials
+from edgex_inference.config.decode import wire
+from edgex_inference.config.load import Loaded
+from edgex_inference.config.schema import CORE_COMMAND, Client
+from edgex_inference.contracts.bus import Bus
+from edgex_inference.edgex.commands import CommandClient
+from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.fleet import Fleet
+from edgex_inference.engine.store import Store
+from edgex_inference.pipeline.outbox import Outbox
+from edgex_inference.pipeline.planning.plan import Engine
+
+_MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
+
+
+def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
+    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
+    inference = loaded.config.inference
+    packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
+    return Engine(
+        catalog=catalog or Catalog(),
+        store=Store([loaded.models, packaged]),
+        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
+        max_pixels=inference.max_pixels,
+    )
+
+
+def dialect_of(loaded: Loaded) -> Dialect:
+    """How the configuration says that consumers want to be spoken to."""
+    config, switches = loaded.config, loaded.switches
+    return Dialect(
+        major=_MAJORS[config.inference.edgex_version],
+        base64_payload=switches.base64_payload,
+        cbor_envelope=switches.cbor_envelope,
+        cbor_events=switches.cbor_events,
+        optimize=switches.optimize,
+        escape_names=config.service.enable_name_field_escape,
+        base_topic=config.message_bus.base_topic_prefix,
+        headers=carries_headers(config.message_bus.type, config.message_bus.optional),
+    )
+
+
+def open_bus(loaded: Loaded) -> Bus:
+    """The configured message bus, not yet connected; raises SetupError naming what is wrong or missing."""
+    section = loaded.config.message_bus
+    if section.disabled or section.type == "memory":
+        return MemoryBus(MemoryHub())
+    found = credentials(loaded.config)
+    secret = None
+    if found is not None:
+        secret = {
+            "username": found.username,
+            "password": found.password,
+            "cacert": found.ca_cert,
+            "clientcert": found.client_cert,
+            "clientkey": found.client_key,
+        }
+    file = str(loaded.file or "configuration")
+    return bus_from(section.type, wire(section), secret, service_key=loaded.service_key, file=file)
+
+
+def open_commands(loaded: Loaded) -> CommandClient:
+    """The configured core-command; nothing is asked yet."""
+    client = CommandClient(loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url)
+    client.major = dialect_of(loaded).major
+    return client
+
+
+def with_outbox(loaded: Loaded, bus: Bus) -> Bus:
+    """The bus, in an outbox where one is configured and the bus can be away at all."""
+    inference, section = loaded.config.inference, loaded.config.message_bus
+    if loaded.state is None or not inference.outbox_max_size or section.disabled or section.type == "memory":
+        return bus
+    file = loaded.state / f"outbox-{loaded.service_key}.sqlite"
+    return Outbox(bus, file, most=inference.outbox_max_size << 20, max_age=inference.outbox_max_age)

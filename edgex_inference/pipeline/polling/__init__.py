@@ -1,0 +1,1 @@
+"""Bindings that fetch their readings instead of waiting for them."""
