@@ -131,6 +131,13 @@ def judge() -> Callable[..., list[Any]]:
     return found
 
 
+@pytest.fixture(scope="session")
+def judge_documents(judge: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """`judge_documents(generation, kind, documents)` of tests/judge.py."""
+    found: Callable[..., list[Any]] = _neighbor("judge").judge_documents
+    return found
+
+
 @pytest.fixture
 def metadata() -> Iterator[Callable[..., Any]]:
     """`metadata(bus port, version="4.0.2", port=0)`: a MetadataThread of tests/metadata_thread.py, closed later."""

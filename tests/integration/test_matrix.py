@@ -52,3 +52,11 @@ def test_an_official_service_is_heard_and_an_official_consumer_hears(
             assert one["correlation"]
             assert cell.verdict(judge, one) == ""
         row["holds"] = True
+
+
+def test_the_page_shows_this_table(official: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "message-buses.md").read_text()
+    columns = ("mqtt", "redis", *NATS, "zero")
+    for generation, release in official.cell.RELEASES.items():
+        row = " | ".join("yes" if bus in BUSES[generation] else "–" for bus in columns)
+        assert f"| {release} | {row} |" in page
