@@ -16,7 +16,6 @@ from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
-from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
@@ -30,7 +29,7 @@ from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.polling.poller import Poller
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
-from edgex_inference.pipeline.running.order import Workplace
+from edgex_inference.pipeline.running.order import Order, Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
@@ -108,6 +107,7 @@ class Service:
         self.router.use(book)
         self._start_known()
         self._poller.align(book)
+        self._upkeep.follow(self._models)
 
     def stop(self) -> None:
         """Asks `run` to drain and return; legal at any time, more than once, from a signal handler."""
@@ -137,7 +137,6 @@ class Service:
             stack.push_async_callback(self._poller.close)
             self._start_known()
             self._poller.align(self.book)
-            self._upkeep.look(self._models)
             self._spawn("files", self._follow_files)
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
@@ -186,7 +185,8 @@ class Service:
                 async with asyncio.timeout(_LOOK):
                     await self._looking.wait()
             self._looking.clear()
-            changes = await asyncio.to_thread(self._upkeep.look, self._models)
+            self._upkeep.keep(self._models)
+            changes = await asyncio.to_thread(self._upkeep.look)
             if changes.profiles:
                 await self._read_book()
             if self.platform is not None:
@@ -227,14 +227,15 @@ class Service:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _start(self, binding: Binding, inactive: str) -> Run:
+    def _start(self, order: Order, before: Order | None) -> Run:
         """A run for a binding that the router meets for the first time."""
         place = Workplace(
             engine=self.engine,
             outlet=Outlet(publish=self._publish, sender=self.sender),
             pixels=self._pixels,
         )
-        run = Run(binding, self.book, place, inactive=inactive)
+        run, binding = Run(order, place, before=before), order.binding
+        self._upkeep.follow(run.models)
         self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
         return run
 

@@ -68,15 +68,21 @@ class Watched:
 class Service:
     """One process of the service; `port` is its HTTP port once it is up.
 
-    `output` is where it writes; unless given, `lines` has what it wrote.
+    `output` is where it writes; unless given, `lines` has what it wrote. `program` is what is run instead of the
+    installed command.
     """
 
     def __init__(
-        self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None, output: int | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        output: int | None = None,
+        program: Sequence[str] = (),
     ) -> None:
         self.lines = Watched()
         self._process = subprocess.Popen(
-            [command(), *arguments],
+            [*(program or (command(),)), *arguments],
             cwd=folder,
             env=environment({"XDG_STATE_HOME": str(folder / "state"), **(env or {})}),
             stdout=subprocess.PIPE if output is None else output,

@@ -1,8 +1,9 @@
 """Plays a page of documentation: pastes its shell blocks as a reader would, and compares what comes out.
 
 ` ```sh ` runs and must succeed, ` ```sh terminal=NAME ` keeps running (a second one of that name replaces the first),
-` ```sh install ` is left to the reader. ` ```text ` is what the block before it prints, ` ```text terminal=NAME ` what
-that terminal goes on to print; with `unordered` the order of lines is open.
+` ```text ` is what the block before it prints, ` ```text terminal=NAME ` what
+that terminal goes on to print; with `unordered` the order of lines is open. A `…` in it stands for anything within a
+line, a line of `…` alone for any lines. ` ```yaml file=PATH ` (any language) is a file that the reader saves.
 """
 
 import os
@@ -47,7 +48,15 @@ class Block:
 
     @property
     def terminal(self) -> str:
-        return next((word.partition("=")[2] for word in self.words if word.startswith("terminal=")), "")
+        return self._said("terminal")
+
+    @property
+    def file(self) -> str:
+        """Where the reader saves it, from the folder that the page is in."""
+        return self._said("file")
+
+    def _said(self, key: str) -> str:
+        return next((word.partition("=")[2] for word in self.words if word.startswith(f"{key}=")), "")
 
 
 def blocks(page: str) -> list[Block]:
@@ -130,6 +139,11 @@ class Walkthrough:
         self.folder = Path(where.read_text().strip())
         return plain(output)
 
+    def save(self, block: Block) -> None:
+        path = self.folder / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.typed(block.text))
+
     def start(self, block: Block) -> None:
         """Starts a block in its terminal, after Ctrl+C where something runs there."""
         name = block.terminal
@@ -177,5 +191,11 @@ def expect(block: Block, lines: list[str], wanted: str) -> None:
     want = plain(wanted)
     if "unordered" in block.words:
         lines, want = sorted(lines), sorted(want)
-    said, page = "\n".join(lines), "\n".join(want)
-    assert said == page, f"line {block.line}: it prints\n{said}\n\nthe page says\n{page}"
+    said, page = "".join(f"{line}\n" for line in lines), "".join(f"{line}\n" for line in want)
+    assert _pattern(want).fullmatch(said), f"line {block.line}: it prints\n{said}\nthe page says\n{page}"
+
+
+def _pattern(want: list[str]) -> re.Pattern[str]:
+    """What these lines stand for."""
+    lines = (r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*?") + r"\n" for line in want)
+    return re.compile("".join(lines))

@@ -4,7 +4,7 @@ import base64
 import os
 import re
 from collections.abc import Mapping, Sequence
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ _ELEMENTS: Mapping[str, Datatype] = {
     "string": Datatype.BYTES,
     **{name.value.lower(): name for name in Datatype if name.value.startswith(("INT", "UINT"))},
 }
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _TENSOR = re.compile(r"tensor\((\w+)\)")
 
 
@@ -71,10 +72,12 @@ def load(request: LoadRequest) -> Session:
     threads = options.intra_op_threads or request.threads or 1
     given = {**exact, **options.provider_options}
     try:
-        native = _open(ort, os.fspath(request.path), _settings(ort, options, threads, place), place, given)
+        weights = _weights(request)
+        settings = _settings(ort, options, threads, place, weights)
+        native = _open(ort, os.fspath(request.path), settings, place, given)
         fixed = _symbols(native, request.shapes)
         if fixed:
-            settings = _settings(ort, options, threads, place)
+            settings = _settings(ort, options, threads, place, weights)
             for symbol, extent in fixed.items():
                 settings.add_free_dimension_override_by_name(symbol, extent)
             native = _open(ort, os.fspath(request.path), settings, place, given)
@@ -187,7 +190,15 @@ def _works(ort: ModuleType, place: Target) -> bool:
     return True
 
 
-def _settings(ort: ModuleType, options: Options, threads: int, place: Target) -> Any:
+def _weights(request: LoadRequest) -> Mapping[str, bytes]:
+    """The files of weights beside the graph, read: left to itself, the runtime maps them for as long as it runs."""
+    found = {name: request.path.parent / name for name in request.beside}
+    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
+
+
+def _settings(
+    ort: ModuleType, options: Options, threads: int, place: Target, weights: Mapping[str, bytes] = _NOTHING
+) -> Any:
     settings = ort.SessionOptions()
     settings.log_severity_level = _SILENT
     settings.intra_op_num_threads = threads
@@ -208,6 +219,11 @@ def _settings(ort: ModuleType, options: Options, threads: int, place: Target) ->
     settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if place.provider != CPU:
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    if weights:
+        contents = list(weights.values())
+        settings.add_external_initializers_from_files_in_memory(
+            list(weights), contents, [len(one) for one in contents]
+        )
     return settings
 
 

@@ -1,6 +1,5 @@
 """Every call into OpenVINO: reading, compiling for a device, a pool of requests, and its errors in our words."""
 
-import logging
 import os
 import queue
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, target
 from accelerators.openvino.files import FRONTENDS, missing, onnx_metadata
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
@@ -34,8 +34,6 @@ from edgex_inference.contracts.errors import (
 from edgex_inference.contracts.probing import probe, sample
 from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit
 from edgex_inference.contracts.vendor import load_vendor
-
-log = logging.getLogger(__name__)
 
 _QUICK, _TRYING = 2e-4, 0.02
 """Seconds: handing a run shorter than the first to another thread costs as much; how long to look for a short one."""
@@ -79,7 +77,7 @@ def load(request: LoadRequest) -> Session:
         options=options,
         place=place,
         model=_read(request),
-        cache=_cache(request, options, place),
+        cache=_cache(request),
     )
     session = _open(job)
     if session.parallel > 1 and options.left_to_us and options.requests is None and session.is_quick():
@@ -98,7 +96,7 @@ class _Job:
     options: Options
     place: Target
     model: Any
-    cache: Properties
+    cache: Cache | None
 
 
 class _OvSession:
@@ -226,7 +224,8 @@ def _read(request: LoadRequest) -> Any:
 
     try:
         reader = FrontEndManager().load_by_framework(FRONTENDS[request.format])
-        model = reader.convert(reader.load(os.fspath(request.path)))
+        # never mapped: weights that somebody overwrites would change answers, cut short they would end the process
+        model = reader.convert(reader.load(os.fspath(request.path), enable_mmap=False))
         fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
             model.reshape({port: _extents(port, shape) for port, shape in fixed.items() if shape is not None})
@@ -271,28 +270,31 @@ def _open(job: _Job, *, streams: int | None = None) -> _OvSession:
 
 def _compile(job: _Job, said: Properties) -> Any:
     """Compiles a graph, never a path: keyed by path alone, the cache would answer for weights that were replaced."""
-    if not job.cache:
+    cache = job.cache
+    if cache is None:
         return job.core.compile_model(job.model, job.place.native, said)
     try:
-        return job.core.compile_model(job.model, job.place.native, {**said, **job.cache})
+        compiled = job.core.compile_model(job.model, job.place.native, {**said, **_caching(job, cache)})
     except RuntimeError as error:
         compiled = job.core.compile_model(job.model, job.place.native, said)
-        log.warning("%s works without its cache %s: %s", NAME, job.cache["CACHE_DIR"], sentence(error))
+        cache.complain(sentence(error))
         return compiled
+    if not job.place.virtual:
+        cache.check(loaded=bool(compiled.get_property("LOADED_FROM_CACHE")))
+    return compiled
 
 
-def _cache(request: LoadRequest, options: Options, place: Target) -> Properties:
+def _caching(job: _Job, cache: Cache) -> Properties:
+    mode = f"OPTIMIZE_{job.options.cache_mode.upper()}"
+    return {
+        "CACHE_DIR": os.fspath(cache.folder),
+        **({} if job.place.virtual == "BATCH" else {"CACHE_MODE": mode}),
+    }
+
+
+def _cache(request: LoadRequest) -> Cache | None:
     """Where compiled models are kept, by version: nothing when it cannot be made."""
-    if request.cache is None:
-        return {}
-    folder = request.cache / f"{NAME}-{version()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        log.warning("%s works without its cache %s: %s", NAME, folder, error.strerror)
-        return {}
-    mode = {} if place.virtual == "BATCH" else {"CACHE_MODE": f"OPTIMIZE_{options.cache_mode.upper()}"}
-    return {"CACHE_DIR": os.fspath(folder), **mode}
+    return Cache.made(request.cache / f"{NAME}-{version()}") if request.cache is not None else None
 
 
 def _requests(compiled: Any, options: Options) -> int:

@@ -65,6 +65,10 @@ class Book:
         for profile in files.profiles:
             base = self._group(profile, stacks(files, profile))
             _sort_out(base, "", bindings, rejected, problems)
+        for double in files.doubles:
+            for block in double.blocks:
+                scope = Scope(profile=double.name, resource=block.resource, resources=double.resources)
+                problems += read_block(block.name, block.node, scope, block.flaws).problems
         self._read_side_cars(rejected, problems)
         self._read_devices(rejected, problems)
         self.bindings: Sequence[Binding] = tuple(bindings)
@@ -182,9 +186,9 @@ class Book:
             if not {"model", "steps", "outputs"} & set(block.node.entries):
                 message = (
                     f"overrides a binding of profile {side_car.profile}, which is not among these files: "
-                    "not checked"
+                    "whether it fits is not checked"
                 )
-                problems += block.flaws
+                problems += _mistakes(block, side_car.profile)
                 problems.append(block.node.place.problem(block.name, message, severity="warning"))
                 continue
             resource, flaws = target(block, side_car, side_car.profile, None)
@@ -194,7 +198,9 @@ class Book:
 
     def _read_devices(self, rejected: list[Rejected], problems: list[Problem]) -> None:
         for device in self._files.devices.values():
-            problems += [flaw for block in device.overrides.values() for flaw in block.flaws]
+            apart = not device.profile or device.profile not in self._files.profiles
+            for block in device.overrides.values():
+                problems += _mistakes(block, device.profile) if apart else block.flaws
             if not device.profile or not device.overrides:
                 continue
             found = stacks(self._files, device.profile, device.name)
@@ -209,7 +215,10 @@ class Book:
         severity = "error"
         message = f"device {device.name}: profile {device.profile} "
         if not found and device.profile not in self._files.profiles:
-            message, severity = message + "is not among these files: not checked", "warning"
+            message, severity = (
+                message + "is not among these files: whether it fits is not checked",
+                "warning",
+            )
         else:
             hint = suggest(block.name, found) or f"; it has {', '.join(found) or 'none'}"
             message += f"has no binding {block.name}{hint}"
@@ -224,6 +233,24 @@ def load(folder: Path, before: Book | None = None, records: Records = NO_RECORDS
     files = read([folder], before=before.documents if before is not None else {})
     lay_over(files, records)
     return Book(files)
+
+
+def _mistakes(block: Block, profile: str) -> Sequence[Problem]:
+    """What is wrong with an override whatever it lies on; what it leaves out may stand there."""
+    found = read_block(block.name, block.node, Scope(profile=profile, resource="?"), block.flaws)
+    written = [spell((block.name, *steps)) for steps, _ in block.node.leaves()]
+    return [
+        problem
+        for problem in found.problems
+        if problem in block.flaws
+        or (
+            any(
+                problem.path == path or path.startswith((f"{problem.path}.", f"{problem.path}["))
+                for path in written
+            )
+            and problem.path != block.name
+        )
+    ]
 
 
 def _sort_out(

@@ -18,6 +18,7 @@ from edgex_inference.contracts.errors import Problem
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _MAPPINGS = re.compile(r"\.resourceOperations\[\d+\]\.mappings\.[^.]*$")
+_AWAY = "the folder is away: what its files said stays in force until it is back"
 _KEPT = "what the file said before stays in force until it is mended or removed"
 NOTHING: Mapping[Path, Document] = MappingProxyType({})
 _TAGS = "tags are copied on every event, and each new value is kept for ever: move this to {}"
@@ -49,10 +50,12 @@ class Device:
 class Files:
     """Everything that was read, with the mistakes that belong to no binding.
 
-    `cards` are model cards, which another room reads; `unreadable` could not be opened.
+    `doubles` are further profiles of a name; `cards` are model cards, which another room reads; `unreadable` could
+    not be opened.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
+    doubles: list[Profile] = field(default_factory=list)
     sidecars: list[SideCar] = field(default_factory=list)
     devices: dict[str, Device] = field(default_factory=dict)
     cards: list[Document] = field(default_factory=list)
@@ -64,10 +67,18 @@ class Files:
 def read(paths: Iterable[Path], before: Mapping[Path, Document] = NOTHING) -> Files:
     """Reads files, and the YAML and JSON files of folders (not of folders in them); never raises.
 
-    A file that holds nothing readable stays as it was in `before`.
+    A file that holds nothing readable stays as it was in `before`, and so does a folder that is away: something that
+    is not mounted, or is being replaced.
     """
     files = Files()
     for path in paths:
+        kept = {file: document for file, document in before.items() if file.parent == path}
+        if kept and not path.is_dir():
+            _unreadable(files, path, _AWAY)
+            files.documents.update(kept)
+            for one in kept.values():
+                _take(files, one, named=False)
+            continue
         for file, named in _expand(path, files):
             document = _document(files, file, before.get(file))
             if document is not None:
@@ -93,11 +104,16 @@ def _expand(path: Path, files: Files) -> Sequence[tuple[Path, bool]]:
     try:
         if not path.is_dir():
             return [(path, True)]
-        found = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES and one.is_file())
+        found = sorted(one for one in path.iterdir() if is_read(one.name) and one.is_file())
     except OSError as error:
         _unreadable(files, path, f"cannot be read: {error.strerror or error}")
         return []
-    return [(one, False) for one in found if not one.name.startswith(".")]
+    return [(one, False) for one in found]
+
+
+def is_read(name: str) -> bool:
+    """Whether a file of this name in a profiles folder counts: hidden ones and other suffixes do not."""
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def _unreadable(files: Files, path: Path, message: str) -> None:
@@ -163,6 +179,7 @@ def _add_profile(files: Files, profile: Profile) -> None:
     if first is not profile:
         message = f"a second profile named {profile.name!r}; the first is in {first.document.source.file}"
         files.problems.append(profile.document.problem(("name",), message))
+        files.doubles.append(profile)
 
 
 def refuse_misplaced(document: Document, problems: list[Problem]) -> None:

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
                 opened.build,
                 session.outputs,
                 labels=None,
-                batched=golden.has_batch_axis(opened.lane, opened.build),
+                batched=golden.has_batch_axis(opened.lane.session, opened.build),
             )
             model = Loaded(card=card, build=opened.build, session=session, prospect=prospect)
             return write(model, profile=args.device_profile, resource=args.resource, version=version)

@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save", type=Path, metavar="DIR", help="write each picture with the answer drawn into it"
     )
     parser.add_argument("--pretty", action="store_true", help="events over several lines")
+    parser.add_argument(
+        "--brief", action="store_true", help="the readings of each event on one line, nothing else"
+    )
     parser.add_argument("--json", action="store_true", help="one object a line, all else to stderr")
     parser.add_argument("--limit", type=_count, metavar="N", help="no more than N events")
     parser.add_argument("--every", type=_count, default=1, metavar="N", help="every N-th frame of a video")
@@ -80,12 +83,13 @@ async def _attempt(args: argparse.Namespace) -> "list[Outcome]":
         started = time.perf_counter()
         wanted = await attempts.wanted()
         trial = await attempts.trial(wanted.device)
-        print(report.head(trial.plan, time.perf_counter() - started), file=aside)
+        if not args.brief:
+            print(report.head(trial.plan, time.perf_counter() - started), file=aside)
         given = sources.events(args.inputs, wanted, every=args.every)
         async for outcome in _answers(attempts, islice(given, args.limit), args.save):
             outcomes.append(outcome)
-            print(report.as_json(outcome) if args.json else report.text(outcome, pretty=args.pretty))
-        if len(outcomes) > 1:
+            print(_shown(outcome, args))
+        if len(outcomes) > 1 and not args.brief:
             print(report.summary(outcomes), file=aside)
     return outcomes
 
@@ -105,6 +109,14 @@ async def _answers(
             continue
         saved = _save(one, answer, trial.plan.binding.name, folder)
         yield Outcome(name=one.name, plan=trial.plan, answer=answer, saved=saved)
+
+
+def _shown(outcome: "Outcome", args: argparse.Namespace) -> str:
+    from edgex_inference.cli.trying import report
+
+    if args.json:
+        return report.as_json(outcome)
+    return report.brief(outcome) if args.brief else report.text(outcome, pretty=args.pretty)
 
 
 def _save(given: "Given", answer: "Answer", binding: str, folder: Path | None) -> Path | None:

@@ -96,7 +96,9 @@ class LoadRequest:
 
     `path` is the graph file (its external-data files lie beside it), `device` an InferenceDevice id or None for
     the plug-in's first, `options` an instance of the plug-in's `options` type, `precision` one of f32, f16, bf16,
-    int8, native; `shapes` fixes extents that the file leaves open; `cache` a folder for compiled artefacts.
+    int8, native; `shapes` fixes extents that the file leaves open; `cache` a folder for compiled artefacts; `beside`
+    files of weights that lie beside the graph, as it names them. Nothing of a model may stay mapped: its files are
+    replaced, cut short and deleted while it runs.
     """
 
     path: Path
@@ -107,6 +109,7 @@ class LoadRequest:
     precision: str = "f32"
     shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     cache: Path | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,10 @@
 """The catalogue of accelerators: what is installed, what is refused and why, and who may run a model."""
 
 import importlib.metadata
+import math
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +16,10 @@ from edgex_inference.engine.claims import GROUP, Claim, admit, claims
 from edgex_inference.engine.probe import DEADLINE, Found, Probe, probe
 
 AUTO = "auto"
+
+_STALE = 20.0
+"""Seconds after which a device that was not found may have come meanwhile."""
+
 _RANK = {
     level: rank for rank, level in enumerate((Level.TUNED, Level.PROVEN, Level.SIMULATED, Level.DECLARED))
 }
@@ -60,7 +66,7 @@ class Catalog:
         self._given = None if entry_points is None else tuple(entry_points)
         self._probe, self._deadline = probe, deadline
         self._claims: Mapping[str, Claim] | None = None
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, tuple[float, Found]] = {}
         self._lock = threading.Lock()
 
     def names(self) -> Sequence[str]:
@@ -142,11 +148,13 @@ class Catalog:
         """
         if own or device.upper() == accelerator.default_device.upper() == "CPU":
             return
-        found = self._devices(self._all()[accelerator.name])
-        ids = [one.id for one in found.devices]
-        base = _base(device)
-        if found.devices and base in {_base(id_) for id_ in ids}:
+        claim, base = self._all()[accelerator.name], _base(device)
+        found = self._devices(claim)
+        if base not in _bases(found):
+            found = self._devices(claim, newer_than=time.monotonic() - _STALE)
+        if base in _bases(found):
             return
+        ids = [one.id for one in found.devices]
         reason = (
             accelerator.retired.get(base)
             or found.reason
@@ -156,11 +164,12 @@ class Catalog:
         )
         raise AcceleratorUnavailable(f"{accelerator.name}:{device}", reason)
 
-    def _devices(self, claim: Claim) -> Found:
+    def _devices(self, claim: Claim, *, newer_than: float = 0.0) -> Found:
         with self._lock:
-            found = self._found.get(claim.name)
-            if found is None:
-                found = self._found[claim.name] = self._probe(claim.value, self._deadline)
+            when, found = self._found.get(claim.name, (-math.inf, Found()))
+            if when < newer_than:
+                found = self._probe(claim.value, self._deadline)
+                self._found[claim.name] = (time.monotonic(), found)
             return found
 
     def _entry(self, claim: Claim) -> Entry:
@@ -185,6 +194,10 @@ class Catalog:
                     points = tuple(importlib.metadata.entry_points(group=GROUP))
                 self._claims = {claim.name: admit(claim) for claim in claims(points)}
             return self._claims
+
+
+def _bases(found: Found) -> frozenset[str]:
+    return frozenset(_base(one.id) for one in found.devices)
 
 
 def _base(device: str) -> str:

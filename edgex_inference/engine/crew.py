@@ -56,11 +56,18 @@ class Run:
 class Crew:
     """One session and its threads; a retired crew takes nothing new, and its last thread closes the session."""
 
-    def __init__(self, name: str, load: Callable[[], Session], reports: Reports) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Session],
+        reports: Reports,
+        proof: Callable[[Session], None] | None = None,
+    ) -> None:
+        """`proof` raises SetupError for a session that must not be trusted."""
         self.hopper = Hopper()
         self._retired = threading.Event()
         self.session: Session | None = None
-        self._name, self._load, self._reports = name, load, reports
+        self._name, self._load, self._reports, self._proof = name, load, reports, proof
         self._batch = Batch()
         self._lead = threading.Lock()
         self._books = threading.Lock()
@@ -125,7 +132,7 @@ class Crew:
     def _open_and_work(self) -> None:
         refusal: SetupError
         try:
-            session = self._load()
+            session = self._proven(self._load())
         except SetupError as error:
             refusal = error
         except BaseException as error:
@@ -138,6 +145,15 @@ class Crew:
             return
         self._leave()
         self._reports.refused(self, refusal)
+
+    def _proven(self, session: Session) -> Session:
+        try:
+            if self._proof is not None and not self.retired:
+                self._proof(session)
+        except BaseException:
+            _close(session)
+            raise
+        return session
 
     def _begin(self, session: Session) -> None:
         self.session, self._batch = session, session.traits.batch

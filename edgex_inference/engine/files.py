@@ -68,6 +68,11 @@ def mark(path: Path) -> Hashable:
     return tuple(sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files))
 
 
+def state(stat: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from what it was: another one, written, or with other rights."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 def _sha256(path: Path) -> str:
     found = hashlib.sha256()
     with path.open("rb") as file:

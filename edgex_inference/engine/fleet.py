@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgex_inference.config.places import listed
@@ -12,7 +12,7 @@ from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelReject
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate
-from edgex_inference.engine.files import mark
+from edgex_inference.engine.files import companions, is_inside, mark
 from edgex_inference.engine.lane import Lane, LaneSettings
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.store import verify
@@ -110,7 +110,7 @@ class Fleet:
             candidate.check()
             verify(card, build)
             try:
-                return load(request)
+                return load(replace(request, beside=_beside(build)))
             except ModelRejected as error:
                 raise _named(error, card, build) from error
 
@@ -128,6 +128,14 @@ class Fleet:
             del self._berths[berth.key]
         berth.loading.cancel()
         await berth.lane.close(drain=1.0)
+
+
+def _beside(build: Build) -> tuple[str, ...]:
+    """The weights that the graph names, of those that are a part of the model."""
+    try:
+        return tuple(name for name in companions(build.path, build.format) if is_inside(name))
+    except OSError:  # for the runtime to say
+        return ()
 
 
 def _named(error: ModelRejected, card: ModelCard, build: Build) -> ModelRejected:

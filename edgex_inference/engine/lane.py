@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from edgex_inference.contracts.errors import (
     EdgexInferenceError,
     InferenceError,
     InferenceFailed,
+    ModelRejected,
     Overloaded,
     SetupError,
 )
@@ -25,6 +25,7 @@ from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer, Item, settle, signature
 from edgex_inference.engine.crew import Crew
 from edgex_inference.engine.post import Post
+from edgex_inference.engine.reopening import Reopening
 from edgex_inference.telemetry.metrics import Counts, Histogram
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ class LaneSettings:
     leaks: int = 4
     backoff: float = 0.5
     backoff_most: float = 30.0
+    steady: float = 60.0
+
+    def reopening(self, again: Callable[[], None]) -> Reopening:
+        return Reopening(again, shortest=self.backoff, longest=self.backoff_most, steady=self.steady)
 
 
 @dataclass(slots=True)
@@ -63,16 +68,16 @@ class Lane:
         self.reason = ""
         self.metrics = LaneMetrics()
         self.settings = settings or LaneSettings()
-        self.watchers: set[Callable[[Lane], None]] = set()  # called at each change of `state`
+        self.watchers: set[Callable[[Lane], None]] = set()  # called when `state` changes, or why it is lost
+        self.proof: Callable[[Session], None] | None = None  # asked of each further session before it answers
         self._load = load
         self._session: Session | None = None
         self._crew: Crew | None = None
         self._items: set[Item] = set()
         self._leaked: list[threading.Thread] = []
-        self._retries = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._pending: asyncio.TimerHandle | None = None
+        self._reopening = self.settings.reopening(self._reopen)
         self._growth: asyncio.TimerHandle | None = None
         self._opened: asyncio.Future[Session] | None = None
         self._idle = asyncio.Event()
@@ -194,13 +199,16 @@ class Lane:
         crew, opening = self._crew, self.state == "opening"
         if self.state != "closed":
             self._change("closed", "closed")
-        self._stop_timers(reopen_only=True)
+        self._reopening.stop()
         if self._items and drain > 0 and crew is not None and not opening:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(drain):
                     await self._idle.wait()
-        self._stop_timers()
+        self._reopening.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for item in self._items:
             settle(item, InferenceFailed(f"{self.name}: closed before this run ended"))
         if crew is None:
@@ -215,7 +223,7 @@ class Lane:
                     await self._left.wait()
 
     def _enlist(self) -> None:
-        self._crew = Crew(self.name, self._load, Post(self, self._loop))
+        self._crew = Crew(self.name, self._load, Post(self, self._loop), self.proof)
         self._crew.start()
         if self._opened is not None and self._opened.done():
             self._loop.call_later(self.settings.load_timeout, self._reopened, self._crew)
@@ -233,6 +241,9 @@ class Lane:
             logger.warning("%s: %s", self.name, reason)
         elif state == "ready" and before in ("lost", "hung"):
             logger.warning("%s: works again", self.name)
+        self._tell()
+
+    def _tell(self) -> None:
         for watcher in tuple(self.watchers):
             watcher(self)
 
@@ -243,6 +254,7 @@ class Lane:
         if crew is not self._crew:
             return
         self._session = session
+        self._reopening.opened()
         if self._opened is not None and not self._opened.done():
             self._opened.set_result(session)
         else:
@@ -259,7 +271,7 @@ class Lane:
             self._opened.set_exception(error)
             self._change("closed", str(error))
         else:
-            self._lose(str(error))
+            self._lose(str(error), refused=isinstance(error, ModelRejected))
 
     def crew_answered(
         self, crew: Crew, items: Sequence[Item], answers: Sequence[Answer], seconds: float
@@ -277,9 +289,7 @@ class Lane:
                     self._crew.hopper.put(item)
                     continue
             settle(item, answer)
-        if lost is None:
-            self._retries = 0 if crew is self._crew else self._retries
-        elif crew is self._crew and self.state != "closed":
+        if lost is not None and crew is self._crew and self.state != "closed":
             self._crew = None
             crew.retire()
             for item in crew.hopper.drain():
@@ -342,7 +352,7 @@ class Lane:
             for item in rest:
                 settle(item, error)
             self._change("hung", f"{self.leaked} threads hang in runs past their deadline")
-            self._reopen_later()
+            self._reopening.later()
             return
         logger.warning("%s: a run is past its deadline: its session is replaced", self.name)
         self._change("opening", "a run hung: its session is replaced")
@@ -362,38 +372,27 @@ class Lane:
 
     # Reopening
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, refused: bool = False) -> None:
+        """`refused`: it could be opened again, and must not be trusted."""
         self.metrics.events.add("lost")
         for item in list(self._items):
             settle(item, DeviceLost(reason))
-        self._change("lost", reason)
-        self._reopen_later()
-
-    def _reopen_later(self) -> None:
-        if self.state == "closed" or self._pending is not None:
-            return
-        wait = min(self.settings.backoff_most, self.settings.backoff * 2 ** min(self._retries, 10))
-        self._retries += 1
-        self._pending = self._loop.call_later(wait * random.uniform(0.5, 1.0), self._reopen)
-
-    def _reopen(self) -> None:
-        self._pending = None
         if self.state == "closed":
             return
+        if refused and self.state == "lost" and reason != self.reason:
+            logger.warning("%s: is not taken back: %s", self.name, reason)
+            self.reason = reason
+            self._tell()
+        self._change("lost", reason)
+        self._reopening.later()
+
+    def _reopen(self) -> None:
         if self.leaked > self.settings.leaks:
-            self._reopen_later()
-            return
-        self._enlist()
+            self._reopening.later()
+        elif self.state != "closed":
+            self._enlist()
 
     def _reopened(self, crew: Crew) -> None:
-        if crew is self._crew and crew.session is None and self.state != "closed":
+        if crew is self._crew and crew.session is None:
             self._abandon()
             self._lose(f"loading did not end within {self.settings.load_timeout:g} s")
-
-    def _stop_timers(self, *, reopen_only: bool = False) -> None:
-        if self._pending is not None:
-            self._pending.cancel()
-            self._pending = None
-        if self._timer is not None and not reopen_only:
-            self._timer.cancel()
-            self._timer = None

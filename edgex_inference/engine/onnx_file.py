@@ -14,6 +14,8 @@ _ELEMENTS = {
 }  # fmt: skip
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOST_VARINT = 10
+_MOST_READ = 256 << 20
+"""Bytes: larger graphs are mapped while they are looked at."""
 
 Field = tuple[int, int | memoryview]
 """A field's number, and its value: a number, or the bytes of a text or of a message."""
@@ -49,11 +51,13 @@ class OnnxFile:
 def read(path: Path) -> OnnxFile:
     """Raises ModelRejected for a file that is no ONNX model, OSError when it cannot be read."""
     with path.open("rb") as file:
-        if not path.stat().st_size:
+        size = path.stat().st_size
+        if not size:
             raise ModelRejected(path, "the file is empty")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # goes with the last view into it
+        # A mapping goes with the last view into it. One of a file that somebody cuts short ends the process.
+        whole = file.read() if size <= _MOST_READ else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        return _model(memoryview(mapped))
+        return _model(memoryview(whole))
     except (ValueError, IndexError, RecursionError):
         raise ModelRejected(path, "is no ONNX model, or a truncated one") from None
 

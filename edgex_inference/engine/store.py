@@ -9,7 +9,7 @@ from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, Problem, ProfileError
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.card import CARD, read_card
-from edgex_inference.engine.files import digest, parts
+from edgex_inference.engine.files import digest, parts, state
 
 _PART = re.compile(r"\d+|\D+")
 
@@ -123,11 +123,12 @@ def _versions(model: Path) -> Sequence[Path]:
 
 
 def _stamps(folder: Path) -> Hashable:
+    """The states of all files below; version folders may be links, as they are in a mounted volume."""
     found = set()
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # gone meanwhile
-            stat = path.stat()
-            found.add((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    for home in (folder, *(one for one in _subfolders(folder) if one.is_symlink())):
+        for path in home.rglob("*"):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                found.add((str(path), *state(path.stat())))
     return frozenset(found)
 
 

@@ -16,6 +16,7 @@ from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.repeats import Repeats
+from edgex_inference.pipeline.running.order import Order
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.telemetry.metrics import Counts, Histogram
 
@@ -40,13 +41,14 @@ class Traffic:
 class Router:
     """Reads messages and offers their events to runs.
 
-    `start` makes the run of a binding that is met for the first time; its second argument says why it cannot run.
+    `start` makes the run of a binding that is met for the first time; its second argument is what answered before,
+    where the binding cannot run as it is written now.
     """
 
     def __init__(
         self,
         book: Book,
-        start: Callable[[Binding, str], Run],
+        start: Callable[[Order, Order | None], Run],
         *,
         sender: Sender,
         max_bytes: int,
@@ -54,13 +56,14 @@ class Router:
     ) -> None:
         self.traffic = Traffic()
         self._book = book
+        self._earlier: Book | None = None
         self._start = start
         self._sender = sender
         self._max_bytes = max_bytes
         self._clock = clock
         self._runs: dict[int, Run] = {}
         self._met: dict[Run, tuple[str, str]] = {}
-        self._stand_ins: dict[Rejected, Binding] = {}
+        self._stand_ins: dict[tuple[Rejected, str], Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._barred: Mapping[str, Barred] = {}
         self.heard: Callable[[Event], None] = lambda _event: None
@@ -76,20 +79,20 @@ class Router:
         """Another book from here on: each run takes up what its binding has become there, or goes.
 
         A run belongs to the device that it was met with first; where the forms of a binding for several devices
-        have become one, the run of the profile itself stays.
+        have become one, the run of the profile itself stays. Where all of them have the same mistake, each stays.
         """
         runs = sorted(self._met.items(), key=lambda met: met[1][1] != "")
-        self._book, self._runs, self._stand_ins, self._met = book, {}, {}, {}
+        self._book, self._earlier = book, self._book
+        self._runs, self._stand_ins, self._met = {}, {}, {}
         self._heard.update((name, device.profile) for name, device in book.devices.items())
         for run, (profile, device) in runs:
-            wanted = self._wanted(profile, device, run.binding.name)
-            if wanted is None or id(wanted[0]) in self._runs:
-                run.retire()
+            order = self._wanted(profile, device, run.binding.name)
+            if order is None or id(order.binding) in self._runs:
+                run.retire(succeeded=order is not None)
                 continue
-            binding, inactive = wanted
-            self._runs[id(binding)] = run
+            self._runs[id(order.binding)] = run
             self._met[run] = (profile, device)
-            run.revise(binding, book, inactive=inactive)
+            run.revise(order)
 
     def bar(self, barred: Mapping[str, Barred]) -> None:
         """The devices that are not to be used from here on; each binding of one says so, again until it is out."""
@@ -112,23 +115,33 @@ class Router:
             run.forget(device)
         self._heard.pop(device, None)
 
-    def _wanted(self, profile: str, device: str, name: str) -> tuple[Binding, str] | None:
-        """What a device's binding is in the book, and why it cannot run."""
+    def _wanted(self, profile: str, device: str, name: str) -> Order | None:
+        """What a device's binding is in the book."""
         found = self._book.look_up(profile, device)
         for binding in found.bindings:
             if binding.name == name:
-                return binding, _inactive(binding)
+                return self._order(binding)
         for rejected in found.rejected:
             if rejected.binding == name:
-                return self._stand_in(rejected), rejected.reason
+                binding = self._stand_in(rejected, device)
+                if id(binding) in self._runs:
+                    key = (replace(rejected, device=""), device)
+                    binding = self._stand_ins[key] = _stand_in(rejected)
+                return Order(binding=binding, book=self._book, inactive=rejected.reason)
         return None
+
+    def _order(self, binding: Binding) -> Order:
+        return Order(binding=binding, book=self._book, inactive=_inactive(binding))
 
     def runs_of(self, profile: str, device: str) -> Sequence[Run]:
         """The runs of every binding of a device, the unusable ones included; new ones are started."""
         found = self._book.look_up(profile, device)
-        wanted = [(binding, _inactive(binding)) for binding in found.bindings]
-        wanted += [(self._stand_in(rejected), rejected.reason) for rejected in found.rejected]
-        runs = [self._run(binding, inactive, (profile, device)) for binding, inactive in wanted]
+        orders = [self._order(binding) for binding in found.bindings]
+        orders += [
+            Order(binding=self._stand_in(rejected, device), book=self._book, inactive=rejected.reason)
+            for rejected in found.rejected
+        ]
+        runs = [self._run(order, (profile, device)) for order in orders]
         return [run for run in runs if run is not None]
 
     def runs_heard(self, device: str) -> Sequence[Run]:
@@ -136,8 +149,9 @@ class Router:
         profile = self._heard.get(device)
         return self.runs_of(profile, device) if profile is not None else ()
 
-    def _run(self, binding: Binding, inactive: str, met: tuple[str, str]) -> Run | None:
+    def _run(self, order: Order, met: tuple[str, str]) -> Run | None:
         # Bindings are told apart by identity: the book hands out one object for equal layers.
+        binding = order.binding
         run = self._runs.get(id(binding))
         if run is None and len(self._runs) >= _MOST_RUNS:
             if not self._crowded:
@@ -146,22 +160,27 @@ class Router:
                 )
             self._crowded = True
         elif run is None:
-            run = self._runs[id(binding)] = self._start(binding, inactive)
+            before = self._answered_before(*met, binding.name) if order.inactive else None
+            run = self._runs[id(binding)] = self._start(order, before)
             self._met[run] = met
         return run
 
-    def _stand_in(self, rejected: Rejected) -> Binding:
-        rejected = replace(rejected, device="")  # devices with the same mistake share one run
-        stand_in = self._stand_ins.get(rejected)
-        if stand_in is None:
-            stand_in = self._stand_ins[rejected] = Binding(
-                profile=rejected.profile,
-                resource=rejected.resource,
-                name=rejected.binding,
-                model=None,
-                outputs=(),
-            )
-        return stand_in
+    def _answered_before(self, profile: str, device: str, name: str) -> Order | None:
+        """What the binding of a device was in the book before this one, if it could run."""
+        earlier = self._earlier
+        found = earlier.match(profile, device) if earlier is not None else ()
+        for binding in found:
+            if earlier is not None and binding.name == name and not _inactive(binding):
+                return Order(binding=binding, book=earlier)
+        return None
+
+    def _stand_in(self, rejected: Rejected, device: str) -> Binding:
+        """What stands for a binding with mistakes: devices with the same mistake share one, and so one run."""
+        rejected = replace(rejected, device="")
+        own = self._stand_ins.get((rejected, device)) or self._stand_ins.get((rejected, ""))
+        if own is None:
+            own = self._stand_ins[rejected, ""] = _stand_in(rejected)
+        return own
 
     def take(self, message: Message, acknowledge: Callable[[], None]) -> None:
         """Reads one message; what cannot be read is counted, said once for each topic, and acknowledged."""
@@ -246,6 +265,12 @@ class Router:
         run.measures.dropped.add(why.word)
         run.tell(item.event.device_name, why.reason)
         item.receipt.release()
+
+
+def _stand_in(rejected: Rejected) -> Binding:
+    return Binding(
+        profile=rejected.profile, resource=rejected.resource, name=rejected.binding, model=None, outputs=()
+    )
 
 
 def _inactive(binding: Binding) -> str:

@@ -99,6 +99,17 @@ class AcceleratorContract(NumberPromises):
                 self._load(path)
             assert caught.value.reason
 
+    def test_a_loaded_model_does_not_look_at_its_file_again(self, tmp_path: Path) -> None:
+        path = self.model(Kind.ONE, tmp_path)
+        with self._session(Kind.ONE, tmp_path) as session:
+            assert str(path) not in Path("/proc/self/maps").read_text(), (
+                "a mapped file ends the process when somebody cuts it short"
+            )
+            path.write_bytes(b"garbage")
+            self._check_affine(session, numbers(1, 4))
+            path.unlink()
+            self._check_affine(session, numbers(1, 5))
+
     def test_a_foreign_format_is_rejected_by_name(self, tmp_path: Path) -> None:
         path = self.model(Kind.ONE, tmp_path)
         with pytest.raises(ModelRejected, match="foreign-format"):

@@ -82,6 +82,7 @@ class Stage:
     topics: str = "events/#"
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
     bus: MemoryBus | None = None
+    catalog: Catalog | None = None
     metadata: int | None = None
     """the port of a core-metadata; without one none is asked"""
     command: int = 59882
@@ -164,7 +165,8 @@ class Stage:
     @asynccontextmanager
     async def running(self, *, settled: bool = True) -> AsyncIterator[InferenceService]:
         """The service from its start to the end of `run`; `settled`: every binding runs or is inactive."""
-        catalog = Catalog([_PLUGIN], probe=lambda _value, _deadline: Found(devices=DEVICES))
+        fake = Catalog([_PLUGIN], probe=lambda _value, _deadline: Found(devices=DEVICES))
+        catalog = self.catalog or fake
         self.service = InferenceService(self.loaded(), self.bus or MemoryBus(self.hub), catalog=catalog)
         self.service.engine.fleet._settings = self.lanes
         witness = MemoryBus(self.hub, name="witness")

@@ -12,9 +12,10 @@ import pytest
 
 import accelerators
 from accelerators.onnxruntime import PLUGIN as ONNXRUNTIME
-from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format, InferenceDevice
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
+from edgex_inference.engine import catalog
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.claims import GROUP
 from edgex_inference.engine.probe import Found, probe
@@ -170,6 +171,30 @@ def test_a_device_that_is_absent_is_named_with_what_is_there() -> None:
         AcceleratorUnavailable, match=r"'onnxruntime:CUDA': not on this machine \(found CPU\); add a"
     ):
         candidate.check()
+
+
+def test_a_device_that_was_not_found_is_looked_for_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there: list[InferenceDevice] = []
+    probes: list[str] = []
+
+    def look(value: str, _deadline: float) -> Found:
+        probes.append(value)
+        return Found(devices=tuple(there), reason="" if there else "no stick")
+
+    (npu,) = Catalog([FAKE], probe=look).candidates(
+        AcceleratorChoice(name="fake", device="NPU"), [Format("fake")]
+    )
+    for _ in range(2):
+        with pytest.raises(AcceleratorUnavailable, match="no stick"):
+            npu.check()
+    assert len(probes) == 1, "it was looked for a moment ago"
+    there.append(InferenceDevice(id="NPU", kind="npu"))
+    monkeypatch.setattr(catalog, "_STALE", 0.0)
+    npu.check()
+    npu.check()
+    assert len(probes) == 2, "what was found is believed"
 
 
 def test_the_default_device_is_not_probed_and_others_once() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from edgex_inference import service as room
+from edgex_inference.pipeline.running.upkeep import Upkeep
+
+LOOK = room._LOOK
 
 
 @pytest.fixture(autouse=True)
@@ -235,14 +238,37 @@ async def test_a_file_that_is_still_being_written_waits(
         book, looks = service.book, []
         look = service._upkeep.look
 
-        def growing(models: Any) -> Any:
+        def growing() -> Any:
             looks.append(1)
             if len(looks) < 5:
                 with file.open("a") as end:
                     end.write("# more\n")
-            return look(models)
+            return look()
 
         monkeypatch.setattr(service._upkeep, "look", growing)
         await stage.until(lambda: service.book is not book)
         assert len(looks) >= 5
         assert service.book.documents[file].source.lines.count("# more") == 4
+
+
+async def test_a_change_is_taken_up_at_the_second_look(
+    stage: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.simple()
+    looks: list[bool] = []
+    look = Upkeep.look
+
+    def looking(upkeep: Upkeep) -> Any:
+        looks.append(False)
+        at, changes = len(looks) - 1, look(upkeep)
+        looks[at] = changes.profiles
+        return changes
+
+    async with stage.running() as service:
+        book = service.book
+        monkeypatch.setattr(Upkeep, "look", looking)
+        stage.simple(publish={"when": "change"})
+        begun = len(looks)
+        await stage.until(lambda: service.book is not book)
+    assert looks.index(True) <= begun + 1, "seen, and seen to lie still"
+    assert 2 * LOOK <= 1, "seconds: so half of the two that a change may take are left for loading"

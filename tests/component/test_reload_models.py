@@ -9,6 +9,7 @@ import yaml
 
 from edgex_inference import service as room
 from edgex_inference.contracts.errors import AcceleratorUnavailable
+from edgex_inference.pipeline.running import run as running
 from edgex_inference.testing.fake_accelerator import control, write_model
 
 
@@ -172,3 +173,28 @@ async def test_the_library_is_gone_when_a_new_version_comes(stage: Any, make: An
         (stage.folder / "models" / "double" / "2" / "note.txt").write_text("tried again")
         await stage.until(lambda: run.status == "running")
         assert (await answer(stage, make)).values == {"Y": "1.1e+01"}
+
+
+async def test_what_is_in_flight_finishes_on_the_old_version(
+    stage: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it takes longer than the next version waits for it."""
+    monkeypatch.setattr(running, "_ORDERLY", 0.01)
+    strings = stage.simple(limits={"timeout": "60s"})
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        strings.always = "hang"
+        strings.started.clear()
+        await stage.send(make.event("p", X=1))
+        await stage.until(strings.started.is_set)
+        version(stage, "2")
+        await stage.until(lambda: run.journey.plan.card.version == "2")
+        second = await answer(stage, make)
+        assert (second.event.tags["modelVersion"], second.values) == ("2", {"Y": "1.1e+01"})
+        strings.always = "ok"
+        strings.release.set()
+        first = (await stage.have(2))[1]
+        assert (first.event.tags["modelVersion"], first.values) == ("1", {"Y": "3e+00"})
+        await stage.until(lambda: len(service.engine.fleet.lanes) == 1)
+        counters = run.measures.counters()
+        assert (counters["received"], counters["published"], counters["failed"]) == (2, 2, {})

@@ -1,12 +1,14 @@
 """The documents say what is true: their commands run, their tables are the code's, their links lead somewhere."""
 
+import argparse
 import importlib.util
 import json
 import re
-import socket
+import shutil
+import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from edgex_inference.bindings import later
 from edgex_inference.bindings.block import Scope, read_block
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.files import read
-from edgex_inference.config.flags import Flags
+from edgex_inference.config.flags import _FLAGS, Flags, add_arguments, spell_out
 from edgex_inference.config.load import load as load_configuration
 from edgex_inference.config.places import Steps
 from edgex_inference.config.problems import Document
@@ -204,21 +206,6 @@ def test_every_kind_of_failure_is_explained() -> None:
     assert set(rows("reference/metrics.md", "## Kinds of failures")) == kinds
 
 
-def test_sentences_of_troubleshooting_are_those_of_the_code() -> None:
-    """What a table says that the service says is in the code, apart from names, numbers and what is left out."""
-    files = [*(ROOT / "edgex_inference").rglob("*.py"), *(ROOT / "accelerators").rglob("*.py")]
-    code = "\n".join(path.read_text() for path in files).replace('\\"', '"')
-    code = re.sub(r"""["']\s*\n\s*(?:\+ )?f?["']""", "", code)
-    for cell in re.findall(r"^\| (`.*?) \|", text("how-to/troubleshooting.md"), re.MULTILINE):
-        for sentence in re.findall(r"`([^`]+)`", cell):
-            parts = re.split(r"…|'[^']*'|\b\d+\b|\b[A-Za-z]\b|[A-Za-z]+\.[A-Za-z]+|[:;,?()]", sentence)
-            for words in (part.split() for part in parts if part.count(" ") > 2):
-                pattern = " ".join(rf"(?:{re.escape(word)}|\{{[^}}]*\}}|%\S+)" for word in words)
-                said = [found[0].split() for found in re.finditer(pattern, code)]
-                literal = max((sum(word in one for word in words) for one in said), default=0)
-                assert literal > len(words) - 2, f"nothing says {' '.join(words)!r} of {sentence!r}"
-
-
 def test_every_http_path_is_described() -> None:
     app = build(None)  # type: ignore[arg-type]
     paths = {str(route.resource.canonical) for route in app.router.routes() if route.resource is not None}
@@ -229,13 +216,12 @@ def test_every_http_path_is_described() -> None:
 
 
 def examples(language: str) -> list[Any]:
-    """Blocks of all pages but the tutorial, whose blocks are played."""
+    """Blocks of all pages that no reader saves as a file: those are played."""
     return [
         pytest.param(block.text, id=f"{page.stem}-{block.line}")
         for page in sorted(DOCS.rglob("*.md"))
-        if page.stem != "tutorial"
         for block in walkthrough.blocks(page.read_text())
-        if block.language == language
+        if block.language == language and not block.file
     ]
 
 
@@ -246,6 +232,57 @@ def test_examples_of_profiles_are_valid(example: str, tmp_path: Path) -> None:
         return
     (tmp_path / "example.yaml").write_text(example)
     assert [str(problem) for problem in Book(read([tmp_path])).problems] == []
+
+
+@pytest.mark.parametrize("example", examples("yaml"))
+def test_examples_of_cards_are_right(example: str, tmp_path: Path) -> None:
+    found = yaml.safe_load(example)
+    if not {"schema", "files"} <= set(found):
+        return
+    folder = tmp_path / found["name"] / found["version"]
+    folder.mkdir(parents=True)
+    for file in found["files"]:
+        (folder / file["path"]).touch()
+    card, problems = check_card(Document.of(found, "model.yaml"), folder)
+    assert [str(problem) for problem in problems] == []
+    assert card is not None
+
+
+def unit() -> str:
+    """The unit file of the page on systemd."""
+    page = walkthrough.blocks(text("how-to/systemd.md"))
+    return next(block.text for block in page if block.language == "ini")
+
+
+def test_the_unit_says_flags_and_variables_that_exist() -> None:
+    (started,) = re.findall(r"^ExecStart=(.*)$", unit(), re.MULTILINE)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    parser.parse_args(spell_out(started.split()[1:]))
+    variables = set(re.findall(r"^Environment=(\w+)", unit(), re.MULTILINE)) - {"EDGEX_SECURITY_SECRET_STORE"}
+    assert variables <= set(re.findall(r"`([A-Z_]+)`", text("reference/configuration.md")))
+
+
+def test_the_unit_pleases_systemd(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed: nothing here reads unit files")
+    path = tmp_path / "app-inference.service"
+    path.write_text(unit().replace("/opt/edgex-inference/bin/edgex-inference", sys.executable))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", path], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, "app-inference.service" in done.stderr) == (0, False), done.stderr
+
+
+def test_the_mistake_in_the_readme_is_said_like_that(tmp_path: Path) -> None:
+    """The block that the README shows, with the misspelling that it speaks of."""
+    page = walkthrough.blocks((ROOT / "README.md").read_text())
+    block = next(one.text for one in page if one.language == "yaml" and "deviceResources" in one.text)
+    (shown,) = (one.text.splitlines() for one in page if one.language == "text")
+    (tmp_path / "camera.yaml").write_text(f"name: camera\n{block.replace('value: count', 'value: cuont')}")
+    (problem,) = Book(read([tmp_path])).problems
+    assert shown[0].endswith(f": {problem.path}: {problem.message}")
+    assert shown[1].strip() == problem.source.strip()
 
 
 @pytest.mark.parametrize("example", examples("toml"))
@@ -261,59 +298,37 @@ def test_examples_of_json_are_json(example: str) -> None:
     assert json.loads(example)
 
 
-# The tutorial
+# Guides
+
+UNGUIDED = {
+    "description", "license",  # for people
+    "Interval", "Tags",  # nothing uses them yet
+    "AutoReconnect", "PublishTopic",  # accepted and not used
+    "StartupMsg", "MaxRequestSize", "MaxResultCount",  # as in all of EdgeX
+    "--overwrite", "--registry", "--skipVersionCheck", "--configProvider",  # nothing to say of them yet
+    "--svg", "--seed", "--edgex", "--port", "--pretty", "--version", "--no-models",  # said by --help
+}  # fmt: skip
+"""Words of the reference that no how-to needs to speak of."""
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def test_every_option_has_a_guide() -> None:
+    """Each key of block, card and configuration and each flag is used or spoken of outside the reference."""
+    pages = [*(DOCS / "how-to").glob("*.md"), *(DOCS / "explanation").glob("*.md"), DOCS / "tutorial.md"]
+    guides = "\n".join(page.read_text() for page in pages)
+    keys = [
+        key for page in ("inference-block", "model-card") for key in rows(f"reference/{page}.md", "## Keys")
+    ]
+    words = {key.split(".")[-1].removesuffix("[]") for key in keys}
+    table = text("reference/configuration.md").split("## Keys")[1].split("<!-- end -->")[0]
+    words |= set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    short = {flag.long: flag.short for flag in _FLAGS}
+    flags = set(re.findall(r"`(--[a-zA-Z-]+)", text("reference/cli.md"))) - {"--help"}
+    spoken = {word for word in words | flags if said(word, guides)}
+    spoken |= {f"--{long}" for long, letter in short.items() if letter and said(f"-{letter}", guides)}
+    missing = (words | flags) - spoken - UNGUIDED
+    assert not missing
 
 
-_READY = {
-    "broker": ("broker", " running$"),
-    "service": ("broker", r" 0 edgex/events/#$"),
-    "listener": ("broker", r" 0 edgex/events/device/app-inference/#$"),
-}
-"""Where and how it shows that a terminal is ready: in Mosquitto's verbose log."""
-
-
-def test_the_tutorial_is_true(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
-    """Every block is pasted, with free ports for the page's; every output is compared."""
-    broker = mosquitto()
-    broker.stop()
-    port = str(free_port())
-    replace = {"mosquitto -p": "mosquitto -v -p", "18830": str(broker.port), "59760": port}
-    reader = walkthrough.Walkthrough(tmp_path, replace, {"SERVICE_PORT": port})
-    page = walkthrough.blocks(text("tutorial.md"))
-    said: list[str] = []
-    try:
-        for before, block in zip([None, *page], page, strict=False):
-            if block.language == "sh":
-                said = play(reader, block)
-            elif block.language == "text":
-                name = block.terminal or (before.terminal if before is not None else "")
-                wanted = reader.typed(block.text)
-                lines = reader.wait(name, count=len(walkthrough.plain(wanted))) if name else said
-                walkthrough.expect(block, lines, wanted)
-    finally:
-        reader.close()
-    shown = next(block for block in walkthrough.blocks(text("reference/http.md")) if "sample" in block.words)
-    real = json.loads((tmp_path / "pumps" / "page.json").read_text())["bindings"][0]
-    assert outline(json.loads(shown.text)["bindings"][0]) == outline(real)
-
-
-def play(reader: Any, block: Any) -> list[str]:
-    if "install" in block.words:
-        return []
-    if not block.terminal:
-        found: list[str] = reader.run(block)
-        return found
-    reader.start(block)
-    terminal, sign = _READY[block.terminal]
-    reader.wait(terminal, until=sign)
-    return []
-
-
-def outline(row: dict[str, Any]) -> dict[str, object]:
-    """The keys of a binding's row and of its counters and latencies."""
-    return {"row": list(row), "counters": list(row["counters"]), "latencyMs": list(row["latencyMs"])}
+def said(word: str, guides: str) -> bool:
+    """As it is, or as the end of an environment variable."""
+    return re.search(rf"(?<![\w-]){re.escape(word)}\b|_{word.upper()}\b", guides) is not None

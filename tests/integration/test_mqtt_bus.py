@@ -52,7 +52,13 @@ async def test_a_wrong_password_is_one_clear_line(
             await bus.publish(END)
         await bus.close()
     (line,) = said(caplog, logging.ERROR)
-    for word in ("'edge'", "MessageBus.AuthMode", "usernamepassword", "'mqtt-bus'", str(broker.port)):
+    for word in (
+        "refuses the user 'edge'",
+        "MessageBus.AuthMode",
+        "usernamepassword",
+        "'mqtt-bus'",
+        str(broker.port),
+    ):
         assert word in line
     assert "wrong" not in caplog.text
     assert not said(caplog, logging.WARNING)

@@ -106,7 +106,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, object]]:
     real = session._compile
 
     def compile_(job: Any, said: Any) -> Any:
-        seen.append({**said, **job.cache})
+        seen.append(said)
         return real(job, said)
 
     monkeypatch.setattr(session, "_compile", compile_)

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from edgex_inference.bindings.book import load
-from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.events import Event, Reading
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import wire
@@ -19,6 +18,7 @@ from edgex_inference.pipeline import router as room
 from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
+from edgex_inference.pipeline.running.order import Order
 
 BLOCK = {"model": {"name": "m"}, "outputs": {"Y": {"value": "y", "type": "Float32Array"}}}
 
@@ -26,8 +26,8 @@ BLOCK = {"model": {"name": "m"}, "outputs": {"Y": {"value": "y", "type": "Float3
 class FakeRun:
     """Takes items, and lets go of them when told."""
 
-    def __init__(self, binding: Binding, inactive: str) -> None:
-        self.binding, self.inactive = binding, inactive
+    def __init__(self, order: Order, before: Order | None) -> None:
+        self.binding, self.inactive = order.binding, order.inactive
         self.items: list[Item] = []
 
     def wants(self, event: Event) -> bool:

@@ -37,7 +37,7 @@ BLOCK: Mapping[str, str] = {
     "publish.minInterval": "Least time between two results, such as 200ms.",
     "publish.keepAlive": "Repeats the last result after so much silence, such as 1m.",
     "publish.as": "source: under the source device's name; device: as a device of its own.",
-    "publish.topicPrefix": "Instead of <base>/events/device/<service>.",
+    "publish.topicPrefix": "Stands in the topic in place of `events/device`.",
     "publish.rules": "A bare copy for a rule engine, only where app-rules-engine does not run.",
     "limits": "What happens when readings come faster than the model answers.",
     "limits.overload": "latest: the oldest goes (default for pictures); all: the newcomer is refused.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from edgex_inference.contracts.events import Event
+from edgex_inference.contracts.events import Event, Reading
 from edgex_inference.pipeline.planning.plan import Plan
 from edgex_inference.pipeline.trial import STAGES, Answer
 
@@ -53,6 +53,23 @@ def text(outcome: Outcome, *, pretty: bool) -> str:
     if outcome.saved is not None:
         lines.append(f"  saved as {outcome.saved}")
     return "\n".join(lines)
+
+
+def brief(outcome: Outcome) -> str:
+    """`pumps.csv:2: AnomalyScore=3.6e-01 IsAnomaly=false`, and why it would be kept back."""
+    answer = outcome.answer
+    if answer is None:
+        return f"{outcome.name}: {outcome.error}"
+    readings = answer.event.readings if answer.event is not None else ()
+    said = " ".join(f"{one.resource_name}={_value(one)}" for one in readings)
+    held = [f"(not published now: {answer.held})"] if answer.held else []
+    return " ".join([f"{outcome.name}:", *([said] if said else []), *held])
+
+
+def _value(reading: Reading) -> str:
+    if reading.value is not None:
+        return str(reading.value)
+    return json.dumps(reading.object_value, ensure_ascii=False)
 
 
 def written(event: Event, *, pretty: bool) -> str:

@@ -1,5 +1,6 @@
 """model.yaml → ModelCard: every key checked, every mistake with its line, all at once."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -92,7 +93,7 @@ def card_in(reader: Reader, folder: Path) -> ModelCard:
 def _like_folder(cursor: Cursor, folder: Path, what: str) -> str:
     """A text that must be the name of the folder that the card lies in."""
     text = cursor.text()
-    actual = folder.resolve().name
+    actual = os.path.basename(os.path.abspath(folder))
     if text is not None and text != actual:
         cursor.say(f"is {text!r}, and the {what}'s folder is called {actual!r}: make them equal")
     return text or ""

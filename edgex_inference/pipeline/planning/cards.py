@@ -78,7 +78,8 @@ def _unfit(card: ModelCard, build: Build, lane: Lane, max_pixels: int) -> Sequen
     def prepare() -> object:
         return preprocess.build(
             _assumed(card, build), build.inputs, lane.session.inputs, {},
-            batched=golden.has_batch_axis(lane, build), max_pixels=max_pixels, keep_numbers=card.task is Task.ANOMALY,
+            batched=golden.has_batch_axis(lane.session, build), max_pixels=max_pixels,
+            keep_numbers=card.task is Task.ANOMALY,
         )  # fmt: skip
 
     def interpret() -> object:

@@ -3,9 +3,11 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgex_inference.contracts.accelerator import Session
 from edgex_inference.contracts.bindings import Binding, InputReading
 from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected, SetupError
 from edgex_inference.contracts.events import Event, Reading, ValueType
@@ -18,9 +20,11 @@ from edgex_inference.contracts.models import (
     NumbersInput,
     Task,
 )
-from edgex_inference.contracts.results import Result
+from edgex_inference.contracts.results import Result, Sample
+from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.lane import Lane
 from edgex_inference.postprocess import table, values
+from edgex_inference.postprocess.wiring import Interpreter
 from edgex_inference.preprocess import build as preprocess
 
 _ORIGIN = 1
@@ -34,20 +38,60 @@ _TOLERANCE = {"score": 0.01, "box": 0.01}
 async def check(lane: Lane, card: ModelCard, build: Build, *, max_pixels: int) -> None:
     """Runs every golden sample of the card; raises ModelRejected with the first difference."""
     for sample in card.golden:
-        result = await answer(lane, card, build, sample.input, max_pixels=max_pixels)
+        _judge(card, sample, await answer(lane, card, build, sample.input, max_pixels=max_pixels))
+
+
+def prove(session: Session, card: ModelCard, build: Build, *, max_pixels: int) -> None:
+    """As `check`, on a session that no lane trusts yet; blocks, and belongs into the thread that loaded it."""
+    for sample in card.golden:
+        question = _ask(session, card, build, sample.input, max_pixels)
         try:
-            difference = compare(result, _expected(card, sample), {**_TOLERANCE, **sample.tolerance})
+            result = question.read(session.infer(question.sample.tensors, timeout=_TIMEOUT))
         except ModelRejected:
             raise
-        except (SetupError, LookupError, TypeError, ValueError) as error:
-            reason = f"golden sample {sample.expect.name} cannot be compared: {error}"
-            raise ModelRejected(card.name, reason) from error
-        if difference:
-            raise ModelRejected(card.name, f"golden sample {sample.input.name}: {difference}")
+        except EdgexInferenceError as error:
+            raise ModelRejected(card.name, f"golden sample {sample.input.name}: {error}") from error
+        _judge(card, sample, result)
+
+
+def _judge(card: ModelCard, sample: Golden, result: Result) -> None:
+    try:
+        difference = compare(result, _expected(card, sample), {**_TOLERANCE, **sample.tolerance})
+    except ModelRejected:
+        raise
+    except (SetupError, LookupError, TypeError, ValueError) as error:
+        reason = f"golden sample {sample.expect.name} cannot be compared: {error}"
+        raise ModelRejected(card.name, reason) from error
+    if difference:
+        raise ModelRejected(card.name, f"golden sample {sample.input.name}: {difference}")
 
 
 async def answer(lane: Lane, card: ModelCard, build: Build, file: Path, *, max_pixels: int) -> Result:
     """What the model says of a file: a picture, or a JSON object of input name → numbers."""
+    question = _ask(lane.session, card, build, file, max_pixels)
+    try:
+        (tensors,) = await lane.infer_many([question.sample.tensors], timeout=_TIMEOUT)
+        if isinstance(tensors, EdgexInferenceError):
+            raise tensors
+        return question.read(tensors)
+    except ModelRejected:
+        raise
+    except EdgexInferenceError as error:
+        raise ModelRejected(card.name, f"golden sample {file.name}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A file made ready for a session, and how its answer is read."""
+
+    sample: Sample
+    interpret: Interpreter
+
+    def read(self, tensors: Tensors) -> Result:
+        return self.interpret(tensors, self.sample)
+
+
+def _ask(session: Session, card: ModelCard, build: Build, file: Path, max_pixels: int) -> _Question:
     event, inputs = _event(card, build.inputs, file)
     binding = Binding(
         profile=card.name, resource=inputs[0], name=card.name, model=None, outputs=(),
@@ -55,26 +99,20 @@ async def answer(lane: Lane, card: ModelCard, build: Build, file: Path, *, max_p
     )  # fmt: skip
     try:
         prepare = preprocess.build(
-            binding, build.inputs, lane.session.inputs, {}, batched=has_batch_axis(lane, build),
+            binding, build.inputs, session.inputs, {}, batched=has_batch_axis(session, build),
             max_pixels=max_pixels, keep_numbers=card.task is Task.ANOMALY,
         )  # fmt: skip
         sample = prepare(event)
-        (tensors,) = await lane.infer_many([sample.tensors], timeout=_TIMEOUT)
-        if isinstance(tensors, EdgexInferenceError):
-            raise tensors
-        interpret = table.build(
-            card, build, lane.session.outputs, settings=card.postprocess, labels=card.labels
-        )
-        return interpret(tensors, sample)
+        interpret = table.build(card, build, session.outputs, settings=card.postprocess, labels=card.labels)
     except ModelRejected:
         raise
     except EdgexInferenceError as error:
         raise ModelRejected(card.name, f"golden sample {file.name}: {error}") from error
+    return _Question(sample, interpret)
 
 
-def has_batch_axis(lane: Lane, build: Build) -> bool:
+def has_batch_axis(session: Session, build: Build) -> bool:
     """Whether axis 0 of the session's inputs is a batch axis, if only of length 1."""
-    session = lane.session
     if session.traits.batch.kind != "none":
         return True
     shapes = {spec.name: spec.shape for spec in session.inputs}

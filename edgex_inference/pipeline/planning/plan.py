@@ -53,6 +53,8 @@ class Plan:
     tags: Mapping[str, str]
     passed_over: tuple[str, ...] = ()
     reserve: tuple[Lane, ...] = ()
+    absent: bool = False
+    """an earlier candidate is not on this machine; lost ones do not count"""
 
     @property
     def standing(self) -> str:
@@ -60,16 +62,17 @@ class Plan:
         return "; ".join((f"{self.accelerator} answers", *self.passed_over))
 
 
-async def draw(binding: Binding, engine: Engine, book: Book) -> Plan:
+async def draw(binding: Binding, engine: Engine, book: Book, card: ModelCard | None = None) -> Plan:
     """Loads the model on the first candidate that will have it; raises SetupError when none does.
 
-    A candidate whose device is lost at the moment is passed over and kept in reserve.
+    A candidate whose device is lost at the moment is passed over and kept in reserve. `card` is that of the version
+    wanted, where it is not the newest of the store.
 
     What a person can mend in the block or in the card comes as ProfileError, all of it with its place.
     """
     if binding.model is None:
         raise ModelRejected(binding.name, "the binding names no model")
-    card = engine.store.find(binding.model.name, binding.model.version)
+    card = card or engine.store.find(binding.model.name, binding.model.version)
     inspect(binding, card, book, engine.catalog, engine.store)
     search = _Search(binding=binding, card=card, engine=engine, book=book)
     try:
@@ -134,7 +137,9 @@ class _Search:
         lane, build = await self.engine.fleet.acquire(candidate, choice, self.card)
         try:
             if not lane.lost:
-                await golden.check(lane, self.card, build, max_pixels=self.engine.max_pixels)
+                most = self.engine.max_pixels
+                await golden.check(lane, self.card, build, max_pixels=most)
+                lane.proof = partial(golden.prove, card=self.card, build=build, max_pixels=most)
         except BaseException as error:
             if not (lane.lost and isinstance(error, ModelRejected)):
                 await self.engine.fleet.release(lane)
@@ -147,7 +152,8 @@ class _Search:
     def _noted(self, plan: Plan) -> Plan:
         """The plan with the reasons why earlier candidates were passed over."""
         passed = tuple(error.brief for error in self.passed)
-        return replace(plan, passed_over=passed, reserve=tuple(self.reserve))
+        absent = sum(isinstance(error, AcceleratorUnavailable) for error in self.passed) > len(self.reserve)
+        return replace(plan, passed_over=passed, reserve=tuple(self.reserve), absent=absent)
 
 
 def _index(card: ModelCard, candidate: Candidate) -> int:
@@ -168,7 +174,7 @@ class _Drawing:
 
     @property
     def batched(self) -> bool:
-        return golden.has_batch_axis(self.lane, self.build)
+        return golden.has_batch_axis(self.lane.session, self.build)
 
     @property
     def labels(self) -> tuple[str, ...] | str | None:

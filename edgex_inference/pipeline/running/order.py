@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.contracts.bindings import Binding, Resource
+from edgex_inference.engine.catalog import AUTO
 from edgex_inference.pipeline.emission import Outlet
+from edgex_inference.pipeline.intake import Intake, Queueing
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.planning.plan import Engine, Plan
 
@@ -47,6 +49,19 @@ class Order:
     @property
     def resources(self) -> Mapping[str, Resource]:
         return self.book.resources(self.binding.profile)
+
+    def intake(self) -> Intake:
+        """Where events wait while the first model is loaded."""
+        wanted = [reading.resource for reading in self.binding.readings]
+        kinds = {self.resources[name].value_type.lower() for name in wanted if name in self.resources}
+        return Intake(Queueing.of(self.binding.limits, pixels="binary" in kinds))
+
+
+def has_others(binding: Binding) -> bool:
+    """Whether there is anybody else to ask when a device is lost."""
+    choices = binding.accelerator
+    several = len(choices) > 1 or any(choice.name == AUTO for choice in choices)
+    return several and binding.fallback != "never"
 
 
 @dataclass(slots=True, eq=False)

@@ -3,27 +3,32 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from edgex_inference.bindings.book import Book
-from edgex_inference.contracts.bindings import Binding
-from edgex_inference.contracts.errors import SetupError
+from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
 from edgex_inference.contracts.events import Event
+from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.reopening import Reopening
 from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Standing
-from edgex_inference.pipeline.intake import Intake, Item, Queueing
+from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan, draw, release
 from edgex_inference.pipeline.running.notices import Notices
-from edgex_inference.pipeline.running.order import Course, Order, Workplace
+from edgex_inference.pipeline.running.order import Course, Order, Workplace, has_others
 from edgex_inference.pipeline.running.patience import Patience
+from edgex_inference.pipeline.running.sayings import say
 
 log = logging.getLogger(__name__)
 
 STARTING, DISABLED = "starting", "disabled"
 _LOADING = "the model is being loaded"
 _REMOVED = "its block was removed"
+
+_ABSENT, _LONG_ABSENT = 30.0, 3600.0
+"""Seconds until a candidate that was not there is looked for again, at first and at most."""
 
 _ORDERLY = 1.0
 """Seconds that the next plan waits for the last bursts of the one before, so that results keep their order."""
@@ -36,13 +41,12 @@ class Run:
     cannot be drawn leaves it running, and says so. A plan whose device is lost makes way for the next candidate.
     """
 
-    def __init__(self, binding: Binding, book: Book, place: Workplace, *, inactive: str = "") -> None:
-        """`book` is where the binding comes from; `inactive` says why it cannot run at all."""
+    def __init__(self, order: Order, place: Workplace, *, before: Order | None = None) -> None:
+        """`before` is what answered the same devices so far, and goes on where `order` cannot be had."""
         self.measures = Measures()
         self.settled = asyncio.Event()
-        self._order = Order(binding=binding, book=book, inactive=inactive)
-        self._taken: Order | None = None
-        self._waiting = self._new_intake()
+        self._order, self._taken = order, before
+        self._waiting = (before or order).intake()
         self._place = place
         self._notices = Notices(place.outlet)
         self._course: Course | None = None
@@ -50,10 +54,12 @@ class Run:
         self._drawing: asyncio.Task[Plan] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._stranded: list[Item] = []
-        self._seeking = self._shaken = False
+        self._seeking, self._shaken = False, before is not None
+        self._complaint, self._succeeded = "", False
         self._watched: set[Lane] = set()
         self._patience = Patience(self._asked.set)
-        self._take_up(self._order, STARTING, _LOADING)
+        self._absent = Reopening(self._asked.set, shortest=_ABSENT, longest=_LONG_ABSENT, steady=0)
+        self._take_up(before or order, STARTING, _LOADING)
 
     @property
     def status(self) -> str:
@@ -110,25 +116,22 @@ class Run:
 
     # What is wanted
 
-    def revise(self, binding: Binding, book: Book, *, inactive: str = "") -> None:
+    def revise(self, order: Order) -> None:
         """Another form of the binding, or why its new form cannot be used; what comes to the same changes nothing."""
-        order = Order(binding=binding, book=book, inactive=inactive)
         same, self._order = order.same(self._order), order
         if not same:
-            self._ask_anew()
+            self.refresh()
         elif self._taken is not None and order.same(self._taken):
-            self.binding, self._taken = binding, order
+            self.binding, self._taken = order.binding, order
+
+    def retire(self, *, succeeded: bool = False) -> None:
+        """Lets what was taken in get out, and ends `work`; `succeeded`: another run answers its devices."""
+        self._order, self._succeeded = replace(self._order, gone=True), succeeded
+        self.refresh()
 
     def refresh(self) -> None:
         """Draws the plan anew: something that it was made from has changed."""
-        self._ask_anew()
-
-    def retire(self) -> None:
-        """Lets what was taken in get out, and ends `work`."""
-        self._order = replace(self._order, gone=True)
-        self._ask_anew()
-
-    def _ask_anew(self) -> None:
+        self._absent.opened()  # what was changed may be what brings it
         if self._drawing is not None:
             self._drawing.cancel()
         self._asked.set()
@@ -164,29 +167,45 @@ class Run:
     async def _settle(self, order: Order) -> None:
         reason, plan = order.inactive, None
         shaken, self._shaken = self._shaken, False
+        self._absent.stop()
         if not order.binding.enabled:
             await self._end("enabled: false")
             self._take_up(order, DISABLED, "enabled: false")
             self.settled.set()
             return
-        if reason and shaken and self._taken is not None and not self._taken.inactive:
-            await self._settle(self._taken)  # another candidate for what ran before the change
         if not reason:
             try:
                 plan = await self._drawn(order)
             except SetupError as error:
                 reason = error.brief
+                if isinstance(error, AcceleratorUnavailable):
+                    self._absent.later()
             except Exception as error:
                 self._reason = f"a defect of ours: {error!r}; trying again"
                 raise
         if plan is not None:
-            await self._switch(order, plan)
+            if plan.absent:
+                self._absent.later()
+            mended, self._complaint = bool(self._complaint), ""
+            await self._switch(order, plan, mended=mended)
         elif reason:
+            if shaken:
+                await self._step_down()
             self._refused(order, reason)
 
-    async def _drawn(self, order: Order) -> Plan | None:
+    async def _step_down(self) -> None:
+        """Another candidate for what answered before a change that is refused, as far as there is one."""
+        taken, course = self._taken, self._course
+        if taken is None or taken.inactive:
+            return
+        with suppress(SetupError):
+            plan = await self._drawn(taken, course.plan.card if course is not None else None)
+            if plan is not None:
+                await self._switch(taken, plan)
+
+    async def _drawn(self, order: Order, card: ModelCard | None = None) -> Plan | None:
         """The plan, or None when something else is wanted meanwhile."""
-        work = draw(order.binding, self._place.engine, order.book)
+        work = draw(order.binding, self._place.engine, order.book, card)
         self._drawing = asyncio.create_task(work, name=f"drawing {order.binding.name}")
         try:
             await asyncio.wait((self._drawing,))
@@ -195,7 +214,7 @@ class Run:
             self._drawing.cancel()
             self._drawing = None
 
-    async def _switch(self, order: Order, plan: Plan) -> None:
+    async def _switch(self, order: Order, plan: Plan, *, mended: bool = False) -> None:
         """Lets another plan answer from here on; the one before finishes what it has begun."""
         place, before = self._place, self._course
         journey = Journey(plan, place.outlet, place.pixels, self.measures, strand=self._strand)
@@ -212,7 +231,7 @@ class Run:
         self._course = Course(journey, asyncio.create_task(journey.run(), name=name))
         self._watch(plan)
         status = DEGRADED if plan.reserve and plan.binding.fallback != "allow" else RUNNING
-        self._say(before.plan if before is not None else None, order, plan)
+        say(before.plan if before is not None else None, plan, changed=mended or order is not self._taken)
         self._take_up(order, status, plan.standing)
         journey.standing = Standing(status=status, reason=plan.standing)
         self.settled.set()
@@ -221,20 +240,6 @@ class Run:
         if plan.lane.lost:
             self._changed(plan.lane)
 
-    def _say(self, before: Plan | None, order: Order, plan: Plan) -> None:
-        """One line in the log for each change; that a device is lost and back is said by its lane, at WARNING."""
-        if before is not None and (before.standing, before.tags) == (plan.standing, plan.tags):
-            if order is not self._taken:
-                name, profile = order.binding.name, order.binding.profile
-                log.info("binding %s of profile %s: the change is taken up", name, profile)
-            return
-        warn = bool(plan.passed_over) and plan.binding.fallback != "allow" and not plan.reserve
-        log.log(
-            logging.WARNING if warn else logging.INFO,
-            "binding %s of profile %s: model %s %s: %s",
-            plan.binding.name, plan.binding.profile, plan.card.name, plan.card.version, plan.standing,
-        )  # fmt: skip
-
     def _refused(self, order: Order, reason: str) -> None:
         """What is wanted cannot be had: the plan that runs stays, or the binding rests."""
         where = f"profile {order.binding.profile}: binding {order.binding.name}"
@@ -242,8 +247,10 @@ class Run:
         course = self._course
         if course is None:
             self._take_up(order, INACTIVE, reason)
-            log.error("%s is inactive: %s", where, reason)
-            self._notices.repeat(order.binding, reason)
+            if reason != self._complaint:
+                log.error("%s is inactive: %s", where, reason)
+                self._notices.repeat(order.binding, reason)
+            self._complaint = reason
             for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
                 self._refuse(item)
             self._stranded.clear()
@@ -261,8 +268,9 @@ class Run:
     def _complain(self, course: Course, where: str, reason: str) -> None:
         """The change cannot be taken up; said once."""
         said = f"{course.plan.standing} as before; the change is refused: {reason}"
-        if said != self._reason:
+        if reason != self._complaint:
             log.error("%s: the change is refused, what ran goes on: %s", where, reason)
+        self._complaint = reason
         self._status, self._reason = DEGRADED, said
         course.journey.standing = Standing(status=DEGRADED, reason=said)
 
@@ -276,7 +284,8 @@ class Run:
             await course.journey.drain()
             self._course = None
             self._watch(None)
-            self._notices.farewell(course.plan.binding, course.journey.devices, reason)
+            if not self._succeeded:
+                self._notices.farewell(course.plan.binding, course.journey.devices, reason)
             self._leave(course)
         for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
             self._refuse(item)
@@ -288,6 +297,7 @@ class Run:
         self._watch(None)
         self._notices.close()
         self._patience.stop()
+        self._absent.stop()
         if self._drawing is not None:
             self._drawing.cancel()
         if course is None:
@@ -329,21 +339,16 @@ class Run:
         course = self._course
         if course is None:
             return
-        if lane.state == "ready" and (lane in course.plan.reserve or lane is course.plan.lane):
+        if lane.state == "ready":
             self._shaken = True
             self._patience.back()
-        elif lane is course.plan.lane and lane.lost and self._has_others:
-            self._patience.lost()
-            self._seeking = self._shaken = True
-            course.journey.pause()
+        elif lane.lost and (lane is not course.plan.lane or has_others(self.binding)):
+            if lane is course.plan.lane:
+                self._patience.lost()
+                self._seeking = True
+                course.journey.pause()
+            self._shaken = True  # of one in reserve: it is lost for another reason than before
             self._asked.set()
-
-    @property
-    def _has_others(self) -> bool:
-        """Whether there is anybody else to ask."""
-        choices = self.binding.accelerator
-        several = len(choices) > 1 or any(choice.name == "auto" for choice in choices)
-        return several and self.binding.fallback != "never"
 
     def _strand(self, items: Sequence[Item]) -> bool:
         """Takes over items whose device was lost while another is sought."""
@@ -351,21 +356,12 @@ class Run:
             self._stranded.extend(items)
         return self._seeking
 
-    # What waits, and who is told
-
     def _take_up(self, order: Order, status: str, reason: str) -> None:
         """What holds from here on."""
         self._taken, self.binding = order, order.binding
         self._status, self._reason = status, reason
         self._wanted = frozenset(reading.resource for reading in order.binding.readings)
         self._seeking = False
-
-    def _new_intake(self) -> Intake:
-        """Where events wait while the first model is loaded."""
-        binding, resources = self._order.binding, self._order.resources
-        wanted = [reading.resource for reading in binding.readings]
-        kinds = {resources[name].value_type.lower() for name in wanted if name in resources}
-        return Intake(Queueing.of(binding.limits, pixels="binary" in kinds))
 
     def _hold(self, item: Item) -> None:
         gone = self._waiting.offer(item)

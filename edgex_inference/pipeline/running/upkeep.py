@@ -5,6 +5,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgex_inference.bindings.files import is_read
+from edgex_inference.engine.files import state
 from edgex_inference.engine.store import Store
 
 
@@ -33,29 +35,38 @@ class Watch:
 
 
 class Upkeep:
-    """Stamps of a profiles folder and of a store's models; `look` reads the disk and blocks."""
+    """Stamps of a profiles folder and of a store's models. `look` reads the disk and blocks, in any thread."""
 
     def __init__(self, profiles: Path, store: Store) -> None:
         self._profiles = Watch(lambda: stamp(profiles))
         self._store = store
         self._models: dict[str, Watch] = {}
 
-    def look(self, models: Iterable[str]) -> Changes:
-        """What has changed; of models only those named, each from the first time on that it is named."""
-        wanted = frozenset(models)
-        known = {name: watch for name, watch in self._models.items() if name in wanted}
-        changed = frozenset(name for name, watch in known.items() if watch.changed())
-        for name in wanted - known.keys():
-            known[name] = Watch(lambda name=name: self._store.mark(name))  # type: ignore[misc]
-        self._models = known
+    def follow(self, models: Iterable[str]) -> None:
+        """Looks after these models too, as they are now: to be called before anything is made of them."""
+        for name in models:
+            if name not in self._models:
+                self._models[name] = Watch(lambda name=name: self._store.mark(name))  # type: ignore[misc]
+
+    def keep(self, models: Iterable[str]) -> None:
+        """Looks after these models alone."""
+        for name in self._models.keys() - set(models):
+            del self._models[name]
+
+    def look(self) -> Changes:
+        """What has changed since the last look, and lies still."""
+        models = tuple(self._models.items())
+        changed = frozenset(name for name, watch in models if watch.changed())
         return Changes(profiles=self._profiles.changed(), models=changed)
 
 
 def stamp(folder: Path) -> Hashable:
-    """Changes whenever a file of a folder comes, goes or is written; a folder that is away has one too."""
+    """Changes whenever a file of a folder that is read comes, goes or is written; None where there is no folder."""
     try:
         with os.scandir(folder) as entries:
-            files = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+            files = [
+                (entry.name, entry.stat()) for entry in entries if is_read(entry.name) and entry.is_file()
+            ]
     except OSError:
         return None
-    return frozenset((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files)
+    return frozenset((name, *state(stat)) for name, stat in files)

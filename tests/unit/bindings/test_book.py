@@ -211,7 +211,41 @@ def test_devices_of_one_name_and_of_unknown_profiles(tmp_path: Path) -> None:
     )
     found = book(tmp_path, d=twice)
     assert any("a second device named 'lobby'; the first is in" in one for one in said(found))
-    assert any("device x: profile y is not among these files: not checked" in one for one in said(found))
+    assert any(
+        "device x: profile y is not among these files: whether it fits is not checked" in one
+        for one in said(found)
+    )
+
+
+ABSENT = """
+- name: x
+  profileName: absent
+  properties:
+    inference:
+      A: {decide: {raise: high}, limit: {timeout: 5s}, publish: {when: somtimes}}
+      B: {decide: {clear: 2}, enabled: false, outputs: {N: {value: count, type: Uint16}}, accelerator: "openvino:GPU"}
+"""
+
+
+def test_overrides_of_absent_profiles_are_checked_as_far_as_they_go(tmp_path: Path) -> None:
+    found = book(tmp_path, d=ABSENT)
+    errors = [problem for problem in found.problems if problem.severity == "error"]
+    assert [problem.path for problem in errors] == ["A.decide.raise", "A.limit", "A.publish.when"]
+    warnings = [problem.path for problem in found.problems if problem.severity == "warning"]
+    assert warnings == ["A", "B"], "what it leaves out is no mistake"
+
+
+def test_an_override_in_a_side_car_for_an_absent_profile_is_checked(tmp_path: Path) -> None:
+    found = book(tmp_path, x="match: {profile: other}\ninference: {People: {enabeld: false}}")
+    assert "People.enabeld" in {problem.path for problem in found.problems if problem.severity == "error"}
+
+
+def test_a_second_profile_of_a_name_is_checked_too(tmp_path: Path) -> None:
+    found = book(tmp_path, other=PROFILE.replace("value: count", "value: cuont"))
+    assert any("a second profile named 'cam-4k'" in one for one in said(found))
+    wrong = [problem for problem in found.problems if "'cuont'" in problem.message]
+    assert [Path(problem.file).name for problem in wrong] == ["other.yaml"]
+    assert [one.name for one in found.bindings] == ["People"], "the first one's"
 
 
 def test_a_profile_without_a_name_is_checked_and_its_bindings_refused(tmp_path: Path) -> None:
