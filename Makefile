@@ -6,6 +6,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
+MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
@@ -21,7 +22,7 @@ test: setup-test
 	$(PYTHON) -m pytest -q
 
 matrix: peers
-	EDGEX_INFERENCE_MATRIX=all $(PYTHON) -m pytest -q tests/integration/test_matrix.py tests/integration/test_official_services.py
+	EDGEX_INFERENCE_MATRIX=all $(PYTHON) -m pytest -q $(MATRIX)
 
 check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
