@@ -124,3 +124,23 @@ def test_another_client_with_our_id_is_asked_after(process: Any, pump: Any, mosq
     client.send_event("p-1", process.reading("Load", "3"))
     for one in (first, other):
         assert one.counted("Wear", "published", 1)["received"] == 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("generation", "major"), [("4", "4"), *([("3", "3"), ("2", "2"), ("21", "2")] if ALL else [])]
+)
+def test_the_major_without_anybody_to_ask(
+    enter: Make, official: Any, judge: Make, generation: str, major: str
+) -> None:
+    """What the first events of the official service look like is what our results look like."""
+    cell = enter(generation, "mqtt", official.cell.Wish(asks=False, pictures_of=SMALL))
+    cell.wait()
+    for case in official.cell.CASES:
+        for one in cell.events(case)[:2]:
+            assert one["event"]["apiVersion"] == cell.version
+            assert cell.verdict(judge, one) == ""
+    assert (
+        cell.service.count(f"EdgeX {major} is spoken from now on, as messages on edgex/events/device/") == 1
+    )
+    assert cell.service.count("is spoken from now on") == 1

@@ -49,6 +49,8 @@ class Wish:
     audience: Mapping[str, str] = field(default_factory=dict)
     escape: bool = False
     name: str = "spindle"
+    asks: bool = True
+    """whether our service asks core-metadata"""
     pictures_of: int = 1_500_000
     """bytes of one picture"""
 
@@ -141,7 +143,7 @@ def enter(stack: ExitStack, ground: Ground, line: Line, generation: str, wish: W
         devices=_devices(ground.folder, wish),
     )
     stack.callback(device.stop)
-    configure(ground.world, line, core.port, escape=wish.escape)
+    configure(ground.world, line, core.port, escape=wish.escape, asks=wish.asks)
     ground.world.profile(device.profile, "spindle")
     service = ground.world.start(env=wish.ours)
     service.said("has started")
@@ -170,7 +172,7 @@ def _devices(folder: Path, wish: Wish) -> list[Device]:
     ]
 
 
-def configure(world: Any, line: Line, metadata: int, *, escape: bool = False) -> None:
+def configure(world: Any, line: Line, metadata: int, *, escape: bool, asks: bool) -> None:
     """Writes our configuration.toml."""
     given = dict(line.optional) | ({"PublishPort": str(line.ours)} if line.ours else {})
     options = "\n".join(f"{name} = {json.dumps(text)}" for name, text in given.items())
@@ -186,6 +188,8 @@ Host = "127.0.0.1"
 Port = {line.port}
 [MessageBus.Optional]
 {options}
+[Inference]
+Metadata = "{"auto" if asks else "none"}"
 [Clients.core-metadata]
 Host = "127.0.0.1"
 Port = {metadata}
