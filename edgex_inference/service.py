@@ -14,16 +14,19 @@ from typing import Any
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
-from edgex_inference.config.decode import differences, wire
+from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.schema import CORE_METADATA
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
 from edgex_inference.pipeline import page
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
+from edgex_inference.pipeline.live import take_up
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.polling.poller import Poller
@@ -33,7 +36,6 @@ from edgex_inference.pipeline.running.order import Order, Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
-from edgex_inference.telemetry import logs
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
 
@@ -45,7 +47,7 @@ _PATIENCE = 10
 _LOOK = 0.5
 """Seconds between two looks at the files of profiles and models."""
 
-_FAIR = 64
+_FAIR = 192
 """Messages read in a row before results and timers get their turn."""
 
 
@@ -53,16 +55,24 @@ class Service:
     """One service on one bus: `run` works until `stop`; `started` is set when it takes messages.
 
     The bus is opened and closed here. `book` and `catalog` are read from disk and entry points unless given.
+    `presence` is the registry and the configuration provider, none of either unless given.
     """
 
     def __init__(
-        self, loaded: Loaded, bus: Bus, *, catalog: Catalog | None = None, book: Book | None = None
+        self,
+        loaded: Loaded,
+        bus: Bus,
+        *,
+        catalog: Catalog | None = None,
+        book: Book | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self.loaded = loaded
+        self.presence = presence or Presence(loaded=loaded)
         self.bus = with_outbox(loaded, bus)
         self.engine = open_engine(loaded, catalog)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
-        self.book = book or load_book(loaded.profiles)
+        self.book = (book or load_book(loaded.profiles)).overridden(loaded.config.writable.inference_bindings)
         self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
         self.router = Router(
             self.book,
@@ -71,7 +81,12 @@ class Service:
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
         self.platform = Platform.of(
-            loaded, self.bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
+            loaded,
+            self.bus,
+            self.sender.dialect,
+            runs=lambda: self.router.runs,
+            changed=self.look,
+            locate=partial(self.presence.find, CORE_METADATA),
         )
         self._poller = Poller(open_commands(loaded), self.router)
         self.router.heard = self._poller.hear
@@ -87,14 +102,11 @@ class Service:
 
     def apply(self, loaded: Loaded) -> None:
         """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
-        before, after = self.loaded.config, loaded.config
-        for key in differences(before, after):
-            if not key.startswith("Writable."):
-                log.warning("%s has changed: it is taken up at the next start", key)
-        self.loaded = replace(self.loaded, config=replace(before, writable=after.writable))
-        if after.writable.log_level != before.writable.log_level:
-            logs.set_level(after.writable.log_level)
-            log.info("Writable.LogLevel is %s now", after.writable.log_level)
+        live = take_up(self.loaded.config, loaded.config, self.book)
+        self.loaded = replace(self.loaded, config=live.config)
+        self._report(live.problems)
+        if live.book is not None:
+            self.use(live.book)
 
     def look(self) -> None:
         """Looks at profiles and models at once; it does so twice a second anyway."""
@@ -126,6 +138,8 @@ class Service:
                 serve(app, config.service.bind_address, config.service.port)
             )
             self.port = listening.port
+            stack.push_async_callback(self.presence.leave)
+            await self._unless_stopped(self.presence.register(self.port))
             stack.push_async_callback(self.bus.close)
             if self.platform is not None:
                 stack.push_async_callback(self.platform.close)
@@ -138,6 +152,7 @@ class Service:
             self._start_known()
             self._poller.align(self.book)
             self._spawn("files", self._follow_files)
+            self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client
@@ -197,7 +212,8 @@ class Service:
                     run.refresh()
 
     async def _read_book(self) -> None:
-        self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records))
+        book = await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records)
+        self.use(book.overridden(self.loaded.config.writable.inference_bindings))
 
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""

@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,16 @@ def skip_or_fail(reason: str) -> None:
     if STRICT:
         pytest.fail(f"strict: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def level() -> Iterator[None]:
+    """A service that a test runs in this process sets the level of our logs: the next test has it as it was."""
+    ours = [logging.getLogger(name) for name in ("edgex_inference", "accelerators")]
+    before = [one.level for one in ours]
+    yield
+    for one, known in zip(ours, before, strict=True):
+        one.setLevel(known)
 
 
 @pytest.fixture
@@ -154,10 +165,36 @@ def metadata() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """`peer_device(bus=port, metadata=port, blocks=…)`: a PeerDevice of tests/peer_device.py, not started yet.
+def keeper() -> Iterator[Callable[..., Any]]:
+    """`keeper(bus port, common={part: tree})`: a KeeperThread of tests/keeper_thread.py, closed later."""
+    module = _neighbor("keeper_thread")
+    started: list[Any] = []
 
-    Its attribute `module` is that module. Without Go, and nothing built, the test is skipped or fails.
+    def start(bus: int, **options: Any) -> Any:
+        started.append(module.KeeperThread(bus, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def consul_clients() -> Path:
+    """The program tests/peers/edgex3-consul/provider: EdgeX 3's own clients of Consul, a command a line."""
+    module = _neighbor("judge")
+    try:
+        found: Path = module.program("3-consul", "provider")
+    except module.PeersUnavailable as error:
+        skip_or_fail(str(error))
+    return found
+
+
+@pytest.fixture
+def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`peer_device(bus=port, metadata=port, blocks=…, keeper=URL)`: a PeerDevice, not started yet.
+
+    It is one of tests/peer_device.py. Without Go, and nothing built, the test is skipped or fails.
     """
     module, judge = _neighbor("peer_device"), _neighbor("judge")
     made: list[Any] = []

@@ -6,10 +6,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, NewType
+from typing import Annotated, Any, NewType
 
 Seconds = NewType("Seconds", float)
 """A duration: a text such as `5s` on the wire."""
+
+Tree = NewType("Tree", Mapping[str, Any])
+"""Maps whose keys and values are other rooms' business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Writable:
     log_level: LogLevel = "INFO"
     insecure_secrets: Mapping[str, Secret] = field(default_factory=_bus_secret)
     telemetry: Telemetry = Telemetry()
+    inference_bindings: Tree = field(default_factory=lambda: Tree({}))
+    """Binding name → keys of its block that count over everything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +129,15 @@ class MessageBus:
     secret_name: str = "mqtt-bus"
     base_topic_prefix: str = "edgex"
     optional: Mapping[str, str] = field(default_factory=_bus_options, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Where services register and look one another up, with `-r/--registry`."""
+
+    host: str = "localhost"
+    port: Annotated[int, Range(1, 65535)] = 59890
+    type: Annotated[str, Choice(("keeper", "consul"))] = "keeper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +204,7 @@ class Configuration:
     writable: Writable = Writable()
     service: Service = Service()
     message_bus: MessageBus = MessageBus()
+    registry: Registry = Registry()
     trigger: Trigger = Trigger()
     clients: Mapping[str, Client] = field(default_factory=_clients)
     inference: Inference = Inference()
@@ -209,7 +224,6 @@ BUS_OPTIONS: Mapping[str, type] = {
 
 UNUSED = frozenset(
     {
-        ("Registry",),
         ("Clients", "*", "UseMessageBus"),
         ("Clients", "*", "SecurityOptions"),
         ("Database",),

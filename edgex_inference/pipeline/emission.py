@@ -4,7 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from edgex_inference.contracts.errors import (
     EdgexInferenceError,
@@ -13,8 +16,7 @@ from edgex_inference.contracts.errors import (
     TransportError,
 )
 from edgex_inference.contracts.messages import Message
-from edgex_inference.contracts.results import Result, Sample
-from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.contracts.results import Result
 from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan
@@ -57,8 +59,7 @@ class Standing:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What one item causes at once: a status event where the status changed, a result where one is due."""
 
     state: DeviceState
@@ -88,22 +89,21 @@ class Emission:
         """The devices that it remembers."""
         return tuple(name for name, _ in self._memory.items())
 
-    def result(self, item: Item, sample: Sample, tensors: Tensors) -> Parcel:
-        """What this run's answer causes now; more may follow by timer."""
+    def result(self, item: Item, origin: int, result: Result, *, spent: float = 0.0) -> Parcel:
+        """What a result causes now; more may follow by timer.
+
+        `origin` is the capture time of its inputs in ns, `spent` the seconds that reading the answer took.
+        """
         started = self._outlet.clock()
-        try:
-            result = self._plan.interpret(tensors, sample)
-        except InferenceError as error:
-            return self.failed(item, error)
         device = item.event.device_name
         state = self._memory.of(device)
         moment = self._moment(state, result, started - item.arrived)
         _, profile, name = self._outlet.sender.names(self._plan.binding, device)
-        origin = sample.origin if 0 < sample.origin <= _LATEST else item.event.origin
+        origin = origin if 0 < origin <= _LATEST else item.event.origin
         readings, unfit = outputs.write(
             self._plan.columns, moment, device=name, profile=profile, origin=origin
         )
-        self._measures.stages["postprocess"].add(self._outlet.clock() - started)
+        self._measures.stages["postprocess"].add(self._outlet.clock() - started + spent)
         if unfit:
             self._measures.events.add("unfit", len(unfit))
             status = self._announce(

@@ -5,6 +5,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from edgex_inference.contracts.bindings import Limits
 from edgex_inference.contracts.events import Event
 
@@ -16,8 +18,7 @@ def _never() -> None:
     """In place of an acknowledgement that must not be given."""
 
 
-@dataclass(slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, eq=False):
     """Acknowledges a bus message when the last binding that took it is through with it.
 
     One that `failed` is never acknowledged: a result could not leave, and the message may come again for it.
@@ -50,9 +51,11 @@ class Receipt:
             self.followers = [*(self.followers or ()), other]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An event on its way through one binding; `arrived` is monotonic seconds."""
+class Item(msgspec.Struct, frozen=True, eq=False):
+    """An event on its way through one binding; `arrived` is monotonic seconds.
+
+    A struct, as everything is that is made for each event: a frozen dataclass costs ten times as much to make.
+    """
 
     event: Event
     correlation_id: str

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from edgex_inference.bindings.book import Book, Rejected
 from edgex_inference.contracts.bindings import Binding
@@ -22,9 +23,11 @@ from edgex_inference.telemetry.metrics import Counts, Histogram
 
 log = logging.getLogger(__name__)
 
+
 _MOST_WARNINGS = 1000
 _MOST_HEARD = 100_000
 _MOST_RUNS = 10_000
+_MOST_REMEMBERED = 16_384
 """Topics that are warned about, devices whose profile is remembered for the page, bindings at work: made-up names
 on the bus must not fill the memory, and a side-car may match any."""
 
@@ -63,6 +66,8 @@ class Router:
         self._clock = clock
         self._runs: dict[int, Run] = {}
         self._met: dict[Run, tuple[str, str]] = {}
+        self._at_hand: dict[tuple[str, str], Sequence[Run]] = {}
+        self._own_topics: dict[str, bool] = {}
         self._stand_ins: dict[tuple[Rejected, str], Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._barred: Mapping[str, Barred] = {}
@@ -83,7 +88,7 @@ class Router:
         """
         runs = sorted(self._met.items(), key=lambda met: met[1][1] != "")
         self._book, self._earlier = book, self._book
-        self._runs, self._stand_ins, self._met = {}, {}, {}
+        self._runs, self._stand_ins, self._met, self._at_hand = {}, {}, {}, {}
         self._heard.update((name, device.profile) for name, device in book.devices.items())
         for run, (profile, device) in runs:
             order = self._wanted(profile, device, run.binding.name)
@@ -135,6 +140,13 @@ class Router:
 
     def runs_of(self, profile: str, device: str) -> Sequence[Run]:
         """The runs of every binding of a device, the unusable ones included; new ones are started."""
+        runs = self._at_hand.get((profile, device))
+        if runs is None:
+            runs = self._looked_up(profile, device)
+            _remember(self._at_hand, (profile, device), runs)
+        return runs
+
+    def _looked_up(self, profile: str, device: str) -> Sequence[Run]:
         found = self._book.look_up(profile, device)
         orders = [self._order(binding) for binding in found.bindings]
         orders += [
@@ -142,7 +154,7 @@ class Router:
             for rejected in found.rejected
         ]
         runs = [self._run(order, (profile, device)) for order in orders]
-        return [run for run in runs if run is not None]
+        return tuple(run for run in runs if run is not None)
 
     def runs_heard(self, device: str) -> Sequence[Run]:
         """The runs that took events of a device."""
@@ -206,7 +218,7 @@ class Router:
         return first
 
     def _take(self, message: Message, receipt: Receipt) -> None:
-        if topics.is_own_topic(self._sender.dialect, message.topic, service_key=self._sender.service_key):
+        if self._is_own_topic(message.topic):
             self.traffic.messages.add("own")
             return
         started = self._clock()
@@ -233,6 +245,14 @@ class Router:
             if taken:
                 self._repeats.remember(event.id, receipt)
             self.traffic.messages.add("matched" if taken else "unmatched")
+
+    def _is_own_topic(self, topic: str) -> bool:
+        own = self._own_topics.get(topic)
+        if own is None:
+            sender = self._sender
+            own = topics.is_own_topic(sender.dialect, topic, service_key=sender.service_key)
+            _remember(self._own_topics, topic, own)
+        return own
 
     def _is_own(self, event: Event) -> bool:
         """Whether one of our results came back by a way that its topic does not show."""
@@ -265,6 +285,13 @@ class Router:
         run.measures.dropped.add(why.word)
         run.tell(item.event.device_name, why.reason)
         item.receipt.release()
+
+
+def _remember(known: dict[Any, Any], key: object, value: object) -> None:
+    """Keeps what is asked for at each message, and forgets all of it before it fills the memory."""
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 def _stand_in(rejected: Rejected) -> Binding:

@@ -160,6 +160,22 @@ async def test_subscriptions_entered_while_it_connects_are_in_force(run_server: 
             assert await collect(bursts, END) == [Message(f"t/{number}", b"x"), END]
 
 
+async def test_a_server_that_hangs_has_gone(run_server: Start) -> None:
+    server = run_server("Redis")
+    bus = RedisBus(settings(server, connect_timeout=0.5))
+    async with opened(bus), bus.subscribe("t/#") as bursts:
+        server.suspend()
+        try:
+            with pytest.raises(BusUnavailable):
+                await bus.publish(END)
+            assert not bus.connected
+        finally:
+            server.resume()
+        await eventually(lambda: bus.connected, "it is back")
+        await bus.publish(END)
+        assert (await collect(bursts, END))[-1] == END
+
+
 async def test_a_cut_is_one_line_each_way(run_server: Start, caplog: pytest.LogCaptureFixture) -> None:
     server = run_server("Redis")
     bus = RedisBus(settings(server))

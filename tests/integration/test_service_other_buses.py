@@ -333,6 +333,9 @@ async def test_jetstream_survives_a_kill(pump: Any, run_server: Start) -> None:
         await results.wait(4)
         assert (await fates(service))["repeated"] == 1
         service.kill()
+        async with asyncio.timeout(PATIENCE):  # until then the server sends, and again after its ack wait
+            while (await stream.consumer_info("inference", "inference")).push_bound:
+                pass
         await send(4, 5)
         await started(pump, "4")
         await send(6)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from redis.asyncio.connection import Connection
@@ -20,6 +20,9 @@ from edgex_inference.contracts.errors import BusUnavailable
 
 _IDLE = 15.0
 """Seconds after which a publishing connection without work asks whether the server is there: an idle one is cut."""
+
+_PATIENCE = 3
+"""Times ConnectTimeout after which a server that does not answer has gone."""
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 _Order = tuple[str, bytes, "asyncio.Future[None]"]
@@ -198,8 +201,8 @@ class Link:
         try:
             while True:
                 if not await self._wait_for_orders():
-                    await connection.send_command("PING")
-                    await connection.read_response()
+                    await self._in_time(connection.send_command("PING"))
+                    await self._in_time(connection.read_response())
                     continue
                 orders, self._orders = self._orders, []
                 try:
@@ -210,6 +213,11 @@ class Link:
                             out.set_exception(self.unavailable("the connection was lost"))
         except (RedisError, OSError) as error:
             self._lose(error)
+
+    async def _in_time(self, work: Awaitable[object]) -> None:
+        """Raises TimeoutError when the server hangs."""
+        async with asyncio.timeout(self._settings.connect_timeout * _PATIENCE):
+            await work
 
     async def _wait_for_orders(self) -> bool:
         """False when there are none for a while."""
@@ -224,10 +232,10 @@ class Link:
 
     async def _deliver(self, connection: Connection, orders: Sequence[_Order]) -> None:
         commands = [("PUBLISH", channel, payload) for channel, payload, _ in orders]
-        await connection.send_packed_command(connection.pack_commands(commands))
+        await self._in_time(connection.send_packed_command(connection.pack_commands(commands)))
         for _, _, out in orders:
             try:
-                await connection.read_response()
+                await self._in_time(connection.read_response())
             except ResponseError as error:
                 if not out.done():
                     out.set_exception(self.unavailable(f"does not take what we publish ({error})"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,9 @@ import msgspec
 from edgex_inference.contracts.errors import MetadataUnavailable
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Kind, Record, name_of
+
+Locate = Callable[[], Awaitable[str | None]]
+"""Tells where a service answers, None where nobody knows."""
 
 _PAGE = 500
 _SMALL_PAGE = 20
@@ -44,11 +47,13 @@ class Verdict:
 class MetadataClient:
     """Talks to the core-metadata at `url`; every call raises MetadataUnavailable when it is not to be had.
 
-    `timeout` (s) is for one answer. `version` is asked first: it finds out whether the paths are EdgeX 2's.
+    `timeout` (s) is for one answer. `version` is asked first: it finds out whether the paths are EdgeX 2's, and where
+    core-metadata is by now, as far as `locate` knows better than `url`.
     """
 
-    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, *, timeout: float = 5.0, locate: Locate | None = None) -> None:
         self.url = url
+        self._locate = locate
         self.api = "v3"
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
@@ -61,6 +66,8 @@ class MetadataClient:
 
     async def version(self) -> str:
         """The release that runs there, such as `4.0.2`; `/api/v3` does not tell, EdgeX 4 has it too."""
+        if self._locate is not None:
+            self.url = await self._locate() or self.url
         for api in ("v3", "v2"):
             status, body = await self._call("GET", f"/api/{api}/version")
             if status == 200:

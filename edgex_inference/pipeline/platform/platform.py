@@ -15,7 +15,7 @@ from edgex_inference.contracts.errors import MetadataUnavailable
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.edgex.metadata import changes
-from edgex_inference.edgex.metadata.client import MetadataClient
+from edgex_inference.edgex.metadata.client import Locate, MetadataClient
 from edgex_inference.edgex.metadata.mirror import Mirror
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.platform.follower import Follower, Following
@@ -34,7 +34,7 @@ _VERSION = re.compile(r"v?([1-9][0-9]*)\.[0-9]+")
 class Platform:
     """Follows the configured core-metadata, and registers what `runs` publish.
 
-    `changed` is called when it says other things than before.
+    `changed` is called when it says other things than before. `locate` is the registry, which may know its address.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Platform:
         *,
         runs: Callable[[], Sequence[Run]],
         changed: Callable[[], None],
+        locate: Locate | None = None,
     ) -> None:
         inference = loaded.config.inference
         file = f"core-metadata-{loaded.service_key}.json"
@@ -53,7 +54,7 @@ class Platform:
             interval=inference.reconcile_interval,
             copy=loaded.state / file if loaded.state is not None else None,
         )
-        self._client = MetadataClient(loaded.config.clients.get(CORE_METADATA, Client()).url)
+        self._client = MetadataClient(loaded.config.clients.get(CORE_METADATA, Client()).url, locate=locate)
         topic = topics.under_base(dialect, changes.TOPIC)
         self._follower = Follower(self._client, bus, topic, following, changed)
         self._registrar = Registrar(self._client, loaded.service_key, runs)
@@ -73,11 +74,12 @@ class Platform:
         *,
         runs: Callable[[], Sequence[Run]],
         changed: Callable[[], None],
+        locate: Locate | None = None,
     ) -> "Platform | None":
         """None where core-metadata is not to be asked."""
         if loaded.config.inference.metadata == "none":
             return None
-        return cls(loaded, bus, dialect, runs=runs, changed=changed)
+        return cls(loaded, bus, dialect, runs=runs, changed=changed, locate=locate)
 
     @property
     def trouble(self) -> str:

@@ -18,6 +18,19 @@ log = logging.getLogger(__name__)
 STATUS, REASON = "InferenceStatus", "InferenceReason"
 
 
+_MOST_KNOWN = 16_384
+"""Pairs of a binding and a device whose names and topic are kept; a flood of device names must not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Address:
+    """Service level, profile and device of the events that a binding publishes about a device, and their topic."""
+
+    names: tuple[str, str, str]
+    topic: str
+    dialect: Dialect
+
+
 @dataclass(slots=True, kw_only=True)
 class Sender:
     """How this service signs what it publishes.
@@ -31,6 +44,7 @@ class Sender:
     """whether messages can still change the dialect"""
     certain: bool = field(init=False)
     """whether the major is no guess"""
+    _known: dict[tuple[str | None, ...], "_Address"] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self.certain = self.dialect.major is not None
@@ -58,10 +72,31 @@ class Sender:
 
     def names(self, binding: Binding, device: str) -> tuple[str, str, str]:
         """Service level, profile name and device name of the events about `device`."""
-        profile = binding.profile + topics.COMPANION_SUFFIX
+        return self._address(binding, device).names
+
+    def _address(self, binding: Binding, device: str) -> "_Address":
+        publish = binding.publish
+        key = binding.profile, binding.name, publish.as_, publish.topic_prefix, device
+        found = self._known.get(key)
+        if found is None or found.dialect is not self.dialect:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = self._new_address(binding, device)
+        return found
+
+    def _new_address(self, binding: Binding, device: str) -> "_Address":
+        service, profile, name = self.service_key, binding.profile + topics.COMPANION_SUFFIX, device
         if binding.publish.as_ == "device":
-            return topics.DEVICE_SERVICE_KEY, profile, f"{device}-{binding.name}"
-        return self.service_key, profile, device
+            service, name = topics.DEVICE_SERVICE_KEY, f"{device}-{binding.name}"
+        topic = topics.event_topic(
+            self.dialect,
+            service=service,
+            profile=profile,
+            device=name,
+            source=binding.name,
+            prefix=binding.publish.topic_prefix,
+        )
+        return _Address(names=(service, profile, name), topic=topic, dialect=self.dialect)
 
     def result(
         self,
@@ -73,8 +108,12 @@ class Sender:
         correlation_id: str,
         tags: Mapping[str, str],
     ) -> Sequence[Message]:
-        """The messages of one result: the event itself, and its bare copy where `publish.rules` asks."""
-        service, profile, name = self.names(binding, device)
+        """The messages of one result: the event itself, and its bare copy where `publish.rules` asks.
+
+        `readings` are of `edgex.values`.
+        """
+        address = self._address(binding, device)
+        _, profile, name = address.names
         event = Event(
             api_version=self.dialect.api_version,
             id=new_id(),
@@ -85,19 +124,15 @@ class Sender:
             readings=tuple(readings),
             tags=dict(tags) or None,
         )
-        topic = topics.event_topic(
-            self.dialect,
-            service=service,
-            profile=profile,
-            device=name,
-            source=binding.name,
-            prefix=binding.publish.topic_prefix,
+        message = wire.encode(
+            event, topic=address.topic, correlation_id=correlation_id, dialect=self.dialect, written=True
         )
-        message = wire.encode(event, topic=topic, correlation_id=correlation_id, dialect=self.dialect)
         if not binding.publish.rules:
             return (message,)
         rules = topics.rules_topic(self.dialect)
-        bare = wire.encode_bare(event, topic=rules, correlation_id=correlation_id, dialect=self.dialect)
+        bare = wire.encode_bare(
+            event, topic=rules, correlation_id=correlation_id, dialect=self.dialect, written=True
+        )
         return (message, bare)
 
     def status(

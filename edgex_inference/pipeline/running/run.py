@@ -91,7 +91,7 @@ class Run:
             return False
         if self.binding.model is None and self._order.inactive:
             return True
-        return any(reading.resource_name in self._wanted for reading in event.readings)
+        return not self._wanted.isdisjoint([one.resource_name for one in event.readings])
 
     def offer(self, item: Item) -> None:
         """Takes an event in; never waits."""
