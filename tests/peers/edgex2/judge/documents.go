@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/edgexfoundry/go-mod-core-contracts/v2/common"
 	"github.com/edgexfoundry/go-mod-core-contracts/v2/dtos"
@@ -45,16 +46,29 @@ func metric(data []byte) error {
 	if found.ApiVersion != common.ApiVersion {
 		return fmt.Errorf("apiVersion is %q", found.ApiVersion)
 	}
-	if found.Timestamp <= 0 {
-		return fmt.Errorf("timestamp is %d", found.Timestamp)
+	if err := common.Validate(found); err != nil {
+		return err
 	}
 	for _, tag := range found.Tags {
-		if tag.Value == "" {
-			return fmt.Errorf("tag %s is empty", tag.Name)
+		if err := common.Validate(tag); err != nil {
+			return err
 		}
 	}
 	_, err := dtos.NewMetric(found.Name, found.Fields, found.Tags)
 	return err
+}
+
+// underItsName checks that a metric came on the topic that the SDKs publish it under.
+func underItsName(topic string, data []byte) error {
+	var found dtos.Metric
+	levels := strings.Split(topic, "/")
+	if err := json.Unmarshal(data, &found); err != nil || topic == "" {
+		return err
+	}
+	if len(levels) != 4 || levels[1] != "telemetry" || levels[3] != found.Name {
+		return fmt.Errorf("topic %s is not that of metric %s", topic, found.Name)
+	}
+	return nil
 }
 
 func systemEvent(data []byte) error {

@@ -93,10 +93,13 @@ func judgeDocument(given line) verdict {
 	if err == nil {
 		err = document(given.Kind, data)
 	}
+	if err == nil && given.Kind == "metric" {
+		err = underItsName(given.Topic, data)
+	}
 	if err != nil {
 		return verdict{Error: err.Error()}
 	}
-	return verdict{Ok: true}
+	return verdict{Ok: true, Event: data}
 }
 
 func content(given line) ([]byte, error) {
