@@ -192,7 +192,7 @@ async def test_every_figure_is_a_metric_to_edgex(stage: Any, make: Any, judge: A
         await service.reporter.report()
     names = {one.topic.rsplit("/", 1)[1] for one in sent}
     assert names == {family.metric for family in FAMILIES if family.metric} - {"InferenceFailed"}
-    verdicts = judge("4", sent, metric=True)
+    verdicts = judge("4", sent, kind="metric")
     assert [one.error for one in verdicts if not one.ok] == []
     timer = next(one.event for one in verdicts if one.event["name"] == "InferenceInferTime")
     assert [field["name"] for field in timer["fields"]][:6] == [
@@ -204,4 +204,4 @@ async def test_every_figure_is_a_metric_to_edgex(stage: Any, make: Any, judge: A
         "timer-variance",
     ]
     spoiled = [Message(sent[0].topic + "X", sent[0].payload), Message(sent[0].topic, b"{}")]
-    assert [one.ok for one in judge("4", spoiled, metric=True)] == [False, False]
+    assert [one.ok for one in judge("4", spoiled, kind="metric")] == [False, False]
