@@ -21,7 +21,7 @@ from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.planning.plan import Engine
 
-_MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
+_MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
 def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
@@ -38,9 +38,13 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
 
 def dialect_of(loaded: Loaded) -> Dialect:
     """How the configuration says that consumers want to be spoken to."""
-    config = loaded.config
+    config, switches = loaded.config, loaded.switches
     return Dialect(
         major=_MAJORS[config.inference.edgex_version],
+        base64_payload=switches.base64_payload,
+        cbor_envelope=switches.cbor_envelope,
+        cbor_events=switches.cbor_events,
+        optimize=switches.optimize,
         escape_names=config.service.enable_name_field_escape,
         base_topic=config.message_bus.base_topic_prefix,
         headers=carries_headers(config.message_bus.type, config.message_bus.optional),

@@ -256,6 +256,7 @@ class Service:
                 await self._read_book()
             if self.platform is not None:
                 await self._follow_platform(self.platform)
+            self._poller.speak(self.sender.dialect.major)
             for run in self.router.runs:
                 if run.models & changes.models:
                     run.refresh()
@@ -267,7 +268,6 @@ class Service:
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""
         platform.speak(self.sender)
-        self._poller.speak(self.sender.dialect.major)
         records = platform.records()
         if records is not self._records:
             gone = self._records.devices.keys() - records.devices.keys()

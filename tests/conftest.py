@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,32 @@ def _neighbor(name: str) -> Any:
     return module
 
 
+@pytest.fixture(scope="session")
+def official() -> Any:
+    """The package tests/official: modules `line`, `services`, `cell`; `program(generation, name)` builds one."""
+    folder = Path(__file__).with_name("official")
+    if "official" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("official", folder / "__init__.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["official"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["official"])
+    for name in ("line", "services", "cell"):
+        importlib.import_module(f"official.{name}")
+    judge = _neighbor("judge")
+
+    def program(generation: str, name: str) -> Path:
+        try:
+            built: Path = judge.program(generation, name)
+        except judge.PeersUnavailable as error:
+            skip_or_fail(str(error))
+        return built
+
+    package: Any = sys.modules["official"]
+    package.program = program
+    return package
+
+
 @pytest.fixture
 def load_neighbor() -> Callable[[str], Any]:
     """`load_neighbor("name")`: the module of that name in this folder, loaded anew."""
@@ -118,6 +145,13 @@ def judge() -> Callable[..., list[Any]]:
     except module.PeersUnavailable as error:
         skip_or_fail(str(error))
     found: Callable[..., list[Any]] = module.judge
+    return found
+
+
+@pytest.fixture(scope="session")
+def judge_documents(judge: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """`judge_documents(generation, kind, documents)` of tests/judge.py."""
+    found: Callable[..., list[Any]] = _neighbor("judge").judge_documents
     return found
 
 

@@ -47,9 +47,7 @@ TriggerType = Annotated[
     Choice(("edgex-messagebus", "http"), dict.fromkeys(("external-mqtt", "custom"), _NO_TRIGGER)),
 ]
 Metadata = Annotated[str, Choice(("auto", "required", "none"))]
-EdgexVersion = Annotated[
-    str, Choice(("auto", "3", "4"), {"2": "EdgeX 2 is not supported yet; use 3, 4 or auto"})
-]
+EdgexVersion = Annotated[str, Choice(("auto", "2", "3", "4"))]
 MqttClient = Annotated[str, Choice(("native", "paho"))]
 MqttVersion = Annotated[str, Choice(("3.1.1", "5"))]
 Port = Annotated[int, Range(0, 65535)]

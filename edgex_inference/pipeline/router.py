@@ -230,9 +230,13 @@ class Router:
         self.traffic.decode.add(self._clock() - started)
         if event is None:
             self.traffic.messages.add("notEvent")
-        elif self._is_own(event):
+            return
+        if self._is_own(event):
             self.traffic.messages.add("own")
-        elif self._repeats.came_before(event.id, receipt):
+            return
+        if self._sender.listening:
+            self._sender.heard(message, read, event)
+        if self._repeats.came_before(event.id, receipt):
             self.traffic.messages.add("repeated")
             level = logging.INFO if self._is_first(f"{message.topic} again") else logging.DEBUG
             log.log(

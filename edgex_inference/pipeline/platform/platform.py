@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import get_args
 
 from edgex_inference.bindings.remote import NO_RECORDS, Records
@@ -100,12 +99,14 @@ class Platform:
     def speak(self, sender: Sender) -> None:
         """Lets `sender` speak the dialect of the EdgeX that is there, unless one is configured."""
         major, before = self.major, sender.dialect.major
-        if major is None or major == before or self.version == self._spoken:
+        if major is None or self.version == self._spoken:
             return
         self._spoken = self.version
         if self._configured == "auto":
-            sender.dialect = replace(sender.dialect, major=major)
+            sender.told(major)
             log.info("Inference.EdgexVersion auto: EdgeX %s, as core-metadata is %s", major, self.version)
+            return
+        if major == before:
             return
         words = "Inference.EdgexVersion is %s, but core-metadata is %s: consumers may not read the results"
         log.warning(words, before, self.version)
