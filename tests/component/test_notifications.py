@@ -264,3 +264,22 @@ async def test_each_edgex_has_its_path(notifications: Any, major: Any, api: str)
         await client.close()
     assert notifications.paths == [f"/api/{api}/notification"]
     assert notifications.bodies[0][0]["apiVersion"] == api
+
+
+@pytest.mark.parametrize("major", ["2", "3", "4"])
+async def test_edgex_takes_them(notifications: Any, judge_documents: Any, major: Any) -> None:
+    """Judged by EdgeX's own validators: every kind and severity, names as they come."""
+    client = NotificationClient(f"http://127.0.0.1:{notifications.port}", "app-inference_east")
+    client.major = major
+    try:
+        for kind in (facts.REJECTED, facts.UNAVAILABLE, facts.FELL_BACK, facts.STALLED):
+            for severity in ("MINOR", "NORMAL", "CRITICAL"):
+                text = f'profile Prüfstand 1: binding "Wear": {kind}'
+                await client.post(Notification(content=text, labels=(kind,), severity=severity))
+        await client.post(Notification(content="x", labels=("no label",), severity="MINOR"))
+    finally:
+        await client.close()
+    *good, bad = judge_documents(major, "notification", [body[0] for body in notifications.bodies])
+    assert len(good) == 12
+    assert [one.error for one in good if not one.ok] == []
+    assert "only allows unreserved characters" in bad.error
