@@ -17,7 +17,7 @@ from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import Problem, TransportError
+from edgex_inference.contracts.errors import Problem, RegistryUnavailable, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.providers.presence import Presence
@@ -95,7 +95,7 @@ class Service:
         )
         self.lookout = Lookout(self.bus, self.sender, self.router, self.platform, self.presence)
         self.view = self._overview()
-        self._poller = Poller(open_commands(loaded), self.router)
+        self._poller = Poller(open_commands(loaded, self.presence), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
@@ -142,14 +142,21 @@ class Service:
             self.reporter.changed()
             log.info("Writable.Telemetry has changed: metrics every %g s", telemetry.interval)
 
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Takes up values of a secret that somebody posted."""
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
+        """Takes up values of a secret that somebody posted; why a provider does not keep them, else empty."""
         self.secrets.store(name, values)
         self._use(self.loaded.config.writable)
         log.info("the secret %r has new values of %s", name, ", ".join(sorted(values)))
         bus = self.loaded.config.message_bus
         if name == bus.secret_name and bus.auth_mode != "none":
             log.warning("the secret %r: the message bus logs in with it at the next start", name)
+        base = f"Writable/InsecureSecrets/{name}"
+        texts = {f"{base}/SecretData/{key}": text for key, text in values.items()}
+        try:
+            await self.presence.keep({f"{base}/SecretName": name, **texts})
+        except RegistryUnavailable as error:
+            return str(error)
+        return ""
 
     def _use(self, writable: Writable) -> None:
         writable = replace(writable, insecure_secrets=self.secrets.entries())

@@ -1,6 +1,6 @@
 """The service as its pages show it and as its doors reach it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -35,7 +35,7 @@ class Overview:
     loaded: Callable[[], Loaded]
     sender: Callable[[], Sender]
     lost: Callable[[], int]
-    secret: Callable[[str, Mapping[str, str]], None]
+    secret: Callable[[str, Mapping[str, str]], Awaitable[str]]
 
     @property
     def service_key(self) -> str:
@@ -65,8 +65,8 @@ class Overview:
     async def infer(self, event: Event, correlation_id: str, timeout: float) -> door.Asked:
         return await door.ask(self.router, event, correlation_id, timeout=timeout)
 
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
-        self.secret(name, values)
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
+        return await self.secret(name, values)
 
     async def points(self) -> Points:
         standing = figures.Standing(

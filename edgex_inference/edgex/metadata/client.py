@@ -1,7 +1,7 @@
 """core-metadata over REST: its version, whole lists page by page, and device profiles one by one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -13,9 +13,7 @@ from edgex_inference.contracts.errors import MetadataUnavailable
 from edgex_inference.edgex.answers import whole, words
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Kind, Record, name_of
-
-Locate = Callable[[], Awaitable[str | None]]
-"""Tells where a service answers, None where nobody knows."""
+from edgex_inference.edgex.providers.ports import Locate
 
 _PAGE = 500
 _SMALL_PAGE = 20
