@@ -11,6 +11,7 @@ import msgspec
 from edgex_inference.contracts.errors import EnvelopeError, SourceUnavailable
 from edgex_inference.contracts.events import Event
 from edgex_inference.edgex import events
+from edgex_inference.edgex.bodies import whole
 from edgex_inference.edgex.dialect import Major
 from edgex_inference.edgex.envelope import Envelope
 from edgex_inference.edgex.ids import new_id
@@ -56,7 +57,7 @@ class CommandClient:
                 headers={"X-Correlation-ID": new_id()},
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as answer:
-                body = await _whole(answer)
+                body = await whole(answer, _MOST_BYTES)
         except TimeoutError as error:
             raise SourceUnavailable(f"{where}: no answer within {timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -74,15 +75,6 @@ class CommandClient:
         if self._locate is not None and now - self._asked_at >= _AGAIN:
             self._asked_at = now
             self.url = await self._locate() or self.url
-
-
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in answer.content.iter_any():
-        raw += chunk
-        if len(raw) > _MOST_BYTES:
-            raise ValueError(f"answers with more than {_MOST_BYTES >> 20} MiB")
-    return bytes(raw)
 
 
 def _said(body: bytes) -> str:

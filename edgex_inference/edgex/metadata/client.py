@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from edgex_inference.contracts.errors import MetadataUnavailable
+from edgex_inference.edgex.bodies import whole
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Kind, Record, name_of
 from edgex_inference.edgex.providers.ports import Locate
@@ -156,7 +157,7 @@ class MetadataClient:
             async with self._session.request(
                 method, self.url + path, data=data, params=query, headers=headers
             ) as answer:
-                raw = await _whole(answer)
+                raw = await whole(answer, _MOST_BYTES)
         except TimeoutError as error:
             raise self._away(f"does not answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -175,15 +176,6 @@ class MetadataClient:
 
 def _decoded(raw: bytes) -> Any:
     return msgspec.json.decode(raw)
-
-
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in answer.content.iter_any():
-        raw += chunk
-        if len(raw) > _MOST_BYTES:
-            raise ValueError(f"answers with more than {_MOST_BYTES >> 20} MiB")
-    return bytes(raw)
 
 
 def _words(error: Exception) -> str:
