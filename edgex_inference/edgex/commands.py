@@ -11,7 +11,7 @@ import msgspec
 from edgex_inference.contracts.errors import EnvelopeError, SourceUnavailable
 from edgex_inference.contracts.events import Event
 from edgex_inference.edgex import events
-from edgex_inference.edgex.answers import whole
+from edgex_inference.edgex.bodies import whole
 from edgex_inference.edgex.dialect import Major
 from edgex_inference.edgex.envelope import Envelope
 from edgex_inference.edgex.ids import new_id

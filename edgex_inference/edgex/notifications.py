@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 
 from edgex_inference.contracts.errors import NotificationsUnavailable
-from edgex_inference.edgex.answers import whole, words
+from edgex_inference.edgex.bodies import whole, words
 from edgex_inference.edgex.dialect import Major
 from edgex_inference.edgex.ids import new_id
 

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from edgex_inference.contracts.errors import MetadataUnavailable
-from edgex_inference.edgex.answers import whole, words
+from edgex_inference.edgex.bodies import whole, words
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Kind, Record, name_of
 from edgex_inference.edgex.providers.ports import Locate

@@ -1,4 +1,4 @@
-"""Answers of EdgeX's REST services: whole bodies within a bound, and failures in words."""
+"""Answers of EdgeX's REST services: the body as a whole, within bounds, and failures in words."""
 
 import os
 
@@ -6,7 +6,7 @@ import aiohttp
 
 
 async def whole(answer: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body; raises ValueError when it has more than `most` bytes."""
+    """Everything that comes, in however many pieces; raises ValueError beyond `most` bytes."""
     raw = bytearray()
     async for chunk in answer.content.iter_any():
         raw += chunk
