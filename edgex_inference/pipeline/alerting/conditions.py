@@ -120,6 +120,9 @@ class Conditions:
             ),
         )
         for run in self._router.runs:
+            refused = run.measures.dropped.total("queueFull")
+            if not refused:  # of thousands of bindings nearly all
+                continue
             where = f"profile {run.binding.profile}: binding {run.binding.name}"
             yield (
                 (OVERLOAD, run),
