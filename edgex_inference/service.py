@@ -85,14 +85,7 @@ class Service:
         self.secrets = Secrets(loaded.config.writable.insecure_secrets)
         self.ledger = Ledger()
         self.reporter = self._reporter(bus)
-        self.platform = Platform.of(
-            loaded,
-            self.bus,
-            self.sender.dialect,
-            runs=lambda: self.router.runs,
-            changed=self.look,
-            locate=partial(self.presence.find, CORE_METADATA),
-        )
+        self.platform = self._platform()
         self.lookout = Lookout(self.bus, self.sender, self.router, self.platform, self.presence)
         self.view = self._overview()
         self._poller = Poller(open_commands(loaded, self.presence), self.router)
@@ -112,6 +105,16 @@ class Service:
             lambda: self.view.points(),
             bus.publish,
             lambda: self.sender,
+        )
+
+    def _platform(self) -> Platform | None:
+        return Platform.of(
+            self.loaded,
+            self.bus,
+            self.sender.dialect,
+            runs=lambda: self.router.runs,
+            changed=self.look,
+            locate=partial(self.presence.find, CORE_METADATA),
         )
 
     def _overview(self) -> Overview:

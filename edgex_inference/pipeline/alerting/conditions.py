@@ -69,7 +69,7 @@ class Conditions:
             self.counts.add(name)
         self._away = away
         before, self._courses = self._courses, {}
-        for key, sign in self._signs():
+        for key, sign in (*self._traffic(), *self._bindings()):
             course = self._courses[key] = before.get(key) or _Course()
             self._follow(sign, course)
 
@@ -88,7 +88,7 @@ class Conditions:
             log.info("%s; there were %d", sign.over, course.total - course.since)
             course.told = ""
 
-    def _signs(self) -> Iterator[tuple[tuple[str, object], _Sign]]:
+    def _traffic(self) -> Iterator[tuple[tuple[str, object], _Sign]]:
         traffic = self._router.traffic
         reasons = ", ".join(traffic.invalid.by_word())
         yield (
@@ -119,6 +119,8 @@ class Conditions:
                 "events come in order again",
             ),
         )
+
+    def _bindings(self) -> Iterator[tuple[tuple[str, object], _Sign]]:
         for run in self._router.runs:
             refused = run.measures.dropped.total("queueFull")
             if not refused:  # of thousands of bindings nearly all
