@@ -42,5 +42,7 @@ async def test_an_answer_in_pieces_is_read_to_its_end(server: Rest) -> None:
 
 async def test_an_answer_without_end_is_none(server: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "_MOST", 100_000)
-    with pytest.raises(RegistryUnavailable, match=r"core-keeper at .* does not answer: answers with more than"):
+    with pytest.raises(
+        RegistryUnavailable, match=r"core-keeper at .* does not answer: answers with more than"
+    ):
         await server.call("GET", "/long")
