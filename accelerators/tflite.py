@@ -1,0 +1,291 @@
+"""What `litert` and `edgetpu` share: interpreters of one TFLite file as a session. Imports no vendor."""
+
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edgex_inference.contracts.accelerator import LoadRequest, Traits
+from edgex_inference.contracts.errors import (
+    DeadlineExceeded,
+    DeviceLost,
+    EdgexInferenceError,
+    InferenceFailed,
+    ModelRejected,
+    SignatureMismatch,
+)
+from edgex_inference.contracts.probing import probe
+from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Tensors, TensorSpec, misfit
+
+Natives = Callable[[], Any]
+"""Opens another interpreter of the same content, its tensors not allocated yet."""
+
+COMPILED = "edgetpu-custom-op"
+"""The operator that Google's compiler puts in place of what the Edge TPU computes."""
+
+_HEAVY = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", COMPILED}
+)
+_WHOLE = (np.int8, np.uint8, np.int16)
+_LONGEST = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A file that was read, and how its interpreters are made; `where` is the accelerator and device in messages."""
+
+    request: LoadRequest
+    where: str
+    natives: Natives
+    parallel: int
+    home: str = "CPU"
+    """The inference device of the operators that Google's compiler made."""
+    loses: bool = False
+    """Whether a failed run means a lost device: a chip can be unplugged, a CPU cannot."""
+
+
+class TfliteSession:
+    """A pool of interpreters; closing lets runs in flight end and refuses the next."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._model = job, job.request.path.name
+        first = job.natives()
+        self.inputs: Sequence[TensorSpec] = _specs(job.request, first.get_input_details(), "input")
+        allocate(first)
+        declared = _outputs(job.request, first, self.inputs)
+        self.metadata: Mapping[str, str] = {}
+        self.parallel = job.parallel
+        self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
+        self._expected = {spec.name for spec in self.inputs}
+        self._names = [spec.name for spec in declared]
+        self._pool: queue.SimpleQueue[_Slot | None] = queue.SimpleQueue()
+        self._closed = False
+        natives = [first, *(job.natives() for _ in range(self.parallel - 1))]
+        for native in natives:
+            self._pool.put(_Slot(job, native, self.inputs, self._names))
+        precision, placement = _report(first, job.home)
+        _check_precision(job, precision)
+        probed = probe(self.inputs, declared, self.infer)
+        self.outputs: Sequence[TensorSpec] = probed.outputs
+        self.traits = Traits(batch=probed.batch, precision=precision, placement=placement)
+
+    def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        """Runs the model; `timeout` bounds the wait for a free interpreter: callers within `parallel` never wait."""
+        try:
+            fits = tensors.keys() == self._expected
+            for name, dtype in self._wanted:  # the runtime would read big-endian numbers as if they were native
+                fits = fits and tensors[name].dtype == dtype
+            if not fits:
+                raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
+            slot = self._take(timeout)
+            try:
+                return slot.run(self._model, tensors)
+            finally:
+                self._pool.put(slot)
+        except EdgexInferenceError:
+            raise
+        except Exception as error:
+            raise self._failure(tensors, error) from error
+
+    def close(self) -> None:
+        """Refuses further runs; the interpreters go with the last run in flight."""
+        self._closed = True
+        try:
+            while True:
+                self._pool.get_nowait()
+        except queue.Empty:
+            self._pool.put(None)
+
+    def _take(self, timeout: float | None) -> "_Slot":
+        try:
+            slot = None if self._closed else self._pool.get(timeout=timeout)
+        except queue.Empty:
+            reason = f"no free interpreter within {timeout:g} s"
+            raise DeadlineExceeded(f"model {self._model!r}: {reason}") from None
+        if slot is None or self._closed:
+            self._pool.put(None)  # whoever waits behind must hear it too
+            raise InferenceFailed(f"model {self._model!r}: the session is closed")
+        return slot
+
+    def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
+        unfit = misfit(self.inputs, tensors) if isinstance(tensors, Mapping) else "the inputs are no mapping"
+        if unfit:
+            return SignatureMismatch(self._model, unfit)
+        where, text = self._job.where, sentence(error)
+        if self._job.loses:
+            return DeviceLost(f"{where} is lost: {text}")
+        return InferenceFailed(f"model {self._model!r} on {where}: {text}")
+
+
+class _Slot:
+    """One interpreter, driven by one caller at a time; its own wrapper would cost as much as a small model."""
+
+    def __init__(self, job: Job, native: Any, inputs: Sequence[TensorSpec], names: Sequence[str]) -> None:
+        self._job, self._inputs, self._names = job, tuple(inputs), tuple(names)
+        self._real = tuple(spec.datatype.numpy.kind == "f" for spec in inputs)
+        self._adopt(native)
+
+    def _adopt(self, native: Any) -> None:
+        allocate(native)
+        ins, outs = native.get_input_details(), _distinct(native.get_output_details())
+        self._native, raw = native, native._interpreter  # kept, for it owns the delegates that the raw one runs
+        self._set, self._invoke, self._get = raw.SetTensor, raw.Invoke, raw.GetTensor
+        self._resize, self._allocate = raw.ResizeInputTensor, raw.AllocateTensors
+        self._shapes = [tuple(int(extent) for extent in one["shape"]) for one in ins]
+        self._steps = tuple(
+            (n, one["index"], spec.name, real)
+            for n, (one, spec, real) in enumerate(zip(ins, self._inputs, self._real, strict=True))
+        )
+        self._outs = tuple(one["index"] for one in outs)
+
+    def run(self, model: str, tensors: Tensors) -> Tensors:
+        """Runs once; raises SignatureMismatch, and whatever the runtime raises. `model` is for the message."""
+        shapes = self._shapes
+        for n, _, name, real in self._steps:
+            array = tensors[name]
+            if array.shape != shapes[n]:
+                self._reshape(model, tensors)
+            if real and _holds_nan(array):
+                raise SignatureMismatch(model, f"{name} holds NaN, of which clamps may make a plausible number")
+        for _, index, name, _ in self._steps:
+            self._set(index, tensors[name])
+        self._invoke()
+        get = self._get
+        return {name: get(index, 0) for name, index in zip(self._names, self._outs, strict=True)}
+
+    def _reshape(self, model: str, tensors: Tensors) -> None:
+        """Makes room for these shapes; an interpreter that cannot is replaced by a fresh one."""
+        unfit = misfit(self._inputs, tensors)
+        if unfit:
+            raise SignatureMismatch(model, unfit)
+        wanted = [tensors[spec.name].shape for spec in self._inputs]
+        if any(0 in shape for shape in wanted):  # kernels divide by extents
+            raise SignatureMismatch(model, "there are no rows in it")
+        try:
+            for (_, index, _, _), shape in zip(self._steps, wanted, strict=True):
+                self._resize(index, np.array(shape, np.int32), False)
+            self._allocate()
+        except Exception:
+            self._adopt(self._job.natives())
+            raise
+        self._shapes[:] = wanted
+
+
+def allocate(native: Any) -> None:
+    """Makes room for the tensors; here unknown operators and unfit shapes come to light."""
+    native._interpreter.AllocateTensors()
+
+
+def sentence(error: BaseException) -> str:
+    """The runtime's message in one line, without source places and links."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    while "See instructions: " in text:
+        head, _, rest = text.partition("See instructions: ")
+        text = head + rest.partition(" ")[2]
+    words = [word for word in text.split(" ") if not (".cc:" in word and "/" in word)]
+    text = " ".join(words)
+    return text if len(text) <= _LONGEST else f"{text[:200]} … {text[-190:]}"
+
+
+def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
+    """The declared tensors; raises ModelRejected for what cannot be fed or read."""
+    found = []
+    for n, one in enumerate(details):
+        name = str(one["name"]) or f"{what}{n}"
+        if any(spec.name == name for spec in found):
+            name = f"{name}:{n}"
+        datatype = _datatype(one["dtype"])
+        if datatype is None or (datatype is Datatype.BYTES and what == "input"):
+            kind = np.dtype(one["dtype"]).name
+            raise ModelRejected(request.path, f"the {what} {name} is of type {kind}, which cannot be fed or read")
+        extents = tuple(None if extent < 0 else int(extent) for extent in _signature(one))
+        found.append(
+            TensorSpec(name=name, datatype=datatype, shape=extents, quantization=_quantization(one))
+        )
+    return tuple(_fixed(request, spec) for spec in found)
+
+
+def _signature(one: Mapping[str, Any]) -> Sequence[int]:
+    """The shape with -1 for open extents; files from before there were any have only the shape."""
+    signature = one["shape_signature"]
+    return list(signature if len(signature) == len(one["shape"]) else one["shape"])
+
+
+def _fixed(request: LoadRequest, spec: TensorSpec) -> TensorSpec:
+    wanted = request.shapes.get(spec.name)
+    if wanted is None:
+        return spec
+    if len(wanted) != len(spec.shape):
+        reason = f"{spec.name} has {len(spec.shape)} axes, {len(wanted)} are asked for"
+        raise ModelRejected(request.path, reason)
+    shape = tuple(have if have is not None else want for have, want in zip(spec.shape, wanted, strict=True))
+    return replace(spec, shape=shape)
+
+
+def _outputs(request: LoadRequest, native: Any, inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    """The outputs. Where only axis 0 of the inputs is open, what was allocated for the other axes holds always."""
+    details = _distinct(native.get_output_details())
+    specs = _specs(replace(request, shapes={}), details, "output")
+    if any(None in spec.shape[1:] for spec in inputs):
+        return specs
+    return tuple(
+        replace(spec, shape=(*spec.shape[:1], *(int(extent) for extent in one["shape"][1:])))
+        for spec, one in zip(specs, details, strict=True)
+    )
+
+
+def _distinct(details: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Without tensors that a file gives out twice."""
+    return list({one["index"]: one for one in details}.values())
+
+
+def _datatype(dtype: Any) -> Datatype | None:
+    try:
+        return Datatype.of(dtype)
+    except (ValueError, TypeError):
+        return None
+
+
+def _quantization(one: Mapping[str, Any]) -> Quantization | None:
+    """Scale and zero point of a whole tensor; channels of their own at the ports are left to the card."""
+    said = one["quantization_parameters"]
+    if len(said["scales"]) != 1 or len(said["zero_points"]) != 1 or not said["scales"][0] > 0:
+        return None
+    return Quantization(scale=float(said["scales"][0]), zero=int(said["zero_points"][0]))
+
+
+def _report(native: Any, home: str) -> tuple[str, Mapping[str, int]]:
+    """The precision that most of the heavy nodes run in, and how many nodes each device has."""
+    raw = native._interpreter
+    votes, placed = [], {home: 0, "CPU": 0}
+    for node in range(raw.NumNodes()):
+        name = str(raw.NodeName(node))
+        if "DELEGATE" in name.upper():
+            continue  # stands for nodes that are counted already
+        placed[home if name == COMPILED else "CPU"] += 1
+        operands = [one for one in raw.NodeInputs(node) if one >= 0]
+        if name in _HEAVY and operands:
+            weights = raw.TensorType(operands[1 if len(operands) > 1 and name != COMPILED else 0], 0)
+            votes.append(weights in _WHOLE)
+    whole = sum(votes) * 2 > len(votes)
+    return "int8" if whole else "f32", {device: count for device, count in placed.items() if count}
+
+
+def _check_precision(job: Job, effective: str) -> None:
+    """f32 and native take the file as it is; anything else must be what the file is."""
+    wanted = job.request.precision
+    if wanted in ("f32", "native", effective):
+        return
+    if wanted == "int8":
+        reason = "int8 is made by quantizing the file, not by asking: use a quantized build, and f32 or native"
+    else:
+        reason = f"{job.where} runs it in {effective}, not in {wanted}: say f32 or native"
+    raise ModelRejected(job.request.path, reason)
+
+
+def _holds_nan(array: Array) -> bool:
+    # The sum of squares is NaN for a NaN only, and the quicker of the two while BLAS takes one thread for it.
+    told = np.vdot(array, array) if array.size <= 4096 else array.min()
+    return bool(told != told)
