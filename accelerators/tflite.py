@@ -225,14 +225,18 @@ def _fixed(request: LoadRequest, spec: TensorSpec) -> TensorSpec:
 
 
 def _outputs(request: LoadRequest, native: Any, inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    """The outputs. Where only axis 0 of the inputs is open, what was allocated for the other axes holds always."""
+    """The outputs. Where only axis 0 of the inputs is open, the other extents of one run are those of all."""
     details = _distinct(native.get_output_details())
     specs = _specs(replace(request, shapes={}), details, "output")
-    if any(None in spec.shape[1:] for spec in inputs):
+    if any(None in spec.shape[1:] for spec in inputs) or not any(None in spec.shape[1:] for spec in specs):
         return specs
+    for one in native.get_input_details():
+        native.set_tensor(one["index"], np.zeros(one["shape"], one["dtype"]))
+    native.invoke()  # shapes that are computed on the way are known afterwards only
+    shapes = [native.get_tensor(one["index"]).shape for one in details]
     return tuple(
-        replace(spec, shape=(*spec.shape[:1], *(int(extent) for extent in one["shape"][1:])))
-        for spec, one in zip(specs, details, strict=True)
+        replace(spec, shape=(*spec.shape[:1], *shape[1:])) if len(shape) == len(spec.shape) else spec
+        for spec, shape in zip(specs, shapes, strict=True)
     )
 
 
@@ -269,6 +273,8 @@ def _report(native: Any, home: str) -> tuple[str, Mapping[str, int]]:
         if name in _HEAVY and operands:
             weights = raw.TensorType(operands[1 if len(operands) > 1 and name != COMPILED else 0], 0)
             votes.append(weights in _WHOLE)
+    if not votes:
+        votes = [raw.TensorType(one, 0) in _WHOLE for one in raw.InputIndices()]
     whole = sum(votes) * 2 > len(votes)
     return "int8" if whole else "f32", {device: count for device, count in placed.items() if count}
 
