@@ -75,7 +75,10 @@ class TfliteSession:
         """Runs the model; `timeout` bounds the wait for a free interpreter: callers within `parallel` never wait."""
         try:
             fits = tensors.keys() == self._expected
-            for name, dtype in self._wanted:  # the runtime would read big-endian numbers as if they were native
+            for (
+                name,
+                dtype,
+            ) in self._wanted:  # the runtime would read big-endian numbers as if they were native
                 fits = fits and tensors[name].dtype == dtype
             if not fits:
                 raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
@@ -130,7 +133,10 @@ class _Slot:
     def _adopt(self, native: Any) -> None:
         allocate(native)
         ins, outs = native.get_input_details(), _distinct(native.get_output_details())
-        self._native, raw = native, native._interpreter  # kept, for it owns the delegates that the raw one runs
+        self._native, raw = (
+            native,
+            native._interpreter,
+        )  # kept, for it owns the delegates that the raw one runs
         self._set, self._invoke, self._get = raw.SetTensor, raw.Invoke, raw.GetTensor
         self._resize, self._allocate = raw.ResizeInputTensor, raw.AllocateTensors
         self._shapes = [tuple(int(extent) for extent in one["shape"]) for one in ins]
@@ -148,7 +154,9 @@ class _Slot:
             if array.shape != shapes[n]:
                 self._reshape(model, tensors)
             if real and _holds_nan(array):
-                raise SignatureMismatch(model, f"{name} holds NaN, of which clamps may make a plausible number")
+                raise SignatureMismatch(
+                    model, f"{name} holds NaN, of which clamps may make a plausible number"
+                )
         for _, index, name, _ in self._steps:
             self._set(index, tensors[name])
         self._invoke()
@@ -199,11 +207,11 @@ def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str
         datatype = _datatype(one["dtype"])
         if datatype is None or (datatype is Datatype.BYTES and what == "input"):
             kind = np.dtype(one["dtype"]).name
-            raise ModelRejected(request.path, f"the {what} {name} is of type {kind}, which cannot be fed or read")
+            raise ModelRejected(
+                request.path, f"the {what} {name} is of type {kind}, which cannot be fed or read"
+            )
         extents = tuple(None if extent < 0 else int(extent) for extent in _signature(one))
-        found.append(
-            TensorSpec(name=name, datatype=datatype, shape=extents, quantization=_quantization(one))
-        )
+        found.append(TensorSpec(name=name, datatype=datatype, shape=extents, quantization=_quantization(one)))
     return tuple(_fixed(request, spec) for spec in found)
 
 
@@ -285,7 +293,9 @@ def _check_precision(job: Job, effective: str) -> None:
     if wanted in ("f32", "native", effective):
         return
     if wanted == "int8":
-        reason = "int8 is made by quantizing the file, not by asking: use a quantized build, and f32 or native"
+        reason = (
+            "int8 is made by quantizing the file, not by asking: use a quantized build, and f32 or native"
+        )
     else:
         reason = f"{job.where} runs it in {effective}, not in {wanted}: say f32 or native"
     raise ModelRejected(job.request.path, reason)

@@ -125,9 +125,7 @@ def _chips(library: ctypes.CDLL, where: str) -> Sequence[InferenceDevice]:
         counts[bus] += 1
         path = (chips[number].path or b"").decode(errors="replace")
         connection = "USB" if bus == "USB" else "PCIe"
-        found.append(
-            InferenceDevice(id=id_, kind="tpu", name=path, vendor="Google", connection=connection)
-        )
+        found.append(InferenceDevice(id=id_, kind="tpu", name=path, vendor="Google", connection=connection))
     if chips:
         library.edgetpu_free_devices(chips)
     return found
@@ -142,7 +140,9 @@ def _said(where: str, device: str, chips: Sequence[InferenceDevice]) -> str:
     there = ids if bus == ANY else [id_ for id_ in ids if id_.partition(".")[0] == bus]
     if number >= len(there):
         found = ", ".join([ANY, *ids]) if ids else "no Edge TPU"
-        raise AcceleratorUnavailable(where, f"not on this machine (found {found}); add a fallback or plug it in")
+        raise AcceleratorUnavailable(
+            where, f"not on this machine (found {found}); add a fallback or plug it in"
+        )
     return f"{'' if bus == ANY else bus.lower()}:{number}"
 
 

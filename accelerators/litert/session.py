@@ -81,7 +81,9 @@ def _vendor() -> ModuleType:
 def _reason(error: Exception) -> str:
     text = sentence(error)
     if COMPILED in text:
-        return "is compiled for the Edge TPU: its format is tflite-edgetpu, and the accelerator edgetpu runs it"
+        return (
+            "is compiled for the Edge TPU: its format is tflite-edgetpu, and the accelerator edgetpu runs it"
+        )
     if "buffer" in text.lower() or "not a valid" in text.lower():
         return f"is no TFLite model, or only a part of one ({text}): copy or export it again"
     return text
