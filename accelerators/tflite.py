@@ -16,7 +16,7 @@ from edgex_inference.contracts.errors import (
     ModelRejected,
     SignatureMismatch,
 )
-from edgex_inference.contracts.probing import probe
+from edgex_inference.contracts.probing import probe, sample
 from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Tensors, TensorSpec, misfit
 
 Natives = Callable[[], Any]
@@ -30,6 +30,8 @@ _HEAVY = frozenset(
 )
 _WHOLE = (np.int8, np.uint8, np.int16)
 _LONGEST = 400
+_FEW = 256
+"""Numbers of an input for each of which a run is tried with a NaN in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,39 +58,40 @@ class TfliteSession:
         allocate(first)
         declared = _outputs(job.request, first, self.inputs)
         self.metadata: Mapping[str, str] = {}
-        self.parallel = job.parallel
-        self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
-        self._expected = {spec.name for spec in self.inputs}
-        self._names = [spec.name for spec in declared]
-        self._pool: queue.SimpleQueue[_Slot | None] = queue.SimpleQueue()
-        self._closed = False
-        natives = [first, *(job.natives() for _ in range(self.parallel - 1))]
-        for native in natives:
-            self._pool.put(_Slot(job, native, self.inputs, self._names))
+        self.parallel, self._amount, self._closed = job.parallel, len(self.inputs), False
         precision, placement = _report(first, job.home)
         _check_precision(job, precision)
+        names = [spec.name for spec in declared]
+        natives = [first, *(job.natives() for _ in range(self.parallel - 1))]
+        slots = [_Slot(job, native, self.inputs, names) for native in natives]
+        self._pool: queue.SimpleQueue[_Slot | None] = queue.SimpleQueue()
+        for slot in slots:
+            self._pool.put(slot)
         probed = probe(self.inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         self.traits = Traits(batch=probed.batch, precision=precision, placement=placement)
+        searched = slots[0].swallows_nan()
+        for slot in slots:
+            slot.searched = searched
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model; `timeout` bounds the wait for a free interpreter: callers within `parallel` never wait."""
         try:
-            fits = tensors.keys() == self._expected
-            for (
-                name,
-                dtype,
-            ) in self._wanted:  # the runtime would read big-endian numbers as if they were native
-                fits = fits and tensors[name].dtype == dtype
-            if not fits:
+            if len(tensors) != self._amount:
                 raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
-            slot = self._take(timeout)
+            slot = self._pool.get(True, timeout)
+            if slot is None or self._closed:
+                self._pool.put(None)  # whoever waits behind must hear it too
+                raise InferenceFailed(f"model {self._model!r}: the session is closed")
             try:
-                return slot.run(self._model, tensors)
+                return slot.run(tensors)
             finally:
                 self._pool.put(slot)
         except EdgexInferenceError:
             raise
+        except queue.Empty:
+            reason = f"no free interpreter within {timeout:g} s"
+            raise DeadlineExceeded(f"model {self._model!r}: {reason}") from None
         except Exception as error:
             raise self._failure(tensors, error) from error
 
@@ -101,19 +104,8 @@ class TfliteSession:
         except queue.Empty:
             self._pool.put(None)
 
-    def _take(self, timeout: float | None) -> "_Slot":
-        try:
-            slot = None if self._closed else self._pool.get(timeout=timeout)
-        except queue.Empty:
-            reason = f"no free interpreter within {timeout:g} s"
-            raise DeadlineExceeded(f"model {self._model!r}: {reason}") from None
-        if slot is None or self._closed:
-            self._pool.put(None)  # whoever waits behind must hear it too
-            raise InferenceFailed(f"model {self._model!r}: the session is closed")
-        return slot
-
     def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
-        unfit = misfit(self.inputs, tensors) if isinstance(tensors, Mapping) else "the inputs are no mapping"
+        unfit = misfit(self.inputs, tensors)
         if unfit:
             return SignatureMismatch(self._model, unfit)
         where, text = self._job.where, sentence(error)
@@ -123,11 +115,15 @@ class TfliteSession:
 
 
 class _Slot:
-    """One interpreter, driven by one caller at a time; its own wrapper would cost as much as a small model."""
+    """One interpreter, driven by one caller at a time; its own wrapper would cost as much as a small model.
+
+    `searched` are the inputs that are searched for NaN before a run.
+    """
 
     def __init__(self, job: Job, native: Any, inputs: Sequence[TensorSpec], names: Sequence[str]) -> None:
         self._job, self._inputs, self._names = job, tuple(inputs), tuple(names)
-        self._real = tuple(spec.datatype.numpy.kind == "f" for spec in inputs)
+        self._model = job.request.path.name
+        self.searched = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
         self._adopt(native)
 
     def _adopt(self, native: Any) -> None:
@@ -139,46 +135,77 @@ class _Slot:
         )  # kept, for it owns the delegates that the raw one runs
         self._set, self._invoke, self._get = raw.SetTensor, raw.Invoke, raw.GetTensor
         self._resize, self._allocate = raw.ResizeInputTensor, raw.AllocateTensors
-        self._shapes = [tuple(int(extent) for extent in one["shape"]) for one in ins]
-        self._steps = tuple(
-            (n, one["index"], spec.name, real)
-            for n, (one, spec, real) in enumerate(zip(ins, self._inputs, self._real, strict=True))
-        )
-        self._outs = tuple(one["index"] for one in outs)
+        self._indexes = tuple(one["index"] for one in ins)
+        self._outs = tuple(zip(self._names, (one["index"] for one in outs), strict=True))
+        self._fit([tuple(int(extent) for extent in one["shape"]) for one in ins])
 
-    def run(self, model: str, tensors: Tensors) -> Tensors:
-        """Runs once; raises SignatureMismatch, and whatever the runtime raises. `model` is for the message."""
-        shapes = self._shapes
-        for n, _, name, real in self._steps:
+    def _fit(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Notes what there is room for."""
+        dtypes = [spec.datatype.numpy for spec in self._inputs]
+        names = [spec.name for spec in self._inputs]
+        self._steps = tuple(zip(self._indexes, names, shapes, dtypes, strict=True))
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Runs once; raises SignatureMismatch, and whatever the runtime raises."""
+        for _, name, shape, dtype in self._steps:
             array = tensors[name]
-            if array.shape != shapes[n]:
-                self._reshape(model, tensors)
-            if real and _holds_nan(array):
-                raise SignatureMismatch(
-                    model, f"{name} holds NaN, of which clamps may make a plausible number"
-                )
-        for _, index, name, _ in self._steps:
+            if array.shape != shape or array.dtype != dtype:
+                self._reshape(tensors)
+                break
+        for name in self.searched:
+            if _holds_nan(tensors[name]):
+                reason = f"{name} holds NaN, of which the model may make a plausible number"
+                raise SignatureMismatch(self._model, reason)
+        for index, name, _, _ in self._steps:
             self._set(index, tensors[name])
         self._invoke()
-        get = self._get
-        return {name: get(index, 0) for name, index in zip(self._names, self._outs, strict=True)}
+        get, outs = self._get, self._outs
+        if len(outs) == 1:
+            ((name, index),) = outs
+            return {name: get(index, 0)}
+        return {name: get(index, 0) for name, index in outs}
 
-    def _reshape(self, model: str, tensors: Tensors) -> None:
+    def swallows_nan(self) -> tuple[str, ...]:
+        """The inputs of which a NaN may get lost in the model; tried out, number by number, where they are small.
+
+        A search costs as much as a small model.
+        """
+        found, names, self.searched = [], self.searched, ()
+        given = sample(self._inputs, np.random.default_rng(0))
+        for name in names:
+            if given[name].size > _FEW or not all(
+                self._tells(given, name, n) for n in range(given[name].size)
+            ):
+                found.append(name)
+        self.searched = names
+        return tuple(found)
+
+    def _tells(self, given: Mapping[str, Array], name: str, place: int) -> bool:
+        """Whether a NaN at this place of an input comes out as one."""
+        holed = given[name].copy()
+        holed.flat[place] = np.nan
+        try:
+            answers = self.run({**given, name: holed})
+        except Exception:  # noqa: BLE001 - then it is searched for
+            return False
+        return any(bool(np.isnan(array).any()) for array in answers.values() if array.dtype.kind == "f")
+
+    def _reshape(self, tensors: Tensors) -> None:
         """Makes room for these shapes; an interpreter that cannot is replaced by a fresh one."""
         unfit = misfit(self._inputs, tensors)
         if unfit:
-            raise SignatureMismatch(model, unfit)
+            raise SignatureMismatch(self._model, unfit)
         wanted = [tensors[spec.name].shape for spec in self._inputs]
         if any(0 in shape for shape in wanted):  # kernels divide by extents
-            raise SignatureMismatch(model, "there are no rows in it")
+            raise SignatureMismatch(self._model, "there are no rows in it")
         try:
-            for (_, index, _, _), shape in zip(self._steps, wanted, strict=True):
+            for index, shape in zip(self._indexes, wanted, strict=True):
                 self._resize(index, np.array(shape, np.int32), False)
             self._allocate()
         except Exception:
             self._adopt(self._job.natives())
             raise
-        self._shapes[:] = wanted
+        self._fit(wanted)
 
 
 def allocate(native: Any) -> None:
@@ -199,7 +226,7 @@ def sentence(error: BaseException) -> str:
 
 def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
     """The declared tensors; raises ModelRejected for what cannot be fed or read."""
-    found = []
+    found: list[TensorSpec] = []
     for n, one in enumerate(details):
         name = str(one["name"]) or f"{what}{n}"
         if any(spec.name == name for spec in found):

@@ -6,6 +6,7 @@ whose `custom` bytes the chip understands.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +263,7 @@ def _write_slow(path: Path) -> Path:
         Node(kind="ADD", inputs=["m", "mean"], outputs=["big0"]),
         *(
             Node(kind="FULLY_CONNECTED", inputs=[before, "m"], outputs=[after])
-            for before, after in zip(big, big[1:], strict=False)
+            for before, after in pairwise(big)
         ),
         Node(kind="FULLY_CONNECTED", inputs=[big[-1], "end"], outputs=["nothing"]),
         Node(kind="REDUCE_MAX", inputs=["nothing", "rows"], outputs=["zero"], options=keep),

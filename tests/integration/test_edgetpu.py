@@ -116,7 +116,7 @@ def test_libraries_that_are_none(edgetpu: Any, affine: Path, tmp_path: Path) -> 
 
 
 def test_a_chip_that_another_process_holds(edgetpu: Any, affine: Path) -> None:
-    with pytest.raises(AcceleratorUnavailable, match="cannot open it: .*is another process at it"):
+    with pytest.raises(AcceleratorUnavailable, match=r"cannot open it: .*is another process at it"):
         opened(affine, edgetpu(), options={"delegate": {"Performance": "Busy"}})
 
 
@@ -232,23 +232,27 @@ def test_the_list_names_chips_or_the_cure(edgetpu: Any) -> None:
         assert "libedgetpu.so.1 is missing: install libedgetpu1-std" in entry()["reason"]
 
 
-def test_googles_own_library_refuses_without_a_chip() -> None:
+def test_googles_own_library_refuses_without_a_chip(affine: Path) -> None:
     """EDGETPU_LIBRARY names a real libedgetpu.so.1; nobody can be expected to have one."""
     library = os.environ.get("EDGETPU_LIBRARY")
     if not library:
         pytest.skip("EDGETPU_LIBRARY names no libedgetpu.so.1 of Google's")
     code = (
-        "import sys; from accelerators.edgetpu import session\n"
-        "print(len(session._chips(session._opened(sys.argv[1]), 'edgetpu')))\n"
+        "import sys; from pathlib import Path; from accelerators.edgetpu import PLUGIN, session\n"
+        "from edgex_inference.contracts.accelerator import TFLITE_EDGETPU, LoadRequest\n"
         "from edgex_inference.contracts.errors import AcceleratorUnavailable\n"
-        "from ai_edge_litert.interpreter import load_delegate\n"
-        "try: load_delegate(sys.argv[1])\n"
+        "print(len(session._chips(session._opened(sys.argv[1]), 'edgetpu')))\n"
+        "request = LoadRequest(path=Path(sys.argv[2]), format=TFLITE_EDGETPU,\n"
+        "                      options=PLUGIN.options(library=sys.argv[1]))\n"
+        "try: PLUGIN.load(request)\n"
+        "except AcceleratorUnavailable as error: print('unavailable' if 'no Edge TPU' in str(error) else error)\n"
+        "try: session._vendor().load_delegate(sys.argv[1])\n"
         "except ValueError as error: print('refused')\n"
     )
-    done = child("-c", code, library)
+    done = child("-c", code, library, str(affine))
     assert done.returncode == 0, done.stderr
     amount, *refused = done.stdout.split()
-    assert refused == (["refused"] if amount == "0" else [])
+    assert amount != "0" or refused == ["unavailable", "refused"]
 
 
 def test_another_product_is_no_dependency() -> None:

@@ -188,7 +188,7 @@ def test_what_it_cannot_do_is_said(tmp_path: Path) -> None:
     path = tflite_models.write(Kind.ONE, tmp_path)
     with pytest.raises(ModelRejected, match="litert reads tflite, not onnx"):
         opened(path, format=ONNX)
-    with pytest.raises(AcceleratorUnavailable, match="litert:GPU.*has the CPU only"):
+    with pytest.raises(AcceleratorUnavailable, match=r"litert:GPU.*has the CPU only"):
         opened(path, device="GPU")
     with pytest.raises(ModelRejected, match="quantizing the file"):
         opened(path, precision="int8")
@@ -283,7 +283,7 @@ def test_kernels_agree(testdata: Path) -> None:
 def test_a_call_beyond_the_pool_waits_and_then_says_so(tmp_path: Path) -> None:
     loaded: Any = opened(tflite_models.write(Kind.ONE, tmp_path), options={"interpreters": 3})
     assert loaded.parallel == 3
-    taken = [loaded._take(1) for _ in range(3)]
+    taken = [loaded._pool.get() for _ in range(3)]
     with pytest.raises(DeadlineExceeded, match="no free interpreter"):
         loaded.infer({"x": ONES}, timeout=0.01)
     loaded.close()
