@@ -64,29 +64,32 @@ class TfliteSession:
         names = [spec.name for spec in declared]
         natives = [first, *(job.natives() for _ in range(self.parallel - 1))]
         slots = [_Slot(job, native, self.inputs, names) for native in natives]
-        self._pool: queue.SimpleQueue[_Slot | None] = queue.SimpleQueue()
-        for slot in slots:
-            self._pool.put(slot)
+        self._slots = list(slots)
+        self._free: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        for _ in slots:
+            self._free.put(True)
         probed = probe(self.inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         self.traits = Traits(batch=probed.batch, precision=precision, placement=placement)
         searched = slots[0].swallows_nan()
         for slot in slots:
             slot.searched = searched
+            slot.renew()
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model; `timeout` bounds the wait for a free interpreter: callers within `parallel` never wait."""
         try:
             if len(tensors) != self._amount:
                 raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
-            slot = self._pool.get(True, timeout)
-            if slot is None or self._closed:
-                self._pool.put(None)  # whoever waits behind must hear it too
+            if not self._free.get(True, timeout) or self._closed:
+                self._free.put(False)  # whoever waits behind must hear it too
                 raise InferenceFailed(f"model {self._model!r}: the session is closed")
+            slot = self._slots.pop()  # the last one used, whose memory is still near the processor
             try:
                 return slot.run(tensors)
             finally:
-                self._pool.put(slot)
+                self._slots.append(slot)
+                self._free.put(True)
         except EdgexInferenceError:
             raise
         except queue.Empty:
@@ -100,14 +103,17 @@ class TfliteSession:
         self._closed = True
         try:
             while True:
-                self._pool.get_nowait()
+                self._free.get_nowait()
         except queue.Empty:
-            self._pool.put(None)
+            self._slots.clear()
+            self._free.put(False)
 
     def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
         unfit = misfit(self.inputs, tensors)
         if unfit:
             return SignatureMismatch(self._model, unfit)
+        if self._closed:
+            return InferenceFailed(f"model {self._model!r}: the session was closed during the run")
         where, text = self._job.where, sentence(error)
         if self._job.loses:
             return DeviceLost(f"{where} is lost: {text}")
@@ -126,8 +132,14 @@ class _Slot:
         self.searched = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
         self._adopt(native)
 
+    def renew(self) -> None:
+        """After trying out batches: memory that was once laid out for more rows makes single ones slower."""
+        if self._resized:
+            self._adopt(self._job.natives())
+
     def _adopt(self, native: Any) -> None:
         allocate(native)
+        self._resized = False
         ins, outs = native.get_input_details(), _distinct(native.get_output_details())
         self._native, raw = (
             native,
@@ -198,6 +210,7 @@ class _Slot:
         wanted = [tensors[spec.name].shape for spec in self._inputs]
         if any(0 in shape for shape in wanted):  # kernels divide by extents
             raise SignatureMismatch(self._model, "there are no rows in it")
+        self._resized = True
         try:
             for index, shape in zip(self._indexes, wanted, strict=True):
                 self._resize(index, np.array(shape, np.int32), False)

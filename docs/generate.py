@@ -28,7 +28,7 @@ from edgex_inference.postprocess.table import DECODERS, UNDECLARED
 
 DOCS = Path(__file__).parent
 CONFIGURATION = DOCS.parent / "configuration.toml"
-OURS = ("onnxruntime", "openvino", "reference")
+OURS = ("edgetpu", "litert", "onnxruntime", "openvino", "reference")
 _MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SETTING = re.compile(r"(\w+) = (.*?)\s*# (.*)")
 
