@@ -1,13 +1,13 @@
 """What the configuration says as things that work: the engine, the message bus, its dialect."""
 
-import logging
 from collections.abc import Mapping
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from edgex_inference.buses.kinds import bus_from, carries_headers
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import settings_from
+from edgex_inference.buses.mqtt.settings import with_client
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
@@ -15,15 +15,14 @@ from edgex_inference.config.schema import CORE_COMMAND, Client
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.planning.plan import Engine
 
-log = logging.getLogger(__name__)
-
-_MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
+_MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
 def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
@@ -40,11 +39,16 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
 
 def dialect_of(loaded: Loaded) -> Dialect:
     """How the configuration says that consumers want to be spoken to."""
-    config = loaded.config
+    config, switches = loaded.config, loaded.switches
     return Dialect(
         major=_MAJORS[config.inference.edgex_version],
+        base64_payload=switches.base64_payload,
+        cbor_envelope=switches.cbor_envelope,
+        cbor_events=switches.cbor_events,
+        optimize=switches.optimize,
         escape_names=config.service.enable_name_field_escape,
         base_topic=config.message_bus.base_topic_prefix,
+        headers=carries_headers(config.message_bus.type, config.message_bus.optional),
     )
 
 
@@ -64,15 +68,23 @@ def open_bus(loaded: Loaded) -> Bus:
             "clientkey": found.client_key,
         }
     file = str(loaded.file or "configuration")
-    settings = settings_from(wire(section), secret, service_key=loaded.service_key, file=file)
-    for note in settings.notes:
-        log.warning("%s", note)
-    return MqttBus(settings)
+    inference = loaded.config.inference
+    speaking = partial(
+        with_client,
+        client=inference.mqtt_client,
+        version=inference.mqtt_version,
+        max_message=inference.max_message_size << 10,
+        file=file,
+    )
+    return bus_from(
+        section.type, wire(section), secret, service_key=loaded.service_key, file=file, speaking=speaking
+    )
 
 
-def open_commands(loaded: Loaded) -> CommandClient:
-    """The configured core-command; nothing is asked yet."""
-    client = CommandClient(loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url)
+def open_commands(loaded: Loaded, presence: Presence) -> CommandClient:
+    """The configured core-command, or the one that the registry knows; nothing is asked yet."""
+    url = loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url
+    client = CommandClient(url, locate=partial(presence.find, CORE_COMMAND))
     client.major = dialect_of(loaded).major
     return client
 

@@ -6,25 +6,29 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
-from edgex_inference.config.decode import differences, wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.schema import CORE_METADATA, Writable
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import Problem, TransportError
+from edgex_inference.contracts.errors import Problem, RegistryUnavailable, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
-from edgex_inference.pipeline import page
-from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
+from edgex_inference.pipeline.emission import Outlet
+from edgex_inference.pipeline.live import take_up
+from edgex_inference.pipeline.measuring.ledger import Ledger
+from edgex_inference.pipeline.measuring.reporting import Reporter
 from edgex_inference.pipeline.outbox import Outbox
+from edgex_inference.pipeline.overview import Overview
 from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.polling.poller import Poller
 from edgex_inference.pipeline.publishing.emit import Sender
@@ -33,7 +37,6 @@ from edgex_inference.pipeline.running.order import Order, Workplace
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.pipeline.running.supervision import supervised
 from edgex_inference.pipeline.running.upkeep import Upkeep
-from edgex_inference.telemetry import logs
 from edgex_inference.web.app import build as build_app
 from edgex_inference.web.server import serve
 
@@ -45,7 +48,7 @@ _PATIENCE = 10
 _LOOK = 0.5
 """Seconds between two looks at the files of profiles and models."""
 
-_FAIR = 64
+_FAIR = 192
 """Messages read in a row before results and timers get their turn."""
 
 
@@ -53,16 +56,24 @@ class Service:
     """One service on one bus: `run` works until `stop`; `started` is set when it takes messages.
 
     The bus is opened and closed here. `book` and `catalog` are read from disk and entry points unless given.
+    `presence` is the registry and the configuration provider, none of either unless given.
     """
 
     def __init__(
-        self, loaded: Loaded, bus: Bus, *, catalog: Catalog | None = None, book: Book | None = None
+        self,
+        loaded: Loaded,
+        bus: Bus,
+        *,
+        catalog: Catalog | None = None,
+        book: Book | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self.loaded = loaded
+        self.presence = presence or Presence(loaded=loaded)
         self.bus = with_outbox(loaded, bus)
         self.engine = open_engine(loaded, catalog)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
-        self.book = book or load_book(loaded.profiles)
+        self.book = (book or load_book(loaded.profiles)).overridden(loaded.config.writable.inference_bindings)
         self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
         self.router = Router(
             self.book,
@@ -70,10 +81,19 @@ class Service:
             sender=self.sender,
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
+        self.secrets = Secrets(loaded.config.writable.insecure_secrets)
+        self.ledger = Ledger()
+        self.reporter = self._reporter(bus)
         self.platform = Platform.of(
-            loaded, self.bus, self.sender.dialect, runs=lambda: self.router.runs, changed=self.look
+            loaded,
+            self.bus,
+            self.sender.dialect,
+            runs=lambda: self.router.runs,
+            changed=self.look,
+            locate=partial(self.presence.find, CORE_METADATA),
         )
-        self._poller = Poller(open_commands(loaded), self.router)
+        self.view = self._overview()
+        self._poller = Poller(open_commands(loaded, self.presence), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
@@ -85,16 +105,62 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
 
+    def _reporter(self, bus: Bus) -> Reporter:
+        """Metrics go to the bus itself: old ones are not worth keeping on disk."""
+        return Reporter(
+            lambda: self.loaded.config.writable.telemetry,
+            lambda: self.view.points(),
+            bus.publish,
+            lambda: self.sender,
+        )
+
+    def _overview(self) -> Overview:
+        return Overview(
+            bus=self.bus,
+            outbox=self.bus if isinstance(self.bus, Outbox) else None,
+            router=self.router,
+            ledger=self.ledger,
+            loaded=lambda: self.loaded,
+            sender=lambda: self.sender,
+            trouble=lambda: self.platform.trouble if self.platform is not None else "",
+            lost=lambda: self.reporter.lost,
+            secret=self.store_secret,
+        )
+
     def apply(self, loaded: Loaded) -> None:
         """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
-        before, after = self.loaded.config, loaded.config
-        for key in differences(before, after):
-            if not key.startswith("Writable."):
-                log.warning("%s has changed: it is taken up at the next start", key)
-        self.loaded = replace(self.loaded, config=replace(before, writable=after.writable))
-        if after.writable.log_level != before.writable.log_level:
-            logs.set_level(after.writable.log_level)
-            log.info("Writable.LogLevel is %s now", after.writable.log_level)
+        before, known = self.loaded.config, self.secrets.configured
+        known_before = replace(before, writable=replace(before.writable, insecure_secrets=known))
+        live = take_up(known_before, loaded.config, self.book)
+        self.secrets.take_up(live.config.writable.insecure_secrets)
+        self._use(live.config.writable)
+        self._report(live.problems)
+        if live.book is not None:
+            self.use(live.book)
+        telemetry = live.config.writable.telemetry
+        if telemetry != before.writable.telemetry:
+            self.reporter.changed()
+            log.info("Writable.Telemetry has changed: metrics every %g s", telemetry.interval)
+
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
+        """Takes up values of a secret that somebody posted; why a provider does not keep them, else empty."""
+        self.secrets.store(name, values)
+        self._use(self.loaded.config.writable)
+        log.info("the secret %r has new values of %s", name, ", ".join(sorted(values)))
+        bus = self.loaded.config.message_bus
+        if name == bus.secret_name and bus.auth_mode != "none":
+            log.warning("the secret %r: the message bus logs in with it at the next start", name)
+        base = f"Writable/InsecureSecrets/{name}"
+        texts = {f"{base}/SecretData/{key}": text for key, text in values.items()}
+        try:
+            await self.presence.keep({f"{base}/SecretName": name, **texts})
+        except RegistryUnavailable as error:
+            return str(error)
+        return ""
+
+    def _use(self, writable: Writable) -> None:
+        writable = replace(writable, insecure_secrets=self.secrets.entries())
+        self.loaded = replace(self.loaded, config=replace(self.loaded.config, writable=writable))
 
     def look(self) -> None:
         """Looks at profiles and models at once; it does so twice a second anyway."""
@@ -121,11 +187,13 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(self._pixels.shutdown, cancel_futures=True)
             stack.push_async_callback(self.engine.fleet.close)
-            app = build_app(_View(self), max_request_size=config.service.max_request_size)
+            app = build_app(self.view, config.service, largest=config.inference.max_message_size)
             listening = await stack.enter_async_context(
                 serve(app, config.service.bind_address, config.service.port)
             )
             self.port = listening.port
+            stack.push_async_callback(self.presence.leave)
+            await self._unless_stopped(self.presence.register(self.port))
             stack.push_async_callback(self.bus.close)
             if self.platform is not None:
                 stack.push_async_callback(self.platform.close)
@@ -138,6 +206,8 @@ class Service:
             self._start_known()
             self._poller.align(self.book)
             self._spawn("files", self._follow_files)
+            self._spawn("metrics", self.reporter.work)
+            self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client
@@ -191,17 +261,18 @@ class Service:
                 await self._read_book()
             if self.platform is not None:
                 await self._follow_platform(self.platform)
+            self._poller.speak(self.sender.dialect.major)
             for run in self.router.runs:
                 if run.models & changes.models:
                     run.refresh()
 
     async def _read_book(self) -> None:
-        self.use(await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records))
+        book = await asyncio.to_thread(load_book, self.loaded.profiles, self.book, self._records)
+        self.use(book.overridden(self.loaded.config.writable.inference_bindings))
 
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""
         platform.speak(self.sender)
-        self._poller.speak(self.sender.dialect.major)
         records = platform.records()
         if records is not self._records:
             gone = self._records.devices.keys() - records.devices.keys()
@@ -236,7 +307,9 @@ class Service:
         )
         run, binding = Run(order, place, before=before), order.binding
         self._upkeep.follow(run.models)
-        self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
+        self.ledger.enter(run)
+        work = self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
+        work.add_done_callback(lambda _: self.ledger.leave(run))
         return run
 
     async def _publish(self, messages: Sequence[Message]) -> None:
@@ -244,7 +317,11 @@ class Service:
             await self.bus.publish(message)
 
     async def _read(self) -> None:
-        """Hands every message that arrives to the router, fairly."""
+        """Hands every message that arrives to the router, fairly; by Trigger.Type none comes from the bus."""
+        if self.loaded.config.trigger.type == "http":
+            self._listening.set()
+            await self._stopping.wait()
+            return
         wanted = [topics.under_base(self.sender.dialect, t) for t in self.loaded.config.trigger.topics]
         async with self.bus.subscribe(*wanted) as bursts:
             self._listening.set()
@@ -300,46 +377,3 @@ class Service:
             _, left = await asyncio.wait(left, timeout=0.5)
         for task in left:
             log.error("%s does not end: a defect of ours", task.get_name())
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The service as the web sees it."""
-
-    service: Service
-
-    @property
-    def service_key(self) -> str:
-        return self.service.loaded.service_key
-
-    @property
-    def version(self) -> str:
-        return version("edgex-inference")
-
-    @property
-    def sdk_version(self) -> str:
-        return self.service.sender.dialect.major or "unknown"
-
-    def config(self) -> Mapping[str, Any]:
-        return wire(self.service.loaded.config)
-
-    def bindings(self, device: str | None = None) -> Sequence[Mapping[str, Any]]:
-        router = self.service.router
-        return page.rows(router.runs if device is None else router.runs_heard(device))
-
-    def traffic(self) -> Mapping[str, Any]:
-        bus = self.service.bus
-        return page.traffic(self.service.router.traffic, bus if isinstance(bus, Outbox) else None)
-
-    def ready(self) -> tuple[bool, Sequence[str]]:
-        away = [] if self.service.bus.connected else ["the message bus is away"]
-        platform = self.service.platform
-        runs = [run for run in self.service.router.runs if run.binding.enabled and run.status != RUNNING]
-        reasons = [
-            f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
-        ]
-        served = all(run.status == DEGRADED for run in runs)
-        told = [platform.trouble] if platform is not None and platform.trouble else []
-        if isinstance(self.service.bus, Outbox) and self.service.bus.waiting:
-            told.append(f"{self.service.bus.waiting} messages wait on disk for the message bus")
-        return not away and served, [*away, *told, *reasons]

@@ -1,7 +1,9 @@
 """Fixtures that every test may use."""
 
 import importlib.util
+import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,16 @@ def skip_or_fail(reason: str) -> None:
     if STRICT:
         pytest.fail(f"strict: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def level() -> Iterator[None]:
+    """A service that a test runs in this process sets the level of our logs: the next test has it as it was."""
+    ours = [logging.getLogger(name) for name in ("edgex_inference", "accelerators")]
+    before = [one.level for one in ours]
+    yield
+    for one, known in zip(ours, before, strict=True):
+        one.setLevel(known)
 
 
 @pytest.fixture
@@ -73,6 +85,32 @@ def edgetpu(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return library
 
 
+@pytest.fixture(scope="session")
+def official() -> Any:
+    """The package tests/official: modules `line`, `services`, `cell`; `program(generation, name)` builds one."""
+    folder = Path(__file__).with_name("official")
+    if "official" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("official", folder / "__init__.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["official"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["official"])
+    for name in ("line", "services", "cell"):
+        importlib.import_module(f"official.{name}")
+    judge = _neighbor("judge")
+
+    def program(generation: str, name: str) -> Path:
+        try:
+            built: Path = judge.program(generation, name)
+        except judge.PeersUnavailable as error:
+            skip_or_fail(str(error))
+        return built
+
+    package: Any = sys.modules["official"]
+    package.program = program
+    return package
+
+
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """`mosquitto(*config lines, anonymous=True, port=0)`: a started Mosquitto of tests/mosquitto.py, stopped later."""
@@ -93,6 +131,26 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         broker.stop()
 
 
+@pytest.fixture
+def run_server(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`run_server("Redis" | "Nats", *config lines, …)`: a started server of tests/servers.py, stopped later."""
+    module = _neighbor("servers")
+    started: list[Any] = []
+
+    def start(kind: str, *lines: str, **options: Any) -> Any:
+        try:
+            one = getattr(module, kind)(tmp_path, *lines, **options)
+        except module.ServerUnavailable as error:
+            skip_or_fail(str(error))
+        started.append(one)
+        one.start()
+        return one
+
+    yield start
+    for one in started:
+        one.stop()
+
+
 @pytest.fixture(scope="session")
 def judge() -> Callable[..., list[Any]]:
     """`judge(generation, messages, bare=…, environment=…)` of tests/judge.py: EdgeX's own verdict on each message."""
@@ -103,6 +161,13 @@ def judge() -> Callable[..., list[Any]]:
     except module.PeersUnavailable as error:
         skip_or_fail(str(error))
     found: Callable[..., list[Any]] = module.judge
+    return found
+
+
+@pytest.fixture(scope="session")
+def judge_documents(judge: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """`judge_documents(generation, kind, documents)` of tests/judge.py."""
+    found: Callable[..., list[Any]] = _neighbor("judge").judge_documents
     return found
 
 
@@ -122,10 +187,36 @@ def metadata() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """`peer_device(bus=port, metadata=port, blocks=…)`: a PeerDevice of tests/peer_device.py, not started yet.
+def keeper() -> Iterator[Callable[..., Any]]:
+    """`keeper(bus port, common={part: tree})`: a KeeperThread of tests/keeper_thread.py, closed later."""
+    module = _neighbor("keeper_thread")
+    started: list[Any] = []
 
-    Its attribute `module` is that module. Without Go, and nothing built, the test is skipped or fails.
+    def start(bus: int, **options: Any) -> Any:
+        started.append(module.KeeperThread(bus, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def consul_clients() -> Path:
+    """The program tests/peers/edgex3-consul/provider: EdgeX 3's own clients of Consul, a command a line."""
+    module = _neighbor("judge")
+    try:
+        found: Path = module.program("3-consul", "provider")
+    except module.PeersUnavailable as error:
+        skip_or_fail(str(error))
+    return found
+
+
+@pytest.fixture
+def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`peer_device(bus=port, metadata=port, blocks=…, keeper=URL)`: a PeerDevice, not started yet.
+
+    It is one of tests/peer_device.py. Without Go, and nothing built, the test is skipped or fails.
     """
     module, judge = _neighbor("peer_device"), _neighbor("judge")
     made: list[Any] = []

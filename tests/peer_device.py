@@ -85,13 +85,25 @@ def device(name: str, *, pictures: str = "", events: tuple[str, ...] = ("Vibrati
 
 
 class PeerDevice:
-    """One process of device-spindle on this broker and this core-metadata; `program` is what was built."""
+    """One process of device-spindle on this broker and this core-metadata; `program` is what was built.
+
+    With `keeper`, a URL, it gets its common configuration there, and core-metadata's address.
+    """
 
     def __init__(
-        self, program: Path, folder: Path, *, bus: int, metadata: int, blocks: Mapping[str, Any] = BLOCKS
+        self,
+        program: Path,
+        folder: Path,
+        *,
+        bus: int,
+        metadata: int,
+        blocks: Mapping[str, Any] = BLOCKS,
+        keeper: str = "",
     ) -> None:
         self.blocks = blocks
-        self._program = program
+        self.common = _common(bus, metadata)
+        self._keeper = keeper
+        self.program = program
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "device.log"
@@ -99,7 +111,7 @@ class PeerDevice:
         for name in ("profiles", "devices"):
             (folder / "res" / name).mkdir(parents=True, exist_ok=True)
         _write(folder / "res" / "configuration.yaml", _private(self.port))
-        _write(folder / "common.yaml", _common(bus, metadata))
+        _write(folder / "common.yaml", self.common)
         _write(folder / "res" / "profiles" / "spindle.yaml", profile(blocks))
         self.devices(*(device(name) for name in DEVICES))
 
@@ -130,9 +142,11 @@ class PeerDevice:
             "EDGEX_USE_REGISTRY": "false",
             "EDGEX_COMMON_CONFIG": str(self._folder / "common.yaml"),
         }
+        flags = [f"-cp=keeper.{self._keeper}", "-r"] if self._keeper else []
+        given = {"EDGEX_SECURITY_SECRET_STORE": "false"} if self._keeper else given
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program], cwd=self._folder, env=kept | given, stdout=log, stderr=log
+                [self.program, *flags], cwd=self._folder, env=kept | given, stdout=log, stderr=log
             )
         return self
 

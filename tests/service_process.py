@@ -261,6 +261,12 @@ class Client:
     def wait_subscribed(self) -> None:
         assert self._subscribed.wait(PATIENCE)
 
+    def listen(self, topic: str) -> None:
+        """Takes another topic's events for results as well."""
+        self._subscribed.clear()
+        self._client.subscribe(topic, self.qos)
+        assert self._subscribed.wait(PATIENCE)
+
     def forget_subscription(self) -> None:
         """Before a broker's restart: `wait_subscribed` waits for the next subscription then."""
         self._subscribed.clear()

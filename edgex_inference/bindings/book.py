@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from edgex_inference.bindings.block import Draft, Facts, Scope, read_block
 from edgex_inference.bindings.files import Device, Files, SideCar, read
 from edgex_inference.bindings.layers import Stack, stacks, target
 from edgex_inference.bindings.profiles import Block
 from edgex_inference.bindings.remote import NO_RECORDS, Records, lay_over
-from edgex_inference.config.places import Place, Source, spell, suggest
+from edgex_inference.config.places import Node, Place, Source, spell, suggest
 from edgex_inference.config.problems import Document
 from edgex_inference.contracts.bindings import Binding, Output, Resource
 from edgex_inference.contracts.errors import Problem
@@ -18,6 +19,7 @@ from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.outputs import default_type
 
 _MOST_CACHED = 65_536
+WRITABLE = "Writable.InferenceBindings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +73,21 @@ class Book:
                 problems += read_block(block.name, block.node, scope, block.flaws).problems
         self._read_side_cars(rejected, problems)
         self._read_devices(rejected, problems)
+        problems += self._orphans_of_writable()
         self.bindings: Sequence[Binding] = tuple(bindings)
         self.rejected: Sequence[Rejected] = tuple(dict.fromkeys(rejected))
         self.problems: Sequence[Problem] = _in_order(problems)
+
+    def overridden(self, writable: Mapping[str, Any]) -> "Book":
+        """The same files under these overrides, binding name → keys of its block; itself where nothing changes."""
+        if writable == {name: block.node.plain() for name, block in self._files.writable.items()}:
+            return self
+        document = Document.of(writable, WRITABLE)
+        blocks = {
+            name: Block(name=name, node=entry.node.labelled("writable"), flaws=_no_map(name, entry.node))
+            for name, entry in document.root.entries.items()
+        }
+        return Book(replace(self._files, writable=blocks))
 
     @property
     def devices(self) -> Mapping[str, Device]:
@@ -89,6 +103,11 @@ class Book:
     def cards(self) -> Sequence[Document]:
         """Model cards among the files; reading them is the model store's business."""
         return tuple(self._files.cards)
+
+    @property
+    def writable(self) -> Mapping[str, Block]:
+        """The overrides that it was given, by binding name."""
+        return self._files.writable
 
     @property
     def documents(self) -> Mapping[Path, Document]:
@@ -211,6 +230,18 @@ class Book:
                 if name not in found
             ]
 
+    def _orphans_of_writable(self) -> list[Problem]:
+        """Overrides of bindings that no profile among these files has; core-metadata may know one that does."""
+        known = {name for profile in self._files.profiles for name in stacks(self._files, profile)}
+        known |= {block.name for side_car in self._files.sidecars for block in side_car.blocks}
+        return [
+            block.node.place.problem(
+                name, f"no profile among these has a binding {name}{suggest(name, known)}", severity="warning"
+            )
+            for name, block in self._files.writable.items()
+            if name not in known
+        ]
+
     def _orphan(self, device: Device, block: Block, found: Mapping[str, Stack]) -> Problem:
         severity = "error"
         message = f"device {device.name}: profile {device.profile} "
@@ -232,7 +263,13 @@ def load(folder: Path, before: Book | None = None, records: Records = NO_RECORDS
     """
     files = read([folder], before=before.documents if before is not None else {})
     lay_over(files, records)
-    return Book(files)
+    return Book(replace(files, writable=before.writable) if before is not None else files)
+
+
+def _no_map(name: str, node: Node) -> tuple[Problem, ...]:
+    if isinstance(node.value, Mapping):
+        return ()
+    return (node.place.problem(name, f"must be a map of keys of the binding's block, not {node.kind}"),)
 
 
 def _mistakes(block: Block, profile: str) -> Sequence[Problem]:

@@ -62,6 +62,8 @@ class Files:
     documents: dict[Path, Document] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     unreadable: list[Path] = field(default_factory=list)
+    writable: Mapping[str, Block] = field(default_factory=dict)
+    """Overrides by binding name that the configuration's Writable holds, for every profile and device."""
 
 
 def read(paths: Iterable[Path], before: Mapping[Path, Document] = NOTHING) -> Files:

@@ -1,4 +1,4 @@
-"""Which layers make a binding: the profile's block, side-cars over it, a device's overrides over those."""
+"""Which layers make a binding: the profile's block, side-cars over it, a device's overrides, Writable over all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -65,6 +65,9 @@ def stacks(
         for name, block in entry.overrides.items():
             if name in found:
                 found[name] = found[name].over(block)
+    for name, block in files.writable.items():
+        if name in found:
+            found[name] = found[name].over(block)
     return found
 
 

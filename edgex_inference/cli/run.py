@@ -7,16 +7,19 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgex_inference.config import flags
-from edgex_inference.config.load import Loaded, load
-from edgex_inference.contracts.errors import ConfigurationError, SetupError
+from edgex_inference.config.load import service_key
+from edgex_inference.contracts.errors import ConfigurationError, RegistryUnavailable, SetupError
+from edgex_inference.edgex.providers.boot import Booted, Origin, boot
+from edgex_inference.edgex.providers.presence import Presence, presence
 from edgex_inference.opening import open_bus
 from edgex_inference.service import Service
 from edgex_inference.telemetry import logs
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 _LOOK = 1.0
 """Seconds between two looks at the configuration file."""
@@ -30,26 +33,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the service until SIGTERM or SIGINT; 0 after a clean stop, 1 when it cannot start."""
     given = flags.from_namespace(args)
-    loaded = load(given)
-    logs.configure(loaded.service_key, level=loaded.config.writable.log_level)
-    for note in loaded.notes:
-        log.log(note.level, "%s", note.text)
+    origin = Origin.of(given)
+    logs.configure(service_key(origin.settled)[0])
+    return run_loop(start(origin))
+
+
+async def start(origin: Origin) -> int:
+    """Finds the configuration, whose mistakes are raised, then serves; the exit code."""
+    loop, booting = asyncio.get_running_loop(), asyncio.create_task(boot(origin), name="start")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, booting.cancel)
     try:
-        run_loop(serve(loaded, given))
+        booted = await booting
+        loaded = booted.loaded
+        logs.set_level(loaded.config.writable.log_level)
+        for note in loaded.notes:
+            log.log(note.level, "%s", note.text)
+    except asyncio.CancelledError:
+        log.info("stopped before it had its configuration")
+        return 0
+    except ConfigurationError:
+        raise
     except SetupError as error:
-        for line in str(error).splitlines():
-            log.error("%s", line)
-        return 1
+        return _unable(error)
+    around = presence(booted)
+    try:
+        await serve(booted, around)
+    except SetupError as error:
+        return _unable(error)
+    finally:
+        await around.close()
     return 0
 
 
-async def serve(loaded: Loaded, given: flags.Flags) -> None:
-    """The service with signals bound to its stop, following its configuration file."""
-    service = Service(loaded, open_bus(loaded))
+def _unable(error: SetupError) -> int:
+    for line in str(error).splitlines():
+        log.error("%s", line)
+    return 1
+
+
+async def serve(booted: Booted, around: Presence) -> None:
+    """The service with signals bound to its stop, following where its configuration comes from."""
+    service = Service(booted.loaded, open_bus(booted.loaded), presence=around)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
-    following = asyncio.create_task(follow(service, given), name="configuration file")
+    following = asyncio.create_task(follow(service, booted), name="configuration")
     try:
         await service.run()
     finally:
@@ -57,30 +86,36 @@ async def serve(loaded: Loaded, given: flags.Flags) -> None:
     log.info("stopped")
 
 
-async def follow(service: Service, given: flags.Flags) -> None:
-    """Takes up the Writable part of the configuration file when it changes, or at once at SIGHUP."""
+async def follow(service: Service, booted: Booted) -> None:
+    """Takes up the Writable part of the configuration file when it changes, or at once at SIGHUP.
+
+    A provider tells its changes itself; SIGHUP asks it again.
+    """
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
-    seen = _stamp(service.loaded.file)
+    file = service.loaded.file if booted.provided is None else None
+    seen = _stamp(file)
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK):
                 await asked.wait()
-        now = _stamp(service.loaded.file)
+        now = _stamp(file)
         if asked.is_set() or now != seen:
             asked.clear()
             seen = now
-            _reload(service, given)
+            await _reload(service, booted)
             service.look()
 
 
-def _reload(service: Service, given: flags.Flags) -> None:
+async def _reload(service: Service, booted: Booted) -> None:
     try:
-        service.apply(load(given))
+        service.apply(await booted.again())
     except ConfigurationError as error:
         for problem in error.problems:
             log.error("%s", problem)
         log.error("the configuration has mistakes: what was in force stays")
+    except (RegistryUnavailable, SetupError) as error:
+        log.warning("the configuration is not read again: %s", error)
 
 
 def _stamp(file: Path | None) -> tuple[int, int] | None:
@@ -93,10 +128,10 @@ def _stamp(file: Path | None) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def run_loop(main: Coroutine[Any, Any, None]) -> None:
+def run_loop(main: Coroutine[Any, Any, Result]) -> Result:
     """Runs a coroutine on uvloop where it is installed, else on asyncio's own loop."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)
+        return runner.run(main)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,14 +1,20 @@
 """Nodes to the typed configuration and back to EdgeX's keys; every mistake is collected."""
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from edgex_inference.config import durations
 from edgex_inference.config.places import Entry, Node, Steps, listed, suggest
 from edgex_inference.config.reader import Cursor, Reader
-from edgex_inference.config.schema import MOVED, UNUSED, Choice, Configuration, Range, Seconds
+from edgex_inference.config.schema import MOVED, UNUSED, Choice, Configuration, Range, Seconds, Tree
+from edgex_inference.config.sources.held import COMMON, is_held
 from edgex_inference.contracts.errors import Problem
+
+_ACRONYMS = {"cors": "CORS"}
+_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,8 @@ def _wire(hint: Any, value: Any) -> Any:
         return durations.text(value)
     if dataclasses.is_dataclass(value):
         return wire(value)
+    if hint is Tree:
+        return value
     if isinstance(value, Mapping):
         inner = get_args(hint)[1]
         return {key: _wire(inner, item) for key, item in value.items()}
@@ -66,7 +74,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
+    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in name.split("_"))
 
 
 def _section(kind: type, reader: Reader, unused: list[str]) -> dict[str, Any]:
@@ -92,9 +100,14 @@ def _foreign(reader: Reader, key: str, known: list[str], unused: list[str]) -> N
         unused.append(reader.at(key).path)
     elif pattern in MOVED:
         reader.say_key(key, MOVED[pattern])
+    elif reader.at(key).place.source.origin == COMMON:
+        unused.append(reader.at(key).path)
     else:
         hint = suggest(key, known) or f"; known: {', '.join(known)}"
-        reader.say_key(key, f"unknown key {key!r}{hint}")
+        severity = (
+            "warning" if is_held(reader.at(key).place) else "error"
+        )  # stored by another release, perhaps
+        reader.say_key(key, f"unknown key {key!r}{hint}", severity=severity)
 
 
 def unused_pattern(steps: Steps) -> tuple[str, ...]:
@@ -107,8 +120,15 @@ def _value(hint: Any, cursor: Cursor, unused: list[str]) -> Any:
     rule: Any = None
     if get_origin(hint) is Annotated:
         hint, rule = get_args(hint)
+    if hint in (bool, int, Seconds) and is_held(cursor.place):
+        if cursor.plain() == "":
+            return None  # what has no value there: the default counts
+        cursor = _typed(cursor, hint)
     if hint is Seconds:
         return _duration(cursor)
+    if hint is Tree:
+        inner = cursor.reader()
+        return None if inner is None else inner.node.plain()
     if hint is bool:
         return cursor.boolean()
     if hint is int:
@@ -124,10 +144,23 @@ def _value(hint: Any, cursor: Cursor, unused: list[str]) -> Any:
     return _map(get_args(hint)[1], inner, unused)
 
 
+def _typed(cursor: Cursor, hint: Any) -> Cursor:
+    """A provider's text as the value that it stands for; what stands for none is left for a sentence."""
+    node = cursor.node
+    text = node.value.strip() if node is not None and isinstance(node.value, str) else ""
+    value: bool | int | None = _BOOLEANS.get(text.lower()) if hint is bool else None
+    if hint is int and _INTEGER.fullmatch(text):
+        value = int(text)
+    if node is None or value is None:
+        return cursor
+    return dataclasses.replace(cursor, node=dataclasses.replace(node, value=value, written=text))
+
+
 def _map(hint: Any, reader: Reader, unused: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, cursor in reader.each():
-        value = _loose_text(cursor) if hint is str else _value(hint, cursor, unused)
+        loose = {str: _loose_text, bool: _loose_bool}.get(hint)
+        value = loose(cursor) if loose is not None else _value(hint, cursor, unused)
         if value is not None:
             values[key] = value
     return values
@@ -151,6 +184,14 @@ def _loose_text(cursor: Cursor) -> str | None:
         return value if isinstance(value, str) else (cursor.node and cursor.node.written) or str(value)
     cursor.say(f"must be a text, not {cursor.node.kind if cursor.node else 'empty'}")
     return None
+
+
+def _loose_bool(cursor: Cursor) -> bool | None:
+    """Maps of switches take texts too: the environment and configuration providers know no others."""
+    value = cursor.plain()
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return cursor.boolean()
 
 
 def _choice(cursor: Cursor, rule: Choice) -> str | None:

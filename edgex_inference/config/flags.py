@@ -1,6 +1,7 @@
 """EdgeX's command line flags, in every spelling that Go's flag package accepts, and two of our own."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -41,6 +42,8 @@ class _Flag:
     short: str
     kind: Literal["text", "switch", "optional"]
     help: str
+    older: tuple[str, ...] = ()
+    """Spellings of EdgeX 2, without dashes."""
 
     @property
     def shown(self) -> str:
@@ -48,25 +51,46 @@ class _Flag:
 
 
 _FLAGS = (
-    _Flag("config_file", "configFile", "cf", "text", "configuration file, TOML or YAML"),
-    _Flag("config_dir", "configDir", "cd", "text", "folder of the configuration file"),
+    _Flag(
+        "config_file",
+        "configFile",
+        "cf",
+        "text",
+        "configuration file, TOML or YAML, or its http(s) address",
+        ("file", "f"),
+    ),
+    _Flag(
+        "config_dir", "configDir", "cd", "text", "folder of the configuration file (./res)", ("confdir", "c")
+    ),
     _Flag("profile", "profile", "p", "text", "sub-folder of the configuration folder"),
     _Flag(
         "common_config",
         "commonConfig",
         "cc",
         "text",
-        "common configuration file, read before the private one",
+        "common configuration file or its http(s) address, where there is no provider",
     ),
     _Flag(
-        "config_provider", "configProvider", "cp", "optional", "configuration provider (not built yet; none)"
+        "config_provider",
+        "configProvider",
+        "cp",
+        "optional",
+        f"configuration provider, TYPE.http://HOST:PORT with keeper or consul (alone: {DEFAULT_PROVIDER})",
     ),
-    _Flag("registry", "registry", "r", "switch", "register with the registry (not built yet)"),
+    _Flag(
+        "registry", "registry", "r", "switch", "register with the registry, and look up other services there"
+    ),
     _Flag("overwrite", "overwrite", "o", "switch", "overwrite the provider's values with local ones"),
     _Flag(
         "skip_version_check", "skipVersionCheck", "s", "switch", "do not compare versions with core-metadata"
     ),
-    _Flag("service_key", "serviceKey", "sk", "text", f"service key (default {DEFAULT_SERVICE_KEY})"),
+    _Flag(
+        "service_key",
+        "serviceKey",
+        "sk",
+        "text",
+        f"service key, <profile> in it stands for -p (default {DEFAULT_SERVICE_KEY})",
+    ),
     _Flag("instance", "instance", "i", "text", "instance name, appended to the service key"),
     _Flag("dev", "dev", "d", "switch", "developer mode: every host is localhost"),
     _Flag(
@@ -81,7 +105,11 @@ _FLAGS = (
     ),
     _Flag("models", "models", "", "text", "folder of models (Inference.ModelsDir)"),
 )
-_BY_NAME = {name: flag for flag in _FLAGS for name in (flag.long, flag.short) if name}
+_BY_NAME = {name: flag for flag in _FLAGS for name in (flag.long, flag.short, *flag.older) if name}
+_PROVIDER = re.compile(
+    r"(?P<type>keeper|consul)\.(?P<scheme>https?)://(?P<host>[^\s:/?#@]+|\[[0-9a-f:.]+\]):(?P<port>\d{1,5})/?",
+    re.I,
+)
 _TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 
 
@@ -92,11 +120,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for flag in _FLAGS:
         names = [f"-{flag.short}"] * bool(flag.short) + [f"--{flag.long}"]
+        older = "/".join(f"{'-' * min(len(name), 2)}{name}" for name in reversed(flag.older))
+        told = f"{flag.help}; in EdgeX 2 {older}" if older else flag.help
         if flag.kind == "switch":
-            group.add_argument(*names, dest=flag.field, action="store_true", help=flag.help)
+            group.add_argument(*names, dest=flag.field, action="store_true", help=told)
         else:
             shown = "URL" if flag.kind == "optional" else "TEXT"
-            group.add_argument(*names, dest=flag.field, default="", metavar=shown, help=flag.help)
+            group.add_argument(*names, dest=flag.field, default="", metavar=shown, help=told)
 
 
 def spell_out(argv: Sequence[str]) -> list[str]:
@@ -130,6 +160,40 @@ def _next(flag: _Flag, rest: list[str]) -> str | None:
     if flag.kind == "optional" and not (rest and ("://" in rest[0] or rest[0] == "none")):
         return DEFAULT_PROVIDER
     return rest.pop(0) if rest else None
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Which provider is asked, and where: `keeper` or `consul`, and a URL without a path."""
+
+    type: str
+    url: str
+
+
+def provider_of(flags: Flags) -> Provider | None:
+    """The provider that the flags name, None for none; raises ValueError for something that names no provider."""
+    text = flags.config_provider
+    if not text or text.lower() == "none":
+        return None
+    found = _PROVIDER.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f"{text!r} is no provider such as {DEFAULT_PROVIDER} or consul.http://localhost:8500"
+        )
+    hosts = remote_hosts(flags)
+    host = hosts[1] if hosts is not None else found["host"]
+    return Provider(type=found["type"].lower(), url=f"{found['scheme'].lower()}://{host}:{found['port']}")
+
+
+def remote_hosts(flags: Flags) -> tuple[str, str, str] | None:
+    """This host, EdgeX's host and the address to listen on; None unless all three are given."""
+    hosts = [host.strip() for host in flags.remote_service_hosts.split(",")]
+    return (hosts[0], hosts[1], hosts[2]) if len(hosts) == 3 and all(hosts) else None
+
+
+def is_address(text: str) -> bool:
+    """Whether a file is named by an http(s) address."""
+    return text.lower().startswith(("http://", "https://"))
 
 
 def from_namespace(parsed: argparse.Namespace) -> Flags:

@@ -1,37 +1,41 @@
-"""Configuration from files, the environment and flags, with all mistakes at once.
+"""Configuration from files, a provider, the environment and flags, with all mistakes at once.
 
-The later wins: defaults < common file < private file < environment < -d, -rsh and our own flags.
+The later wins: defaults < common file < private file < environment < -d, -rsh and our own flags. With a provider:
+defaults < its common parts < private file with the environment, as long as nothing is stored < what is stored.
 """
 
 import logging
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 
 from edgex_inference.config import credentials, environment
 from edgex_inference.config.decode import Decoded, at_steps, decode, wire, without_empty
-from edgex_inference.config.flags import DEFAULT_SERVICE_KEY, Flags
-from edgex_inference.config.places import Entry, Node, Place, Source, Steps, spell, suggest
-from edgex_inference.config.problems import MOST_BYTES, Document
+from edgex_inference.config.flags import DEFAULT_SERVICE_KEY, Flags, is_address, provider_of, remote_hosts
+from edgex_inference.config.places import Node, Place, Source, Steps, spell, suggest
+from edgex_inference.config.problems import Document
 from edgex_inference.config.redact import is_secret
 from edgex_inference.config.schema import BUS_OPTIONS, Configuration
+from edgex_inference.config.sources import documents
+from edgex_inference.config.sources.held import Held, Outside, flat
+from edgex_inference.config.sources.older import modern
+from edgex_inference.config.switches import Switches, switches
 from edgex_inference.contracts.errors import ConfigurationError, Problem
 
 NAMES = ("configuration.toml", "configuration.yaml", "configuration.yml")
 PACKAGED = Path(__file__).parent.parent / "_data" / "configuration.toml"
 _COMMAND_LINE = "command line"
-_TOML_NAME = r"""(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)"""
-_TOML_LINE = re.compile(
-    rf"\s*(?:\[\[?\s*(?P<table>{_TOML_NAME}(?:\s*\.\s*{_TOML_NAME})*)\s*\]"
-    rf"|(?P<key>{_TOML_NAME}(?:\s*\.\s*{_TOML_NAME})*)\s*=\s*(?P<value>))"
-)
-_TOML_MISTAKE = re.compile(
-    r"(?P<text>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)"
-)
+_OWN = {
+    "Writable": ("LogLevel",),
+    "Service": ("Host", "Port", "StartupMsg"),
+    "Trigger": ("Type", "SubscribeTopics"),
+}
+"""What is this service's own beside its section: the keys that EdgeX's own private files have."""
+
+_HELD_WINS = "what is stored counts, as in EdgeX; -o/--overwrite pushes the private configuration again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,42 +61,57 @@ class Loaded:
     cache: Path | None
     notes: tuple[Note, ...]
     state: Path | None = None
+    registry: bool = False
+    """Whether the registry is used."""
+
+    private: Mapping[str, str] = field(default_factory=dict)
+    """The private configuration as this process alone has it, by the keys of a provider."""
+
+    switches: Switches = Switches()
 
 
 def load(
-    flags: Flags | None = None, *, environ: Mapping[str, str] | None = None, directory: Path | None = None
+    flags: Flags | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    outside: Outside | None = None,
 ) -> Loaded:
-    """Reads every source; raises ConfigurationError with all mistakes of all of them.
+    """Puts every source together; raises ConfigurationError with all mistakes of all of them.
 
-    `environ` is the process's environment unless given, `directory` the working directory.
+    `environ` is the process's environment unless given, `directory` the working directory. What must be asked for
+    elsewhere is in `outside`: files named by an address, and the values of a provider.
     """
     environ = os.environ if environ is None else environ
     directory = Path.cwd() if directory is None else directory
+    outside = outside or Outside()
     flags, problems = environment.replace_flags(flags or Flags(), environ)
-    private, missing = _locate(flags, directory)
-    merged, unread = _files(directory / flags.common_config if flags.common_config else None, private)
-    found = environment.overrides(merged, environ)
-    forced, mistakes = _forced(flags)
-    merged = reduce(Node.merged, (*found.nodes, *forced), merged)
+    files = _files(flags, directory, outside)
+    laid = _lay_held(files, environ, outside.held) if outside.held else _lay(files, environ)
+    forced, mistakes = _forced(flags, laid.merged)
+    merged = reduce(Node.merged, forced, laid.merged)
     decoded = decode(merged)
-    service_key, unfit = _service_key(flags)
-    problems += (*missing, *_refused(flags, environ), *unread, *found.problems, *mistakes)
+    key, unfit = service_key(flags)
+    problems += (*_refused(flags, environ), *files.problems, *laid.problems, *mistakes)
     problems += (*decoded.problems, *_check(decoded.config, merged), *unfit)
-    if problems:
-        raise ConfigurationError([_without_secret(problem) for problem in _in_order(problems)])
+    if wrong := [problem for problem in problems if problem.severity == "error"]:
+        raise ConfigurationError([_without_secret(problem) for problem in _in_order(wrong)])
     inference = decoded.config.inference
-    file = private if private != PACKAGED else None
-    folder = _Folders(merged=merged, file=file, directory=directory)
+    folder = _Folders(merged=merged, file=files.file, directory=directory)
+    warnings = (*laid.warnings, *(str(problem) for problem in problems), *_unasked(flags, outside))
     cache = folder.of("CacheDir", inference.cache_dir) if inference.cache_dir else None
     return Loaded(
         config=decoded.config,
-        service_key=service_key,
-        file=file,
+        service_key=key,
+        file=files.file,
         profiles=folder.of("ProfilesDir", inference.profiles_dir),
         models=folder.of("ModelsDir", inference.models_dir),
         cache=cache,
-        notes=_notes(flags, environ, merged, decoded, found.warnings),
+        notes=_notes(environ, merged, decoded, warnings),
         state=cache or _state(environ),
+        registry=flags.registry,
+        private=flat(laid.private),
+        switches=switches(environ),
     )
 
 
@@ -110,19 +129,107 @@ def _in_order(problems: Iterable[Problem]) -> Sequence[Problem]:
     return sorted(found, key=lambda one: (files.index(one.file), one.line, one.column))
 
 
-def _files(common: Path | None, private: Path | None) -> tuple[Node, list[Problem]]:
-    """The defaults with both files laid on them."""
-    layers = [Document.of(wire(Configuration()), "defaults")]
-    if common is not None:
-        layers.append(_common(_read(common)))
-    if private is not None:
-        layers.append(_read(private))
-    problems = [problem for layer in layers for problem in layer.problems]
-    for layer in layers:
-        if layer.root.value is not None and not isinstance(layer.root.value, Mapping):
-            problems.append(layer.problem((), f"must be a map of sections, not {layer.root.kind}"))
-    roots = [without_empty(layer.root) for layer in layers if layer.root.entries]
-    return reduce(Node.merged, roots), problems
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    """The documents of flags and folders; `file` None: there is no private file, the packaged one stands in."""
+
+    common: Document | None
+    private: Document
+    file: Path | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Laid:
+    """All layers in one, and the private one by itself, as it would be put into a provider."""
+
+    merged: Node
+    private: Node
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+
+
+def _files(flags: Flags, directory: Path, outside: Outside) -> _Files:
+    problems: list[Problem] = []
+    common = None
+    if flags.common_config and outside.held is None:
+        common = documents.common_part(_document(flags, "common_config", directory, outside, problems))
+    private, file = _private(flags, directory, outside, problems)
+    for layer in (common, private):
+        if layer is not None:
+            problems += layer.problems
+            if layer.root.value is not None and not isinstance(layer.root.value, Mapping):
+                problems.append(layer.problem((), f"must be a map of sections, not {layer.root.kind}"))
+    private = replace(private, root=modern(private.root))
+    return _Files(common=common, private=private, file=file, problems=tuple(problems))
+
+
+def _private(
+    flags: Flags, directory: Path, outside: Outside, problems: list[Problem]
+) -> tuple[Document, Path | None]:
+    if is_address(flags.config_file):
+        return _document(flags, "config_file", directory, outside, problems), None
+    found, missing = _locate(flags, directory)
+    problems += missing
+    if found is None:
+        return Document.of({}, "nowhere"), None
+    if found == PACKAGED:
+        shared = outside.held is not None and not outside.held.alone
+        return (_own_part() if shared else documents.read(PACKAGED)), None
+    return documents.read(found), found
+
+
+def _document(
+    flags: Flags, name: str, directory: Path, outside: Outside, problems: list[Problem]
+) -> Document:
+    """A document by a flag that says exactly where it is."""
+    where = str(getattr(flags, name))
+    if not is_address(where):
+        return documents.read(directory / where)
+    if where not in outside.files:
+        message = "this command reads files only, and that is an address"
+        problems.append(Problem(file=flags.origin(name), path="", message=message))
+        return Document.of({}, where)
+    return documents.parse(outside.files[where], where)
+
+
+def _own_part() -> Document:
+    """What a service without a file of its own puts into a provider: what is nobody's but its."""
+    whole = wire(Configuration())
+    chosen = {section: {key: whole[section][key] for key in keys} for section, keys in _OWN.items()}
+    return Document.of(chosen | {"Inference": whole["Inference"]}, "defaults")
+
+
+def _defaults() -> Node:
+    return Document.of(wire(Configuration()), "defaults").root
+
+
+def _lay(files: _Files, environ: Mapping[str, str]) -> _Laid:
+    """Defaults, files, and the environment over all of them."""
+    layers = [layer.root for layer in (files.common, files.private) if layer is not None]
+    merged = reduce(Node.merged, [_defaults(), *(without_empty(root) for root in layers if root.entries)])
+    found = environment.overrides(merged, environ)
+    return _Laid(
+        merged=reduce(Node.merged, found.nodes, merged),
+        private=without_empty(files.private.root),
+        problems=found.problems,
+        warnings=found.warnings,
+    )
+
+
+def _lay_held(files: _Files, environ: Mapping[str, str], held: Held) -> _Laid:
+    """Defaults, the provider's common parts, our own part: the environment reaches what is not stored yet."""
+    private = without_empty(files.private.root)
+    found = environment.overrides(private, environ, options=held.alone)
+    private = reduce(Node.merged, found.nodes, private)
+    stored = held.private_node()
+    own = private if stored is None else private.merged(stored)
+    merged = reduce(Node.merged, [_defaults(), *held.common_nodes(), own])
+    if held.alone:
+        merged = reduce(Node.merged, environment.overrides(merged, environ).nodes, merged)
+    ignored = environment.ignored(merged, environ)
+    warnings = [f"{name} is set, and {held.provider} says otherwise: {_HELD_WINS}" for name in ignored]
+    return _Laid(merged=merged, private=private, problems=found.problems, warnings=tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +246,6 @@ class _Folders:
 
 
 def _locate(flags: Flags, directory: Path) -> tuple[Path | None, tuple[Problem, ...]]:
-    for name in ("config_file", "config_dir", "common_config", "profile"):
-        if "://" in getattr(flags, name):
-            message = "configuration from a URL is not built yet; give a file"
-            return None, (Problem(file=flags.origin(name), path="", message=message),)
     names = (flags.config_file,) if flags.config_file else NAMES
     if flags.config_dir or flags.profile:
         folders = [directory / (flags.config_dir or "res") / flags.profile]
@@ -159,123 +262,44 @@ def _locate(flags: Flags, directory: Path) -> tuple[Path | None, tuple[Problem, 
     return None, (Problem(file=flags.origin(said), path="", message=message),)
 
 
-def _read(path: Path) -> Document:
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".yaml", ".yml"):
-            return Document.read(path)
-        if suffix == ".toml":
-            with path.open("rb") as file:
-                return _toml(file.read(MOST_BYTES + 1), str(path))
-    except OSError as error:
-        return _broken(str(path), error.strerror or str(error))
-    return _broken(str(path), "must end in .toml, .yaml or .yml")
-
-
-def _toml(raw: bytes, file: str) -> Document:
-    if len(raw) > MOST_BYTES:
-        return _broken(file, f"the file is larger than {MOST_BYTES >> 20} MiB")
-    try:
-        text = raw.decode("utf-8-sig")
-        data = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        line, column = raw.count(b"\n", 0, error.start) + 1, error.start - raw.rfind(b"\n", 0, error.start)
-        return _broken(file, f"byte 0x{raw[error.start]:02x} is no UTF-8 text", line, column)
-    except tomllib.TOMLDecodeError as error:
-        said = _TOML_MISTAKE.fullmatch(str(error))
-        if said is None:
-            return _broken(file, f"no valid TOML: {error}")
-        line = int(said["line"] or text.count("\n") + 1)
-        return _broken(file, f"no valid TOML: {said['text']}", line, int(said["column"] or 1))
-    except RecursionError:
-        return _broken(file, "nested too deeply")
-    lines = tuple(text.splitlines())
-    source = Source(file=file, lines=lines)
-    return Document(source=source, root=_placed(Document.of(data, file).root, source, _toml_places(lines)))
-
-
-def _toml_places(lines: Iterable[str]) -> Mapping[Steps, tuple[int, int, int]]:
-    """Line, column and the value's column of every table and key that has a line of its own; the first one wins."""
-    places: dict[Steps, tuple[int, int, int]] = {}
-    table: Steps = ()
-    for number, line in enumerate(lines, start=1):
-        found = _TOML_LINE.match(line)
-        if found is None:
-            continue
-        written = found["table"] or found["key"]
-        names = tuple(name.strip("\"'") for name in re.findall(_TOML_NAME, written))
-        if found["table"]:
-            table = names
-        steps = table if found["table"] else (*table, *names)
-        column = found.start("table" if found["table"] else "key") + 1
-        for length in range(1, len(steps)):
-            places.setdefault(steps[:length], (number, column, column))
-        places.setdefault(steps, (number, column, column if found["table"] else found.start("value") + 1))
-    return places
-
-
-def _placed(
-    node: Node,
-    source: Source,
-    places: Mapping[Steps, tuple[int, int, int]],
-    steps: Steps = (),
-    around: tuple[int, int] = (1, 1),
-) -> Node:
-    """The node with its places; what has no line of its own, as in an inline table, is where that table is."""
-    line, _, column = places.get(steps, (around[0], 0, around[1]))
-    place = Place(source=source, line=line, column=column)
-    if not isinstance(node.value, Mapping):
-        return replace(node, place=place)
-    entries = {}
-    for key, entry in node.entries.items():
-        inner = _placed(entry.node, source, places, (*steps, key), (line, column))
-        own = places.get((*steps, key))
-        at = Place(source=source, line=own[0], column=own[1]) if own is not None else inner.place
-        entries[key] = Entry(key=at, node=inner)
-    return replace(node, place=place, value=entries)
-
-
-def _broken(file: str, message: str, line: int = 0, column: int = 1) -> Document:
-    source = Source(file=file)
-    place = Place(source=source, line=line, column=column if line else 0)
-    return Document(source=source, root=Node(place=place, value=None), problems=(place.problem("", message),))
-
-
-def _common(document: Document) -> Document:
-    """EdgeX's common file has one part for all services and one for each kind; plain files pass as they are."""
-    parts = [document.root.find(name) for name in ("all-services", "app-services")]
-    if not any(parts):
-        return document
-    filled = [part for part in parts if part is not None and part.entries]
-    return replace(document, root=reduce(Node.merged, filled) if filled else replace(document.root, value={}))
-
-
 def _refused(flags: Flags, environ: Mapping[str, str]) -> list[Problem]:
     problems = []
-    if flags.config_provider and flags.config_provider.lower() != "none":
-        message = (
-            "the configuration provider is not built yet; use a file (-cf) and EDGEX_CONFIG_PROVIDER=none"
-        )
-        problems.append(Problem(file=flags.origin("config_provider"), path="", message=message))
+    try:
+        provider_of(flags)
+    except ValueError as error:
+        problems.append(Problem(file=flags.origin("config_provider"), path="", message=str(error)))
     if (environ.get("EDGEX_SECURITY_SECRET_STORE") or "false") != "false":
         message = "the secret store is not built yet; set it to false to run in EdgeX's insecure mode"
         problems.append(Problem(file="EDGEX_SECURITY_SECRET_STORE", path="", message=message))
     return problems
 
 
-def _forced(flags: Flags) -> tuple[list[Node], list[Problem]]:
+def _unasked(flags: Flags, outside: Outside) -> tuple[str, ...]:
+    if provider_of(flags) is None or outside.held is not None:
+        return ()
+    return (f"{flags.origin('config_provider')}: this command reads files only, the provider is not asked",)
+
+
+def _forced(flags: Flags, merged: Node) -> tuple[list[Node], list[Problem]]:
     """Keys that flags set: -d, -rsh, --profiles and --models."""
     wanted: list[tuple[str, Steps, str]] = []
     problems = []
+    clients = merged.find("Clients")
+    others: list[Steps] = [("MessageBus", "Host"), ("Registry", "Host")]
+    others += [("Clients", name, "Host") for name in (clients.entries if clients is not None else ())]
     if flags.dev:
         origin = flags.origin("dev")
-        wanted += [(origin, (section, "Host"), "localhost") for section in ("Service", "MessageBus")]
+        wanted += [(origin, steps, "localhost") for steps in (("Service", "Host"), *others)]
     if flags.remote_service_hosts:
         origin = flags.origin("remote_service_hosts")
-        hosts = [host.strip() for host in flags.remote_service_hosts.split(",")]
-        if len(hosts) == 3 and all(hosts) and not flags.dev:
-            keys = (("Service", "Host"), ("MessageBus", "Host"), ("Service", "ServerBindAddr"))
-            wanted += [(origin, steps, host) for steps, host in zip(keys, hosts, strict=True)]
+        hosts = remote_hosts(flags)
+        if hosts is not None and not flags.dev:
+            local, remote, listening = hosts
+            wanted += [(origin, steps, remote) for steps in others]
+            wanted += [
+                (origin, ("Service", "Host"), local),
+                (origin, ("Service", "ServerBindAddr"), listening),
+            ]
         else:
             message = "needs this host,EdgeX's host,the address to listen on, and no -d/--dev beside it"
             problems.append(Problem(file=origin, path="", message=message))
@@ -292,7 +316,8 @@ def _forced(flags: Flags) -> tuple[list[Node], list[Problem]]:
     return nodes, problems
 
 
-def _service_key(flags: Flags) -> tuple[str, list[Problem]]:
+def service_key(flags: Flags) -> tuple[str, list[Problem]]:
+    """The service key, `<profile>` filled in and the instance behind it, and what is wrong with it."""
     key = flags.service_key or DEFAULT_SERVICE_KEY
     key = key.replace("<profile>", flags.profile) if flags.profile else key.replace("-<profile>", "")
     key += f"_{flags.instance}" if flags.instance else ""
@@ -311,7 +336,7 @@ def _check(config: Configuration, merged: Node) -> list[Problem]:
     protocol = merged.find("HttpServer", "Protocol")
     if protocol is not None and protocol.value not in ("http", ""):
         said.append((("HttpServer", "Protocol"), "HTTPS is not built yet; use http"))
-    if not config.trigger.topics:
+    if not config.trigger.topics and config.trigger.type != "http":
         said.append((("Trigger", "SubscribeTopics"), "names no topic"))
     for key, text in config.message_bus.optional.items():
         fault = _option_fault(key, text)
@@ -333,22 +358,17 @@ def _option_fault(key: str, text: str) -> str:
 
 
 def _notes(
-    flags: Flags, environ: Mapping[str, str], merged: Node, decoded: Decoded, warnings: Iterable[str]
+    environ: Mapping[str, str], merged: Node, decoded: Decoded, warnings: Iterable[str]
 ) -> tuple[Note, ...]:
     said = list(warnings)
     if not environ.get("EDGEX_SECURITY_SECRET_STORE"):
         said.append("EDGEX_SECURITY_SECRET_STORE is not set: running in insecure mode, as with false")
-    if flags.registry:
-        said.append(
-            f"{flags.origin('registry')}: the registry is not built yet, this service does not register"
-        )
     switched = {
         (
             "Writable",
             "StoreAndForward",
             "Enabled",
         ): "it is not read, Inference.OutboxMaxSize and OutboxMaxAge are",
-        ("Service", "CORSConfiguration", "EnableCORS"): "CORS is not built yet",
         ("Service", "SecurityOptions", "Mode"): "zero trust is not built yet",
         (
             "Writable",

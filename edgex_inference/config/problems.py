@@ -49,8 +49,12 @@ class Document:
     def read(cls, path: Path) -> "Document":
         """Reads and parses a file; raises OSError when it cannot be read, all else is in `problems`."""
         with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        source = Source(file=str(path))
+            return cls.decode(file.read(MOST_BYTES + 1), str(path))
+
+    @classmethod
+    def decode(cls, raw: bytes, file: str) -> "Document":
+        """Parses the bytes of a YAML or JSON file; never raises."""
+        source = Source(file=file)
         if len(raw) > MOST_BYTES:
             return _refused(Place(source=source), f"the file is larger than {MOST_BYTES >> 20} MiB")
         try:
@@ -60,7 +64,7 @@ class Document:
             column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
             where = Place(source=source, line=line, column=column)
             return _refused(where, f"byte 0x{raw[error.start]:02x} is no UTF-8 text")
-        return cls.parse(text, str(path))
+        return cls.parse(text, file)
 
     @classmethod
     def parse(cls, text: str, file: str) -> "Document":

@@ -6,10 +6,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, NewType
+from typing import Annotated, Any, NewType
 
 Seconds = NewType("Seconds", float)
 """A duration: a text such as `5s` on the wire."""
+
+Tree = NewType("Tree", Mapping[str, Any])
+"""Maps whose keys and values are other rooms' business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +31,25 @@ class Choice:
     later: Mapping[str, str] = field(default_factory=dict)
 
 
-_NO_BUS = "this message bus is not built yet; use mqtt or memory"
-_NO_TRIGGER = "this trigger is not built yet; use edgex-messagebus"
+_NO_TRIGGER = "this trigger is not built yet; use edgex-messagebus or http"
 
 LogLevel = Annotated[str, Choice(("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))]
 AuthMode = Annotated[str, Choice(("none", "usernamepassword", "clientcert", "cacert"))]
 BusType = Annotated[
     str,
     Choice(
-        ("mqtt", "memory"), dict.fromkeys(("redis", "nats-core", "nats-jetstream", "nats", "zero"), _NO_BUS)
+        ("mqtt", "redis", "nats-core", "nats-jetstream", "zero", "memory"),
+        {"nats": "say which: nats-core or nats-jetstream", "zmq": "ZeroMQ is called zero, as in EdgeX 2"},
     ),
 ]
 TriggerType = Annotated[
     str,
-    Choice(("edgex-messagebus",), dict.fromkeys(("http", "external-mqtt", "custom"), _NO_TRIGGER)),
+    Choice(("edgex-messagebus", "http"), dict.fromkeys(("external-mqtt", "custom"), _NO_TRIGGER)),
 ]
 Metadata = Annotated[str, Choice(("auto", "required", "none"))]
-EdgexVersion = Annotated[
-    str, Choice(("auto", "3", "4"), {"2": "EdgeX 2 is not supported yet; use 3, 4 or auto"})
-]
+EdgexVersion = Annotated[str, Choice(("auto", "2", "3", "4"))]
+MqttClient = Annotated[str, Choice(("native", "paho"))]
+MqttVersion = Annotated[str, Choice(("3.1.1", "5"))]
 Port = Annotated[int, Range(0, 65535)]
 Amount = Annotated[int, Range(0)]
 Some = Annotated[int, Range(1)]
@@ -80,6 +83,26 @@ class Writable:
     log_level: LogLevel = "INFO"
     insecure_secrets: Mapping[str, Secret] = field(default_factory=_bus_secret)
     telemetry: Telemetry = Telemetry()
+    inference_bindings: Tree = field(default_factory=lambda: Tree({}))
+    """Binding name → keys of its block that count over everything else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorsConfiguration:
+    """What browsers are told of pages from elsewhere; lists as in the headers, `cors_max_age` in seconds."""
+
+    enable_cors: bool = False
+    cors_allow_credentials: bool = False
+    cors_allowed_origin: str = "https://localhost"
+    cors_allowed_methods: str = "GET, POST, PUT, PATCH, DELETE"
+    cors_allowed_headers: str = (
+        "Authorization, Accept, Accept-Language, Content-Language, Content-Type, X-Correlation-ID"
+    )
+    cors_expose_headers: str = (
+        "Cache-Control, Content-Language, Content-Length, Content-Type, Expires, Last-Modified, Pragma, "
+        "X-Correlation-ID"
+    )
+    cors_max_age: Amount = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +118,7 @@ class Service:
     max_request_size: Amount = 0
     max_result_count: Some = 1024
     enable_name_field_escape: bool = False
+    cors_configuration: CorsConfiguration = CorsConfiguration()
 
     @property
     def bind_address(self) -> str:
@@ -126,6 +150,15 @@ class MessageBus:
     secret_name: str = "mqtt-bus"
     base_topic_prefix: str = "edgex"
     optional: Mapping[str, str] = field(default_factory=_bus_options, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Where services register and look one another up, with `-r/--registry`."""
+
+    host: str = "localhost"
+    port: Annotated[int, Range(1, 65535)] = 59890
+    type: Annotated[str, Choice(("keeper", "consul"))] = "keeper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +210,8 @@ class Inference:
     metadata: Metadata = "auto"
     reconcile_interval: Seconds = Seconds(60.0)
     edgex_version: EdgexVersion = "auto"
+    mqtt_client: MqttClient = "native"
+    mqtt_version: MqttVersion = "3.1.1"
     max_message_size: Some = 32768
     max_pixels: Some = 64_000_000
     threads: Annotated[int, Range(0, 1024)] = 0
@@ -192,6 +227,7 @@ class Configuration:
     writable: Writable = Writable()
     service: Service = Service()
     message_bus: MessageBus = MessageBus()
+    registry: Registry = Registry()
     trigger: Trigger = Trigger()
     clients: Mapping[str, Client] = field(default_factory=_clients)
     inference: Inference = Inference()
@@ -204,12 +240,13 @@ BUS_OPTIONS: Mapping[str, type] = {
     **dict.fromkeys(("Qos", "KeepAlive", "ConnectTimeout", "DefaultPubRetryAttempts"), int),
     **dict.fromkeys(("Retained", "AutoReconnect", "CleanSession", "SkipCertVerify"), bool),
     **dict.fromkeys(("RetryOnFailedConnect", "AutoProvision", "ExactlyOnce"), bool),
+    "PublishPort": int,
+    "SubscribeHosts": str,
 }
-"""EdgeX's keys of MessageBus.Optional with what their texts must hold."""
+"""EdgeX's keys of MessageBus.Optional with what their texts must hold; the last two are ours, for ZeroMQ."""
 
 UNUSED = frozenset(
     {
-        ("Registry",),
         ("Clients", "*", "UseMessageBus"),
         ("Clients", "*", "SecurityOptions"),
         ("Database",),
@@ -228,7 +265,6 @@ UNUSED = frozenset(
         ("Writable", "InsecureSecrets", "*", "Path"),
         ("Writable", "InsecureSecrets", "*", "path"),
         ("Writable", "InsecureSecrets", "*", "Secrets"),
-        ("Service", "CORSConfiguration"),
         ("Service", "SecurityOptions"),
         ("Trigger", "ExternalMqtt"),
     }

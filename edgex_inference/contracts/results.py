@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -51,8 +52,7 @@ class Regression:
     values: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anomaly:
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """`score`: higher is worse whatever the model's direction; `contributions` one share for each channel, or none."""
 
     score: float
@@ -86,8 +86,7 @@ class Raw:
 Result = Classification | Detections | Regression | Anomaly | Segmentation | Embedding | Raw
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One inference's input: tensors as the session declares them, a batch axis having length 1."""
 
     tensors: Tensors

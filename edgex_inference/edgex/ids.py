@@ -1,16 +1,22 @@
 """Identifiers as EdgeX wants them."""
 
-import random
+import itertools
 import re
+import secrets
+import uuid
 
-_random = random.Random()  # seeded by the operating system; an id has to be unique, not secret
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_PREFIX = str(uuid.uuid4())[:24]
+_count = itertools.count(secrets.randbits(47))
+_MOST = (1 << 48) - 1
 
 
 def new_id() -> str:
-    """A new random UUID (version 4), a third of the standard library's price."""
-    digits = f"{_random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | (0x4 << 76) | (0x2 << 62):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    """A UUID (version 4) that nobody else has: random for this process, counted within it.
+
+    An id has to be unique, not secret, and at each event four are made.
+    """
+    return f"{_PREFIX}{next(_count) & _MOST:012x}"
 
 
 def is_id(text: str) -> bool:

@@ -150,10 +150,26 @@ def _float(value: object, kind: ValueType) -> str:
     if not math.isfinite(number):
         raise Unfit(f"{number} as {kind}")
     if kind is _FLOAT64:
-        return np.format_float_scientific(number, trim="-", exp_digits=2)
+        return _scientific(repr(number))
     if abs(number) >= FLOAT32_LIMIT:
         raise Unfit(f"{number} is out of range for {kind}")
-    return np.format_float_scientific(np.float32(number), trim="-", exp_digits=2)
+    return _scientific(str(np.float32(number)))
+
+
+def _scientific(text: str) -> str:
+    """The shortest digits of a number with one of them before the point, as Go's %e writes them."""
+    if "e" in text:
+        return text
+    sign = "-" if text[0] == "-" else ""
+    whole, _, rest = text[len(sign) :].partition(".")
+    if whole != "0":
+        digits, exponent = (whole + rest).rstrip("0"), len(whole) - 1
+    elif not (digits := rest.lstrip("0")):
+        return f"{sign}0e+00"
+    else:
+        exponent = len(digits) - len(rest) - 1
+    more = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{more}e{exponent:+03d}"
 
 
 def _array(value: object, kind: ValueType) -> str:

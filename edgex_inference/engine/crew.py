@@ -68,7 +68,7 @@ class Crew:
         self._retired = threading.Event()
         self.session: Session | None = None
         self._name, self._load, self._reports, self._proof = name, load, reports, proof
-        self._batch = Batch()
+        self.batch = Batch()
         self._lead = threading.Lock()
         self._books = threading.Lock()
         self._runs: dict[threading.Thread, Run | None] = {}
@@ -156,7 +156,7 @@ class Crew:
         return session
 
     def _begin(self, session: Session) -> None:
-        self.session, self._batch = session, session.traits.batch
+        self.session, self.batch = session, session.traits.batch
         if not self.retired:
             _warm_up(session)
         self._reports.opened(self, session)
@@ -165,7 +165,7 @@ class Crew:
     def _work(self) -> None:
         while not self._retired.is_set():
             with self._lead:
-                items = [] if self._retired.is_set() else self.hopper.take(self._batch)
+                items = [] if self._retired.is_set() else self.hopper.take(self.batch)
             if items:
                 self._run(items)
         self.hopper.wake()
@@ -188,7 +188,7 @@ class Crew:
         try:
             self._answer(self.session, items, ())
         except RowsLost:
-            self._batch = Batch()
+            self.batch = Batch()
             logger.warning("%s: its outputs are not one row for each input row: batching is off", self._name)
             self._one_by_one(self.session, items)
         except _Apart:
@@ -212,11 +212,11 @@ class Crew:
         self._runs[thread] = Run(thread, items, rest, started, timeout)
         answers: Sequence[Answer]
         try:
-            if len(items) == 1 and self._batch.kind != "fixed":
+            if len(items) == 1 and self.batch.kind != "fixed":
                 answers = [session.infer(items[0].tensors, timeout=timeout)]
             else:
-                outputs = session.infer(join(items, self._batch), timeout=timeout)
-                answers = split(outputs, items, self._batch)
+                outputs = session.infer(join(items, self.batch), timeout=timeout)
+                answers = split(outputs, items, self.batch)
         except RowsLost:
             if len(items) == 1:
                 answers = [InferenceFailed(f"{self._name}: the outputs have other rows than the inputs")]

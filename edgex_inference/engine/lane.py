@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgex_inference.contracts.accelerator import Session
+from edgex_inference.contracts.accelerator import Batch, Session
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
     DeadlineExceeded,
@@ -80,8 +80,7 @@ class Lane:
         self._reopening = self.settings.reopening(self._reopen)
         self._growth: asyncio.TimerHandle | None = None
         self._opened: asyncio.Future[Session] | None = None
-        self._idle = asyncio.Event()
-        self._left = asyncio.Event()
+        self._idle, self._left = asyncio.Event(), asyncio.Event()
 
     @property
     def session(self) -> Session:
@@ -89,6 +88,11 @@ class Lane:
         if self._session is None:
             raise DeviceLost(f"{self.name}: not open")
         return self._session
+
+    @property
+    def batch(self) -> Batch:
+        """How many rows a run may have now: what the session promised, or one where it broke its promise."""
+        return self._crew.batch if self._crew is not None else Batch()
 
     @property
     def leaked(self) -> int:
@@ -358,11 +362,8 @@ class Lane:
         self._change("opening", "a run hung: its session is replaced")
         self._enlist()
         for item in rest:
-            self._crew_put(item)
-
-    def _crew_put(self, item: Item) -> None:
-        if self._crew is not None and not item.ready.done():
-            self._crew.hopper.put(item)
+            if self._crew is not None and not item.ready.done():
+                self._crew.hopper.put(item)
 
     def _abandon(self) -> None:
         if self._crew is not None:

@@ -5,19 +5,31 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from edgex_inference.contracts.bindings import Limits
 from edgex_inference.contracts.events import Event
+from edgex_inference.pipeline.reply import Outcome, Reply
 
 _MOST = 4096
 """Items over all devices: a flood of new device names must not fill the memory."""
 
 
-@dataclass(slots=True)
-class Receipt:
-    """Acknowledges a bus message when the last binding that took it is through with it."""
+def _never() -> None:
+    """In place of an acknowledgement that must not be given."""
+
+
+class Receipt(msgspec.Struct, eq=False):
+    """Acknowledges a bus message when the last binding that took it is through with it.
+
+    One that `failed` is never acknowledged: a result could not leave, and the message may come again for it.
+    Neither keeps the message any longer than it must: a picture may hang on it.
+    """
 
     acknowledge: Callable[[], None]
     holders: int = 1
+    failed: bool = False
+    followers: "list[Receipt] | None" = None
 
     def hold(self) -> None:
         self.holders += 1
@@ -26,16 +38,59 @@ class Receipt:
         self.holders -= 1
         if self.holders == 0:
             self.acknowledge()
+            followers, self.followers = self.followers or (), None
+            for one in followers:
+                one.release()
+
+    def fail(self) -> None:
+        self.failed, self.acknowledge, self.followers = True, _never, None
+
+    def lead(self, other: "Receipt") -> None:
+        """Has the other acknowledged not before this one."""
+        if self.holders > 0:
+            other.hold()
+            self.followers = [*(self.followers or ()), other]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An event on its way through one binding; `arrived` is monotonic seconds."""
+class Item(msgspec.Struct, frozen=True, eq=False):
+    """An event on its way through one binding; `arrived` is monotonic seconds, `reply` for who waits for it.
+
+    A struct, as everything is that is made for each event: a frozen dataclass costs ten times as much to make.
+    """
 
     event: Event
     correlation_id: str
     arrived: float
     receipt: Receipt
+    reply: Reply | None = None
+
+    def tell(self, outcome: Outcome) -> None:
+        """What has become of it, from any thread."""
+        if self.reply is not None:
+            self.reply.tell(outcome)
+
+    def refuse(self, reason: str, message: str) -> None:
+        """It goes without a run."""
+        self.tell(Outcome(fate="dropped", reason=reason, message=message))
+        self.end()
+
+    def end(self, *, acknowledge: bool = True) -> None:
+        """The binding is through with it."""
+        if acknowledge:
+            self.receipt.release()
+        else:
+            self.receipt.fail()
+        if self.reply is not None:
+            self.reply.end()
+
+
+def give_way(gone: Item, newest: Item) -> str:
+    """Refuses an item that the overload policy picked when another came; the word to count it under."""
+    if gone is newest:
+        gone.refuse("queueFull", "too much waits for this binding")
+        return "queueFull"
+    gone.refuse("overtaken", "a newer event of this device came while this one waited")
+    return "overtaken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

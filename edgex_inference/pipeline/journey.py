@@ -2,23 +2,28 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+
+import msgspec
 
 from edgex_inference.contracts.errors import (
     DeviceLost,
     EdgexInferenceError,
     InferenceError,
+    InferenceFailed,
     MessageError,
 )
-from edgex_inference.contracts.events import Event
-from edgex_inference.contracts.results import Sample
+from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.engine.batching import Answer
+from edgex_inference.engine.bundles import infer_bundled
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
-from edgex_inference.pipeline.intake import Intake, Item, Queueing
+from edgex_inference.pipeline.intake import Intake, Item, Queueing, give_way
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan
+from edgex_inference.pipeline.reply import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +41,15 @@ _MOST_WARNINGS = 1000
 """Sources whose first drop is said at WARN; a flood of new device names must not fill the log."""
 
 
-@dataclass(slots=True)
-class _Passage:
+class _Passage(msgspec.Struct, eq=False):
     """An item with what has become of it so far."""
 
     item: Item
     sample: Sample | None = None
     answer: Tensors | EdgexInferenceError | None = None
+    result: Result | InferenceFailed | None = None
+    spent: float = 0.0
+    """seconds that reading its answer took"""
 
 
 class Journey:
@@ -136,8 +143,7 @@ class Journey:
         """Takes an event in; by the overload policy one may have to go, which is counted."""
         gone = self._intake.offer(item)
         if gone is not None:
-            self._measures.dropped.add("queueFull" if gone is item else "overtaken")
-            gone.receipt.release()
+            self._measures.dropped.add(give_way(gone, item))
         self._idle.clear()
         self._wake.set()
 
@@ -187,6 +193,7 @@ class Journey:
         try:
             await self._prepare(passages)
             await self._infer([passage for passage in passages if passage.sample is not None])
+            self._interpret(passages)
             if before is not None and not before.done():
                 await asyncio.wait({before})
             await self._deliver(passages)
@@ -195,22 +202,37 @@ class Journey:
 
     async def _deliver(self, passages: Sequence[_Passage]) -> None:
         """Publishes in order; no result waits for the acknowledgement of the one before, a status holds up all."""
-        passages = self._unstranded(passages)
-        started: list[asyncio.Task[None]] = []
-        for passage in passages:
+        waiting: deque[tuple[_Passage, Parcel | None]] = deque()
+        for passage in self._unstranded(passages):
             try:
                 parcel = self._emit(passage)
             except Exception as error:  # noqa: BLE001 - one item's surprise must not take its neighbors along
                 self._fail(error)
                 parcel = None
-            sending = self._send(passage, parcel)
-            if parcel is not None and not parcel.status and len(passages) > 1:
-                started.append(asyncio.create_task(sending))
-            else:
-                await asyncio.gather(*started)
-                started.clear()
-                await sending
-        await asyncio.gather(*started)
+            if parcel is not None and not parcel.status:
+                waiting.append((passage, parcel))
+                continue
+            await self._send_all(waiting)
+            await self._send(passage, parcel)
+        await self._send_all(waiting)
+
+    async def _send_all(self, waiting: deque[tuple[_Passage, Parcel | None]]) -> None:
+        """Begins each in its turn, also while the one before waits for its acknowledgement.
+
+        The next task takes over when this one has to wait: where publishing waits for nothing, one does it all.
+        """
+        follower: asyncio.Task[None] | None = None
+        try:
+            while waiting:
+                passage, parcel = waiting.popleft()
+                if follower is None and waiting:
+                    follower = asyncio.create_task(self._send_all(waiting))
+                await self._send(passage, parcel)
+            if follower is not None:
+                await follower
+        finally:
+            if follower is not None:
+                follower.cancel()
 
     def _unstranded(self, passages: Sequence[_Passage]) -> Sequence[_Passage]:
         """What is left when the items of a lost device are taken over."""
@@ -226,8 +248,7 @@ class Journey:
         except Exception as error:  # noqa: BLE001 - as in _deliver
             self._fail(error)
             through = True
-        if through:
-            passage.item.receipt.release()
+        passage.item.end(acknowledge=through)
 
     def _fail(self, error: Exception, items: int = 1) -> None:
         self._measures.failed.add("unexpected", items)
@@ -244,36 +265,59 @@ class Journey:
 
     async def _prepare(self, passages: Sequence[_Passage]) -> None:
         now = self._clock()
-        for passage in passages:
-            self._measures.stages["queue"].add(now - passage.item.arrived)
+        self._measures.stages["queue"].add(*[now - passage.item.arrived for passage in passages])
         if not self.plan.preprocess.pixels:
-            for passage in passages:
-                self._prepare_one(passage)
+            self._prepare_all([passage for passage in passages if self._is_fresh(passage)])
             return
         loop = asyncio.get_running_loop()
         await asyncio.gather(
             *(loop.run_in_executor(self._pixels, self._prepare_one, passage) for passage in passages)
         )
 
+    def _is_fresh(self, passage: _Passage) -> bool:
+        """Whether it is not too old; one that is counts as dropped."""
+        stale = self._intake.is_stale(passage.item)
+        if stale:
+            self._measures.dropped.add("maxAge")
+            passage.item.tell(Outcome(fate="dropped", reason="maxAge", message="older than limits.maxAge"))
+        return not stale
+
+    def _prepare_all(self, passages: Sequence[_Passage]) -> None:
+        started = self._clock()
+        try:
+            samples = self.plan.preprocess.many([passage.item.event for passage in passages])
+        except Exception:  # noqa: BLE001 - whose surprise it is shows when they are tried one by one
+            for passage in passages:
+                self._prepare_one(passage)
+            return
+        share = (self._clock() - started) / max(1, len(passages))
+        for passage, sample in zip(passages, samples, strict=True):
+            if isinstance(sample, MessageError):
+                self._drop(passage.item, sample)
+            else:
+                passage.sample = sample
+        prepared = sum(passage.sample is not None for passage in passages)
+        self._measures.stages["preprocess"].add(*[share] * prepared)
+
     def _prepare_one(self, passage: _Passage) -> None:
         event = passage.item.event
-        if self._intake.is_stale(passage.item):
-            self._measures.dropped.add("maxAge")
+        if self.plan.preprocess.pixels and not self._is_fresh(passage):
             return
         started = self._clock()
         try:
             passage.sample = self.plan.preprocess(event)
         except MessageError as error:
-            self._drop(event, error)
+            self._drop(passage.item, error)
         except Exception as error:  # noqa: BLE001 - as in _deliver
             self._fail(error)
         else:
             self._measures.stages["preprocess"].add(self._clock() - started)
 
-    def _drop(self, event: Event, error: MessageError) -> None:
+    def _drop(self, item: Item, error: MessageError) -> None:
         """Counts a drop; the first of its kind for a device is said at WARN, the rest at DEBUG."""
         self._measures.dropped.add(error.reason)
-        kind = (event.device_name, error.reason)
+        item.tell(Outcome(fate="dropped", reason=error.reason, message=str(error)))
+        kind = (item.event.device_name, error.reason)
         first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
         if first:
             self._warned.add(kind)
@@ -283,12 +327,14 @@ class Journey:
     async def _infer(self, passages: Sequence[_Passage]) -> None:
         if not passages:
             return
-        started = self._clock()
+        plan, started = self.plan, self._clock()
+        burst = [passage.sample.tensors for passage in passages if passage.sample is not None]
+        timeout = plan.binding.limits.timeout
         try:
-            answers = await self.plan.lane.infer_many(
-                [passage.sample.tensors for passage in passages if passage.sample is not None],
-                timeout=self.plan.binding.limits.timeout,
-            )
+            if plan.preprocess.pixels:
+                answers: Sequence[Answer] = await plan.lane.infer_many(burst, timeout=timeout)
+            else:
+                answers = await infer_bundled(plan.lane, burst, timeout=timeout)
         except Exception as error:  # noqa: BLE001 - as in _deliver
             self._fail(error, len(passages))
             return
@@ -296,7 +342,28 @@ class Journey:
         self._pace(len(passages), taken)
         for passage, answer in zip(passages, answers, strict=True):
             passage.answer = answer
-            self._measures.stages["infer"].add(taken)
+        self._measures.stages["infer"].add(*[taken] * len(passages))
+
+    def _interpret(self, passages: Sequence[_Passage]) -> None:
+        """Reads the answers of a burst; whose surprise it is shows when they are read one by one."""
+        started = self._clock()
+        answered: list[_Passage] = []
+        tensors: list[Tensors] = []
+        samples: list[Sample] = []
+        for passage in passages:
+            sample, answer = passage.sample, passage.answer
+            if sample is not None and answer is not None and not isinstance(answer, EdgexInferenceError):
+                answered.append(passage)
+                tensors.append(answer)
+                samples.append(sample)
+        try:
+            results = self.plan.interpret.many(tensors, samples)
+        except Exception:
+            log.debug("a burst is read one by one", exc_info=True)
+            return
+        spent = (self._clock() - started) / max(1, len(answered))
+        for passage, result in zip(answered, results, strict=True):
+            passage.result, passage.spent = result, spent
 
     def _pace(self, items: int, seconds: float) -> None:
         patience = min(_PATIENCE, self.plan.binding.limits.timeout / 4)
@@ -310,10 +377,20 @@ class Journey:
         if sample is None or answer is None:
             return None
         if isinstance(answer, MessageError):
-            self._drop(item.event, answer)
+            self._drop(item, answer)
             return None
         if isinstance(answer, EdgexInferenceError):
             return self._emission.failed(item, answer)
-        parcel = self._emission.result(item, sample, answer)
+        result = passage.result
+        if result is None:
+            started = self._clock()
+            try:
+                result = self.plan.interpret(answer, sample)
+            except InferenceFailed as error:
+                result = error
+            passage.spent = self._clock() - started
+        if isinstance(result, InferenceFailed):
+            return self._emission.failed(item, result)
+        parcel = self._emission.result(item, sample.origin, result, spent=passage.spent)
         self._measures.stages["total"].add(self._clock() - item.arrived)
         return parcel

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from edgex_inference.bindings.book import Book, Rejected
 from edgex_inference.contracts.bindings import Binding
@@ -15,22 +16,26 @@ from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.repeats import Repeats
+from edgex_inference.pipeline.reply import Reply
 from edgex_inference.pipeline.running.order import Order
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.telemetry.metrics import Counts, Histogram
 
 log = logging.getLogger(__name__)
 
+
 _MOST_WARNINGS = 1000
 _MOST_HEARD = 100_000
 _MOST_RUNS = 10_000
+_MOST_REMEMBERED = 16_384
 """Topics that are warned about, devices whose profile is remembered for the page, bindings at work: made-up names
 on the bus must not fill the memory, and a side-car may match any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What came in: messages by fate (matched, unmatched, own, notEvent), refused ones by reason, decode times."""
+    """What came in: messages by fate (page.FATES), refused ones by reason, decode times."""
 
     messages: Counts = field(default_factory=Counts)
     invalid: Counts = field(default_factory=Counts)
@@ -62,12 +67,15 @@ class Router:
         self._clock = clock
         self._runs: dict[int, Run] = {}
         self._met: dict[Run, tuple[str, str]] = {}
+        self._at_hand: dict[tuple[str, str], Sequence[Run]] = {}
+        self._own_topics: dict[str, bool] = {}
         self._stand_ins: dict[tuple[Rejected, str], Binding] = {}
         self._heard: dict[str, str] = {name: device.profile for name, device in book.devices.items()}
         self._barred: Mapping[str, Barred] = {}
         self.heard: Callable[[Event], None] = lambda _event: None
         self._warned: set[str] = set()
         self._crowded = False
+        self._repeats = Repeats()
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -81,7 +89,7 @@ class Router:
         """
         runs = sorted(self._met.items(), key=lambda met: met[1][1] != "")
         self._book, self._earlier = book, self._book
-        self._runs, self._stand_ins, self._met = {}, {}, {}
+        self._runs, self._stand_ins, self._met, self._at_hand = {}, {}, {}, {}
         self._heard.update((name, device.profile) for name, device in book.devices.items())
         for run, (profile, device) in runs:
             order = self._wanted(profile, device, run.binding.name)
@@ -133,6 +141,13 @@ class Router:
 
     def runs_of(self, profile: str, device: str) -> Sequence[Run]:
         """The runs of every binding of a device, the unusable ones included; new ones are started."""
+        runs = self._at_hand.get((profile, device))
+        if runs is None:
+            runs = self._looked_up(profile, device)
+            _remember(self._at_hand, (profile, device), runs)
+        return runs
+
+    def _looked_up(self, profile: str, device: str) -> Sequence[Run]:
         found = self._book.look_up(profile, device)
         orders = [self._order(binding) for binding in found.bindings]
         orders += [
@@ -140,7 +155,7 @@ class Router:
             for rejected in found.rejected
         ]
         runs = [self._run(order, (profile, device)) for order in orders]
-        return [run for run in runs if run is not None]
+        return tuple(run for run in runs if run is not None)
 
     def runs_heard(self, device: str) -> Sequence[Run]:
         """The runs that took events of a device."""
@@ -204,7 +219,7 @@ class Router:
         return first
 
     def _take(self, message: Message, receipt: Receipt) -> None:
-        if topics.is_own_topic(self._sender.dialect, message.topic, service_key=self._sender.service_key):
+        if self._is_own_topic(message.topic):
             self.traffic.messages.add("own")
             return
         started = self._clock()
@@ -213,12 +228,32 @@ class Router:
         self.traffic.decode.add(self._clock() - started)
         if event is None:
             self.traffic.messages.add("notEvent")
-        elif self._is_own(event):
+            return
+        if self._is_own(event):
             self.traffic.messages.add("own")
+            return
+        if self._sender.listening:
+            self._sender.heard(message, read, event)
+        if self._repeats.came_before(event.id, receipt):
+            self.traffic.messages.add("repeated")
+            level = logging.INFO if self._is_first(f"{message.topic} again") else logging.DEBUG
+            log.log(
+                level, "%.300s: event %s has come before; it is not inferred again", message.topic, event.id
+            )
         else:
             self.heard(event)
             taken = self.offer(event, read.correlation_id or new_id(), receipt)
+            if taken:
+                self._repeats.remember(event.id, receipt)
             self.traffic.messages.add("matched" if taken else "unmatched")
+
+    def _is_own_topic(self, topic: str) -> bool:
+        own = self._own_topics.get(topic)
+        if own is None:
+            sender = self._sender
+            own = topics.is_own_topic(sender.dialect, topic, service_key=sender.service_key)
+            _remember(self._own_topics, topic, own)
+        return own
 
     def _is_own(self, event: Event) -> bool:
         """Whether one of our results came back by a way that its topic does not show."""
@@ -230,27 +265,44 @@ class Router:
     def offer(self, event: Event, correlation_id: str, receipt: Receipt) -> int:
         """Offers an event to every binding that wants it; returns how many took it."""
         arrived, taken = self._clock(), 0
+        for run in self._takers(event):
+            receipt.hold()
+            self._hand(run, Item(event, correlation_id, arrived, receipt))
+            taken += 1
+        return taken
+
+    def ask(self, event: Event, correlation_id: str) -> Mapping[Run, Reply]:
+        """Offers an event that did not come from the bus; each binding that takes it replies."""
+        arrived, receipt = self._clock(), Receipt(lambda: None)
+        replies = {run: Reply() for run in self._takers(event)}
+        for run, reply in replies.items():
+            receipt.hold()
+            self._hand(run, Item(event, correlation_id, arrived, receipt, reply))
+        return replies
+
+    def _takers(self, event: Event) -> Sequence[Run]:
         runs = self.runs_of(event.profile_name, event.device_name)
         if runs and len(self._heard) < _MOST_HEARD:
             self._heard[event.device_name] = event.profile_name
-        barred = self._barred.get(event.device_name) if self._barred else None
-        for run in runs:
-            if run.binding.enabled and run.wants(event):
-                receipt.hold()
-                item = Item(event, correlation_id, arrived, receipt)
-                if barred is None:
-                    run.offer(item)
-                else:
-                    self._turn_away(run, item, barred)
-                taken += 1
-        return taken
+        return [run for run in runs if run.binding.enabled and run.wants(event)]
 
-    def _turn_away(self, run: Run, item: Item, why: Barred) -> None:
-        """Counts an event of a device that is not to be used; the device knows, unless the run is new."""
+    def _hand(self, run: Run, item: Item) -> None:
+        """Offers it; one of a device that is not to be used is counted, which it knows unless the run is new."""
+        why = self._barred.get(item.event.device_name) if self._barred else None
+        if why is None:
+            run.offer(item)
+            return
         run.measures.events.add("received")
         run.measures.dropped.add(why.word)
         run.tell(item.event.device_name, why.reason)
-        item.receipt.release()
+        item.refuse(why.word, why.reason)
+
+
+def _remember(known: dict[Any, Any], key: object, value: object) -> None:
+    """Keeps what is asked for at each message, and forgets all of it before it fills the memory."""
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 def _stand_in(rejected: Rejected) -> Binding:

@@ -1,6 +1,6 @@
 """Anomaly: one score, higher is worse, from a reconstruction or from the model itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -22,7 +22,7 @@ from edgex_inference.postprocess.wiring import (
 ROLES = ("score", "scores", "label", "reconstruction", "target")
 
 _METRICS: dict[str, Callable[[Floats], Floats]] = {
-    "mse": lambda difference: np.mean(difference * difference, axis=-1),
+    "mse": lambda difference: np.einsum("...i,...i->...", difference, difference) / difference.shape[-1],
     "mae": lambda difference: np.mean(np.abs(difference), axis=-1),
     "max": lambda difference: np.max(np.abs(difference), axis=-1),
 }
@@ -43,20 +43,40 @@ class Reconstruction:
 
     def __call__(self, tensors: Tensors, sample: Sample) -> Anomaly:
         """Raises InferenceFailed where the two cannot be compared."""
-        made = self.reconstruction.numbers(tensors)
-        real_one = without_batch(self.target.numbers(tensors)) if self.target else self._prepared(sample)
-        if made.size != real_one.size or not made.size:
-            what = f"shape {made.shape} cannot be compared with {real_one.shape} of the {self._other}"
+        (found,) = self.many((tensors,), (sample,))
+        return found
+
+    def many(self, tensors: Sequence[Tensors], samples: Sequence[Sample]) -> Sequence[Anomaly]:
+        """All of a burst at once, which costs little more than one: the numbers are few and numpy's calls dear.
+
+        Raises InferenceFailed where one of them cannot be compared or is shaped unlike the others.
+        """
+        made = self._stacked([self.reconstruction.numbers(one) for one in tensors])
+        if self.target:
+            others = self._stacked([without_batch(self.target.numbers(one)) for one in tensors])
+        else:
+            others = self._stacked([self._prepared(one) for one in samples])
+        if made.size != others.size or not made.size:
+            what = f"shape {made.shape[1:]} cannot be compared with {others.shape[1:]} of the {self._other}"
             raise self.reconstruction.nonsense(what)
-        difference = made.reshape(-1) - real_one.reshape(-1)
+        differences = made.reshape(len(made), -1) - others.reshape(len(made), -1)
         metric = _METRICS[self.score.metric]
-        score = float(metric(difference))
-        contributions, channels = self._contributions(metric, difference, real_one.shape)
-        return Anomaly(
-            score=-score if self.score.direction == "lowerIsWorse" else score,
-            contributions=contributions,
-            channels=channels,
-        )
+        sign = -1.0 if self.score.direction == "lowerIsWorse" else 1.0
+        shares, channels = self._contributions(metric, differences, others.shape[1:])
+        return [
+            Anomaly(
+                score=sign * score, contributions=None if shares is None else shares[at], channels=channels
+            )
+            for at, score in enumerate(metric(differences).tolist())
+        ]
+
+    def _stacked(self, arrays: Sequence[Floats]) -> Floats:
+        shape = arrays[0].shape
+        if any(array.shape != shape for array in arrays):
+            raise self.reconstruction.nonsense("the samples of a burst differ in shape")
+        if not shape:
+            return np.array(arrays)
+        return np.concatenate(arrays).reshape(len(arrays), *shape)
 
     @property
     def _other(self) -> str:
@@ -79,18 +99,20 @@ class Reconstruction:
         return without_batch(numbers)
 
     def _contributions(
-        self, metric: Callable[[Floats], Floats], difference: Floats, shape: tuple[int, ...]
+        self, metric: Callable[[Floats], Floats], differences: Floats, shape: tuple[int, ...]
     ) -> tuple[Floats | None, tuple[str, ...]]:
+        """Shares [samples, channels] of differences [samples, numbers of one], and the channels' names."""
         if isinstance(self.input, ImageInput) or not shape:
             return None, ()
         names = self.input.names if self.input else ()
-        rows = difference.reshape(shape)
+        samples = len(differences)
+        rows = differences.reshape(samples, *shape)
         if len(names) == shape[-1] != shape[0]:
-            rows = np.moveaxis(rows, -1, 0)
-        errors = metric(rows.reshape(len(rows), -1))
-        total = errors.sum()
-        shares = (errors / total if total != 0 else errors).astype(np.float32, copy=False)
-        return shares, names if len(names) == len(shares) else ()
+            rows = np.moveaxis(rows, -1, 1)
+        errors = metric(rows.reshape(samples, rows.shape[1], -1))
+        totals = errors.sum(axis=1, keepdims=True)
+        shares = np.where(totals != 0, errors / totals, errors).astype(np.float32, copy=False)
+        return shares, names if len(names) == shares.shape[1] else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,15 @@
 """The table of decoders: what a card calls them, which task they belong to, and the function that each one is."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from math import prod
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from edgex_inference.config.places import listed, suggest
-from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.errors import InferenceFailed, ModelRejected
 from edgex_inference.contracts.models import SETTINGS, Build, ModelCard, Postprocess, Task, serves
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Datatype, Tensors, TensorSpec
@@ -97,6 +99,47 @@ TASKS = frozenset(known.task for known in (*DECODERS.values(), *UNDECLARED.value
 """The tasks whose tensors can be read."""
 
 
+@runtime_checkable
+class Together(Protocol):
+    """A decoder for which many samples at once cost little more than one; raises InferenceFailed for all of them."""
+
+    def many(self, tensors: Sequence[Tensors], samples: Sequence[Sample]) -> Sequence[Result]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A decoder at work; what is not finite in its arithmetic is judged in the result."""
+
+    head: Interpreter
+    together: Together | None = None
+
+    @classmethod
+    def of(cls, head: Interpreter) -> "Reader":
+        """With the decoder's own way of reading many at once, where it has one."""
+        return cls(head, head if isinstance(head, Together) else None)
+
+    def __call__(self, tensors: Tensors, sample: Sample) -> Result:
+        """The result of one sample; raises InferenceFailed for tensors that make no sense."""
+        with np.errstate(all="ignore"):
+            return self.head(tensors, sample)
+
+    def many(
+        self, tensors: Sequence[Tensors], samples: Sequence[Sample]
+    ) -> Sequence[Result | InferenceFailed]:
+        """The results of a burst, or for each what is wrong with it alone."""
+        with np.errstate(all="ignore"):
+            if self.together is not None and len(samples) > 1:
+                with suppress(InferenceFailed):
+                    return self.together.many(tensors, samples)
+            return [self._tried(one, sample) for one, sample in zip(tensors, samples, strict=True)]
+
+    def _tried(self, tensors: Tensors, sample: Sample) -> Result | InferenceFailed:
+        try:
+            return self.head(tensors, sample)
+        except InferenceFailed as error:
+            return error
+
+
 _ALSO_CALLED = {
     "yolov6": "yolov5", "yolov7": "yolov5", "yolov9": "yolov8", "yolov11": "yolov8", "yolo11": "yolov8",
     "yolov12": "yolov8", "yolo12": "yolov8", "yolo8": "yolov8", "yolo5": "yolov5", "rtdetr": "detr", "rt-detr": "detr",
@@ -112,8 +155,8 @@ def build(
     *,
     settings: Postprocess,
     labels: tuple[str, ...] | str | None,
-) -> Interpreter:
-    """The function from one sample's output tensors to its result.
+) -> Reader:
+    """The function from one sample's output tensors to its result, or from those of a burst.
 
     `specs` are the session's outputs; `settings` and `labels` are the binding's and go before the card's. Shapes of
     answers are judged when they come, since declared ones may lie. Raises ModelRejected with the card's key and
@@ -121,13 +164,7 @@ def build(
     """
     merged = _merged(settings, card.postprocess)
     _check(card, merged)
-    head = decoder(card, build).make(_wiring(card, build, specs, merged, labels))
-
-    def interpret(tensors: Tensors, sample: Sample) -> Result:
-        with np.errstate(all="ignore"):  # what is not finite is judged in the result
-            return head(tensors, sample)
-
-    return interpret
+    return Reader.of(decoder(card, build).make(_wiring(card, build, specs, merged, labels)))
 
 
 def _wiring(

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from edgex_inference.contracts.bindings import Binding, Resource
-from edgex_inference.contracts.errors import SetupError
+from edgex_inference.contracts.errors import DecodeError, SetupError
 from edgex_inference.contracts.events import Event, Reading
 from edgex_inference.contracts.models import ImageInput, InputCard, NumbersInput
 from edgex_inference.contracts.results import Sample
@@ -12,6 +13,8 @@ from edgex_inference.contracts.tensors import TensorSpec
 from edgex_inference.preprocess.feeds import Slot, assign, rejected
 from edgex_inference.preprocess.numbers import NumbersStep, Prepared, numbers_step
 from edgex_inference.preprocess.readings import pick
+
+_origin_of = attrgetter("origin")
 
 Prepare = Callable[[str, Mapping[str, Reading]], Prepared]
 """device name and the wanted readings → one tensor"""
@@ -52,6 +55,29 @@ class Preprocess:
                 numbers[step.name] = kept
         origin = max(reading.origin for reading in readings.values()) or event.origin
         return Sample(tensors=tensors, geometry=geometry, origin=origin, numbers=numbers or None)
+
+    def many(self, events: Sequence[Event]) -> Sequence[Sample | DecodeError]:
+        """The samples of a burst, or for each event what is wrong with it alone."""
+        step = self.steps[0]
+        numbers = step.prepare if isinstance(step.prepare, NumbersStep) and len(self.steps) == 1 else None
+        found = numbers.many(events) if numbers is not None and len(events) > 1 else None
+        if found is None:
+            return [self._tried(event) for event in events]
+        tensors, kept = found
+        return [
+            Sample(
+                tensors={step.tensor: tensors[at : at + 1]},
+                origin=max(map(_origin_of, event.readings)) or event.origin,
+                numbers=None if kept is None else {step.name: kept[at : at + 1]},
+            )
+            for at, event in enumerate(events)
+        ]
+
+    def _tried(self, event: Event) -> Sample | DecodeError:
+        try:
+            return self(event)
+        except DecodeError as error:
+            return error
 
     def check_bytes(self, binding: Binding, stated: Sequence[InputCard]) -> None:
         """Raises ModelRejected where neither the profile nor the card itself (`stated`) says what bytes mean."""

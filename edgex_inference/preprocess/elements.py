@@ -66,12 +66,13 @@ class Elements:
         return numbers.astype(self.datatype.numpy)
 
 
-def normalized(numbers: Array, normalize: Normalize) -> Array:
+def normalized(numbers: Array, normalize: Normalize, *, rows: int = 0) -> Array:
     """(x - mean) / std in 64 bits: over the last axis, else element by element, else over the first axis.
 
-    Raises Unfit (`length`) when mean and std fit none of these.
+    `rows`: how many leading axes count samples. Raises Unfit (`length`) when mean and std fit none of these.
     """
-    mean, std = _spread(numbers.shape, normalize.mean), _spread(numbers.shape, normalize.std)
+    shape = numbers.shape[rows:]
+    mean, std = _spread(shape, normalize.mean), _spread(shape, normalize.std)
     scaled: Array = (numbers - mean) / std
     return scaled
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
+from operator import attrgetter
 
 import msgspec
 import numpy as np
 
 from edgex_inference.contracts.bindings import InputReading
 from edgex_inference.contracts.errors import DecodeError
-from edgex_inference.contracts.events import Reading, ValueType
+from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.models import Normalize, NumbersInput
 from edgex_inference.contracts.results import Geometry
 from edgex_inference.contracts.tensors import Array, Datatype, Quantization
@@ -23,6 +24,7 @@ Prepared = tuple[Array, Array | None, Geometry | None]
 """a tensor, its real values before encoding where they are kept, and where a picture lies in its source"""
 
 _FLOATS = frozenset(("Float32", "Float64"))
+_name_of, _type_of, _value_of = attrgetter("resource_name"), attrgetter("value_type"), attrgetter("value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,31 @@ class NumbersStep:
         except Unfit as error:
             culprit = self._culprit(parts, error.at)
             raise DecodeError(device, str(culprit), error.detail, reason=error.reason) from None
+
+    def many(self, events: Sequence[Event]) -> tuple[Array, Array | None] | None:
+        """The tensor of a burst and its real values where they are kept, both [events, …]; None: try one by one.
+
+        For events that are nothing but the wanted readings in their order, each a float as text, as sensors are.
+        """
+        if not (self.plain and self.batched):
+            return None
+        texts: list[str | int | float | bool | None] = []
+        for event in events:
+            readings = event.readings
+            if tuple(map(_name_of, readings)) != self.plain or not _FLOATS.issuperset(
+                map(_type_of, readings)
+            ):
+                return None
+            texts += map(_value_of, readings)
+        try:
+            shape, _ = fitted((len(self.plain),), self.shape)
+            flat = msgspec.convert(texts, list[float], strict=False)
+            numbers = np.array(flat).reshape(len(events), *shape)
+            if self.normalize is not None:
+                numbers = normalized(numbers, self.normalize, rows=1)
+            return self.elements.encode(numbers), numbers.astype(np.float32) if self.keep else None
+        except (msgspec.ValidationError, Unfit):
+            return None
 
     def _parts(self, device: str, readings: Mapping[str, Reading]) -> Sequence[Array | float]:
         floats = self._all_floats(readings)

@@ -1,7 +1,8 @@
 """`make bench`: all rows, the table, build/bench.json; exit code 1 when a goal is not held.
 
 BENCH_ROWS=sensor,sessions chooses families, BENCH_QUICK=1 shortens everything (its numbers mean nothing),
-BENCH_OUTPUT=FILE writes elsewhere. With EDGEX_INFERENCE_TESTDATA the pictures and the detector are real ones.
+BENCH_OUTPUT=FILE writes elsewhere, BENCH_DOCS=1 puts the tables into docs/benchmarks.md too. With
+EDGEX_INFERENCE_TESTDATA the pictures and the detector are real ones.
 """
 
 import logging
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from tests.bench import document
 from tests.bench.effort import Effort
 from tests.bench.rows import Row, table, written
 
@@ -19,6 +21,7 @@ FAMILIES: Mapping[str, str] = {
     "camera": "the camera path",
     "sensor": "the sensor path on the memory bus",
     "broker": "the sensor path through mosquitto",
+    "clients": "MQTT clients beside each other, through mosquitto",
     "sessions": "sessions against their bare runtimes",
     "many": "many bindings and devices",
     "footprint": "memory and start",
@@ -37,10 +40,15 @@ def main() -> int:
         print(f"BENCH_ROWS: {', '.join(unknown)}: there are {', '.join(FAMILIES)}", file=sys.stderr)
         return 2
     effort = Effort(quick=os.environ.get("BENCH_QUICK", "") not in ("", "0"))
+    documented = os.environ.get("BENCH_DOCS", "") not in ("", "0") and not effort.quick
     rows: list[Row] = []
     for name in wanted:
         print(f"{FAMILIES[name]} …", file=sys.stderr, flush=True)
-        rows += measured(name, effort)
+        before = document.load()
+        found = measured(name, effort)
+        rows += found
+        if documented:
+            document.record(name, found, before)
     print(table(rows))
     written(rows, OUTPUT)
     broken = [row for row in rows if not row.holds]

@@ -87,7 +87,7 @@ async def running(
         cache=None,
         notes=(),
     )
-    service = InferenceService(loaded, MemoryBus(hub))
+    service = InferenceService(loaded, MemoryBus(hub, in_a_row=BURST))
     work = asyncio.create_task(service.run())
     peer = MemoryBus(hub, name="peer")
     await peer.open()

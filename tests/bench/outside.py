@@ -20,10 +20,10 @@ _OURS = re.compile(r"(EDGEX_|MESSAGEBUS_|INFERENCE_|WRITABLE_|SERVICE_|TRIGGER_|
 
 
 class Process:
-    """A process whose processor time and memory are read from /proc."""
+    """A process whose processor time and memory are read from /proc; `port` is that of its HTTP, 0 without."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, pid: int, port: int = 0) -> None:
+        self.pid, self.port = pid, port
 
     @property
     def cpu(self) -> float:
@@ -60,7 +60,7 @@ def service(folder: Path, **settings: str) -> Iterator[tuple[Process, float]]:
                         f"the service is not ready: {(folder / 'service.log').read_text()[-2000:]}"
                     )
                 time.sleep(0.005)
-            yield Process(process.pid), time.perf_counter() - began
+            yield Process(process.pid, port), time.perf_counter() - began
         finally:
             process.send_signal(signal.SIGTERM)
             try:

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 
 PATIENCE = 20.0
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+"""Without it a broker that leaves Nagle on keeps a result back until our next event acknowledges the one before."""
+
 QUIET = 2.0
 """Seconds without any result after which what is missing is lost."""
 
@@ -105,6 +108,8 @@ class Pump:
         if not ready:
             return 0
         data = self._socket.recv(1 << 20)
+        if _QUICK_ACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
         if not data:
             raise ConnectionError("the broker hung up")
         return sum(self._take(kind, body) for kind, body in self._packets(data))

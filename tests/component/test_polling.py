@@ -12,6 +12,7 @@ from aiohttp import web
 
 from edgex_inference import service as room
 from edgex_inference.contracts.events import ValueType
+from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.pipeline.polling import poller
 
 HOUR = "1h"
@@ -254,3 +255,19 @@ async def test_a_binding_that_cannot_run_fetches_nothing_and_says_so(
     async with stage.running():
         await stage.until(lambda: stage.statuses("p") == ["inactive"])
     assert command.asked == []
+
+
+async def test_core_command_is_where_the_registry_says(command: Command) -> None:
+    command.values[("p", "X")] = 3
+    asked: list[int] = []
+
+    async def locate() -> str | None:
+        asked.append(1)
+        return f"http://127.0.0.1:{command.port}"
+
+    client = CommandClient("http://127.0.0.1:1", locate=locate)
+    for _ in range(3):
+        event = await client.get("p", "X", {}, timeout=20)
+        assert event.device_name == "p"
+    await client.close()
+    assert len(asked) == 1, "once in a while is enough"

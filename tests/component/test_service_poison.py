@@ -85,7 +85,7 @@ async def test_messages_that_are_no_events(stage: Any, make: Any, caplog: pytest
         assert traffic.messages.total("matched") == 1
         shown = await page_of(stage.service.port)
     del shown["messages"]["own"]  # results come back when they come
-    assert shown["messages"] == {"matched": 1, "unmatched": 0, "notEvent": 0, "invalid": 8}
+    assert shown["messages"] == {"matched": 1, "unmatched": 0, "notEvent": 0, "repeated": 0, "invalid": 8}
     assert shown["invalid"] == dict.fromkeys(sorted(broken), 2)
     assert shown["decodeMs"]["count"] == 1
     assert said(caplog, logging.WARNING, "dropped as") == 1, "one source, one line"
@@ -107,10 +107,10 @@ async def test_a_device_whose_name_makes_no_topic(
     stage: Any, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage.simple()
-    nameless = make.event("n" * 70_000, X=1)
-    message = Message("edgex/events/device/d/pump/n/All", make.encode(nameless, "c").payload)
     async with stage.running():
         for _ in range(3):
+            nameless = make.encode(make.event("n" * 70_000, X=1), "c").payload
+            message = Message("edgex/events/device/d/pump/n/All", nameless)
             await stage.send(make.event("p", X=1), message, make.event("q", X=1))
         await stage.have(6)
         counters = await stage.through(9)
@@ -202,3 +202,19 @@ async def test_a_plug_in_that_breaks_its_promise(stage: Any, make: Any) -> None:
         await stage.have(1)
     assert stage.statuses() == ["degraded", "running"]
     assert "VendorError" in stage.heard[0].values["InferenceReason"]
+
+
+async def test_an_event_that_comes_again_is_not_inferred_again(
+    stage: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.simple()
+    event = make.event("p", X=1)
+    async with stage.running() as service:
+        await stage.send(event, event, event, make.event("p", X=2))
+        await stage.have(2)
+        assert service.router.traffic.messages.total("repeated") == 2
+    assert [one.values["Y"] for one in stage.results()] == ["3e+00", "5e+00"]
+    assert (
+        sum(f"event {event.id} has come before; it is not inferred again" in one for one in caplog.messages)
+        == 1
+    )

@@ -116,7 +116,7 @@ def test_everything_from_the_environment(
     [
         ({"SERVICE_PORT": "many"}, "SERVICE_PORT"),
         ({"EDGEX_SECURITY_SECRET_STORE": "true"}, "EDGEX_SECURITY_SECRET_STORE"),
-        ({"MESSAGEBUS_TYPE": "redis"}, "MESSAGEBUS_TYPE"),
+        ({"MESSAGEBUS_TYPE": "rabbit"}, "MESSAGEBUS_TYPE"),
         ({"EDGEX_CONFIG_DIR": "/no/such/folder"}, "/no/such/folder"),
     ],
 )

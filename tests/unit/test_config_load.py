@@ -89,7 +89,7 @@ def test_order_common_private_environment(tmp_path: Path) -> None:
     assert found.config.service.max_request_size == 7
     assert found.config.trigger.topics == ("events/device/#",)
     (unused,) = [note for note in found.notes if note.level == logging.DEBUG]
-    assert "Registry" in unused.text
+    assert "Database" in unused.text
     assert "Writable.StoreAndForward" in unused.text
     assert [note for note in found.notes if note.level > logging.DEBUG] == []
 
@@ -110,8 +110,11 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
         "MESSAGEBUS_TYPE": "memory",
         "MESSAGEBUS_AUTHMODE": "none",
         "TRIGGER_TYPE": "edgex-messagebus",
+        "REGISTRY_TYPE": "consul",
         "INFERENCE_METADATA": "none",
         "INFERENCE_EDGEXVERSION": "3",
+        "INFERENCE_MQTTCLIENT": "paho",
+        "INFERENCE_MQTTVERSION": "5",
         "CLIENTS_CORE_METADATA_PROTOCOL": "https",
         "CLIENTS_CORE_COMMAND_PROTOCOL": "https",
     }
@@ -135,7 +138,7 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
     assert changed["MessageBus"]["Disabled"] is True
     defaults = decode.wire(Configuration())
     same = [key for part in changed for key, value in changed[part].items() if value == defaults[part][key]]
-    assert same == ["AuthMode", "Type"]
+    assert same == ["InferenceBindings", "AuthMode", "Type"]
 
 
 def test_optional_keys_that_no_file_has(tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ def test_all_mistakes_at_once_in_the_users_spelling(tmp_path: Path) -> None:
 LogLevel = "LOUD"
 [MessageBus]
 Prot = 1
-Type = "redis"
+Type = "nats"
 Optional = {Pasword = "hunter2", Qos = "3"}
 [Service]
 RequestTimeout = "5 s"
@@ -166,8 +169,7 @@ EdgexVersion = 4
         "MESSAGEBUS_PORT: MessageBus.Port: 'abc' is not a whole number",
         "configuration.toml:2:12: Writable.LogLevel: 'LOUD' is not TRACE, DEBUG, INFO, WARN or ERROR",
         "configuration.toml:4:1: MessageBus.Prot: unknown key 'Prot' (did you mean Port?)",
-        "configuration.toml:5:8: MessageBus.Type: 'redis': this message bus is not built yet; "
-        "use mqtt or memory",
+        "configuration.toml:5:8: MessageBus.Type: 'nats': say which: nats-core or nats-jetstream",
         "configuration.toml:6:12: MessageBus.Optional.Qos: '3' is not 0, 1 or 2",
         "configuration.toml:6:12: MessageBus.Optional.Pasword: unknown option 'Pasword' "
         "(did you mean Password?)",
@@ -176,7 +178,7 @@ EdgexVersion = 4
         "configuration.toml:9:8: Service.Port: 70000 is not in 0..65535",
         "configuration.toml:10:25: Service.EnableNameFieldEscape: must be true or false, not yes",
         "configuration.toml:12:12: Inference.Metadata: 'maybe' is not auto, required or none",
-        'configuration.toml:13:16: Inference.EdgexVersion: 4 is not auto, 3 or 4 (a text: write "4" in quotes)',
+        'configuration.toml:13:16: Inference.EdgexVersion: 4 is not auto, 2, 3 or 4 (a text: write "4" in quotes)',
         "configuration.toml:14:2: Inferense: unknown key 'Inferense' (did you mean Inference?)",
         "SERVICE_MAXRESULTCOUNT: Service.MaxResultCount: 0 is not at least 1",
     ]
@@ -203,8 +205,8 @@ EdgexVersion = 4
         ("configuration.yaml", "Service: 3", "configuration.yaml:1:10: Service: must be a map, not a number"),
         (
             "configuration.toml",
-            '[Trigger.EdgexMessageBus]\nType = "redis"',
-            "configuration.toml:1:2: Trigger.EdgexMessageBus: EdgeX 2 has the bus here",
+            '[MessageQueue]\nType = "redis"',
+            "configuration.toml:1:2: MessageQueue: EdgeX 2 has the bus here",
         ),
         (
             "configuration.toml",
@@ -213,8 +215,8 @@ EdgexVersion = 4
         ),
         (
             "configuration.toml",
-            '[Inference]\nEdgexVersion = "2"',
-            "configuration.toml:2:16: Inference.EdgexVersion: '2': EdgeX 2 is not supported yet",
+            '[Inference]\nEdgexVersion = "1"',
+            "configuration.toml:2:16: Inference.EdgexVersion: '1' is not auto, 2, 3 or 4",
         ),
     ],
 )
@@ -274,7 +276,7 @@ def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:
     (said,) = mistakes(tmp_path, common_config="no.yaml")
     assert said == "no.yaml: No such file or directory"
     (said,) = mistakes(tmp_path, config_file="https://host/c.yaml")
-    assert said == "-cf/--configFile: configuration from a URL is not built yet; give a file"
+    assert said == "-cf/--configFile: this command reads files only, and that is an address"
 
 
 def test_folders_start_where_they_were_written(tmp_path: Path) -> None:
@@ -289,18 +291,36 @@ def test_folders_start_where_they_were_written(tmp_path: Path) -> None:
     assert found.models == tmp_path / "mine"
 
 
-def test_what_is_not_built_is_refused_or_said(tmp_path: Path) -> None:
-    provider = "the configuration provider is not built yet; use a file (-cf) and EDGEX_CONFIG_PROVIDER=none"
-    assert mistakes(tmp_path, config_provider="keeper.http://x:1") == [f"-cp/--configProvider: {provider}"]
-    env = {"EDGEX_CONFIG_PROVIDER": "consul.http://x:1"}
-    assert mistakes(tmp_path, env=env) == [f"EDGEX_CONFIG_PROVIDER: {provider}"]
-    assert loaded(tmp_path, env={"EDGEX_CONFIG_PROVIDER": "none"}, config_provider="keeper.http://x:1")
+def test_what_is_not_built_or_wrong_is_refused_or_said(tmp_path: Path) -> None:
+    (said,) = mistakes(tmp_path, config_provider="zookeeper.http://x:1")
+    assert said.startswith(
+        "-cp/--configProvider: 'zookeeper.http://x:1' is no provider such as keeper.http://"
+    )
+    (said,) = mistakes(tmp_path, env={"EDGEX_CONFIG_PROVIDER": "consul.http://x"})
+    assert said.startswith("EDGEX_CONFIG_PROVIDER: 'consul.http://x' is no provider")
+    assert loaded(tmp_path, env={"EDGEX_CONFIG_PROVIDER": "none"}, config_provider="nonsense")
     (said,) = mistakes(tmp_path, env={"EDGEX_SECURITY_SECRET_STORE": "true"})
     assert said.startswith("EDGEX_SECURITY_SECRET_STORE: the secret store is not built yet")
-    (note,) = loaded(tmp_path, env={"EDGEX_USE_REGISTRY": "true"}).notes
-    assert note.text.startswith("EDGEX_USE_REGISTRY: the registry is not built yet")
     (said,) = mistakes(tmp_path, env={"EDGEX_USE_REGISTRY": "perhaps"})
     assert said == "environment: EDGEX_USE_REGISTRY: 'perhaps' is not true or false"
+
+
+def test_a_command_that_reads_files_alone_says_so(tmp_path: Path) -> None:
+    (note,) = loaded(tmp_path, env={"EDGEX_CONFIG_PROVIDER": "keeper.http://x:1"}).notes
+    assert note.text == "EDGEX_CONFIG_PROVIDER: this command reads files only, the provider is not asked"
+    (said,) = mistakes(tmp_path, config_file="http://x/configuration.toml")
+    assert said == "-cf/--configFile: this command reads files only, and that is an address"
+
+
+def test_variables_of_edgex_2_mean_the_same(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "configuration.toml").write_text("[MessageBus]\nPort = 7\n")
+    env = {"EDGEX_CONF_DIR": "old", "EDGEX_CONFIGURATION_PROVIDER": "none", "EDGEX_INSTANCE_NAME": "b"}
+    found = loaded(tmp_path, env=env, config_provider="nonsense", instance="a")
+    assert (found.config.message_bus.port, found.service_key) == (7, "app-inference_b")
+    newer = env | {"EDGEX_CONFIG_DIR": "."}
+    (tmp_path / "configuration.toml").write_text("[MessageBus]\nPort = 8\n")
+    assert loaded(tmp_path, env=newer).config.message_bus.port == 8
 
 
 def test_insecure_mode_unless_said_is_one_warning(tmp_path: Path) -> None:
@@ -311,17 +331,39 @@ def test_insecure_mode_unless_said_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_what_a_user_switched_on_and_nobody_reads_is_said(tmp_path: Path) -> None:
-    text = '[Service.CORSConfiguration]\nEnableCORS = true\n[Trigger]\nPublishTopic = "x"\n'
+    text = '[Service.SecurityOptions]\nMode = "zerotrust"\n[Trigger]\nPublishTopic = "x"\n'
     text += '[MessageBus.Optional]\nFooBarBaz = "1"\n'
     notes = [note.text for note in loaded(tmp_path, text).notes if note.level == logging.WARNING]
     assert len(notes) == 3
-    assert any(note.startswith("Service.CORSConfiguration.EnableCORS is set") for note in notes)
+    assert any(note.startswith("Service.SecurityOptions.Mode is set") for note in notes)
+
+
+def test_switches_of_metrics_may_be_texts(tmp_path: Path) -> None:
+    text = '[Writable.Telemetry.Metrics]\nMessagesReceived = false\nInference = "TRUE"\n'
+    env = {"WRITABLE_TELEMETRY_METRICS_MESSAGESRECEIVED": "true"}
+    metrics = loaded(tmp_path, text, env=env).config.writable.telemetry.metrics
+    assert metrics == {"MessagesReceived": True, "Inference": True}
+    (said,) = mistakes(tmp_path, '[Writable.Telemetry.Metrics]\nInference = "much"\n')
+    assert "Writable.Telemetry.Metrics.Inference: must be true or false" in said
+
+
+def test_cors_is_spelled_as_edgex_spells_it(tmp_path: Path) -> None:
+    text = "[Service.CORSConfiguration]\nEnableCORS = true\nCORSMaxAge = 60\n"
+    env = {"SERVICE_CORSCONFIGURATION_CORSALLOWEDORIGIN": "*"}
+    cors = loaded(tmp_path, text, env=env).config.service.cors_configuration
+    assert (cors.enable_cors, cors.cors_max_age, cors.cors_allowed_origin) == (True, 60, "*")
 
 
 def test_a_misspelled_variable_is_said(tmp_path: Path) -> None:
     env = {"INFERENCE_PROFILEDIR": "x", "SERVICE_HOME": "other", "INFERENCES": "1"}
     (note,) = loaded(tmp_path, env=env).notes
     assert note.text.endswith("did you mean INFERENCE_PROFILESDIR?")
+
+
+def test_hosts_of_flags_reach_the_registry_and_clients(tmp_path: Path) -> None:
+    text = '[Registry]\nHost = "keeper"\n'
+    assert loaded(tmp_path, text, dev=True).config.registry.host == "localhost"
+    assert loaded(tmp_path, text, remote_service_hosts="me,edge,0.0.0.0").config.registry.host == "edge"
 
 
 def test_dev_and_remote_hosts(tmp_path: Path) -> None:

@@ -168,3 +168,15 @@ def test_float32_text_reads_back_the_same_bits(number: float) -> None:
 def test_float64_text_reads_back_the_same_bits(number: float) -> None:
     found = parse(Reading(value_type="Float64", value=format_value(number, ValueType.FLOAT64)))
     assert np.float64(found).tobytes() == np.float64(number).tobytes()
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_floats_digits_are_the_shortest_in_gos_form(number: float) -> None:
+    wanted = np.format_float_scientific(number, trim="-", exp_digits=2)
+    assert format_value(number, ValueType.FLOAT64) == wanted
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32))
+def test_a_short_floats_digits_are_the_shortest_in_gos_form(number: float) -> None:
+    wanted = np.format_float_scientific(np.float32(number), trim="-", exp_digits=2)
+    assert format_value(number, ValueType.FLOAT32) == wanted

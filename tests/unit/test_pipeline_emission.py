@@ -14,7 +14,7 @@ from edgex_inference.contracts.bindings import Binding, Publish
 from edgex_inference.contracts.errors import BusUnavailable, DeadlineExceeded, EnvelopeError, InferenceFailed
 from edgex_inference.contracts.events import Event, ValueType
 from edgex_inference.contracts.messages import Message
-from edgex_inference.contracts.results import Raw, Sample
+from edgex_inference.contracts.results import Raw
 from edgex_inference.edgex import envelope, events
 from edgex_inference.pipeline.emission import Emission, Outlet
 from edgex_inference.pipeline.intake import Item, Receipt
@@ -50,7 +50,6 @@ class Rig:
             policy=Policy.of(self.publish, {"Y": ValueType.INT32}),
             decide=None,
             tags={},
-            interpret=lambda tensors, _sample: Raw(tensors=tensors),
         )
         outlet = Outlet(publish=self.take, sender=Sender(), clock=lambda: self.now, wall_clock=lambda: 5)
         self.emission = Emission(plan, outlet, self.measures)
@@ -64,8 +63,7 @@ class Rig:
             self.out.append({one.resource_name: one.value for one in event.readings})
 
     def result(self, number: float, device: str = "p", origin: int = 7) -> Any:
-        sample = Sample(tensors={}, origin=origin)
-        return self.emission.result(item(device), sample, {"y": np.array([number])})
+        return self.emission.result(item(device), origin, Raw(tensors={"y": np.array([number])}))
 
     async def say(self, number: float, device: str = "p") -> bool:
         return await self.emission.send(self.result(number, device))

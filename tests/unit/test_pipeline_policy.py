@@ -1,11 +1,11 @@
 """pipeline.policy: when a result goes out."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edgex_inference.contracts.bindings import Publish
 from edgex_inference.contracts.events import Reading, ValueType

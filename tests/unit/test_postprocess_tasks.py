@@ -280,3 +280,37 @@ def test_a_lost_output_fails() -> None:
     specs = [TensorSpec(name="y", datatype=Datatype.FP32, shape=(None, 1))]
     with pytest.raises(InferenceFailed, match="model 'm': the run gave no output 'y'"):
         table.build(card, build, specs, settings=Postprocess(), labels=None)({}, NOTHING)
+
+
+@pytest.mark.parametrize("direction", ["higherIsWorse", "lowerIsWorse"])
+@pytest.mark.parametrize("metric", ["mse", "mae", "max"])
+def test_a_burst_says_of_each_sample_what_it_says_of_it_alone(metric: Any, direction: Any) -> None:
+    numbers = np.random.default_rng(5).standard_normal((6, 3, 2)).astype(np.float32)
+    made = np.random.default_rng(6).standard_normal((6, 1, 3, 2)).astype(np.float32)
+    made[2] = numbers[2]  # nothing to share out
+    samples = [Sample(tensors={}, numbers={"accel": one}) for one in numbers]
+    reader = reconstruction(metric, direction)
+    found = reader.many([{"made": one} for one in made], samples)
+    for one, sample, together in zip(made, samples, found, strict=True):
+        alone = reader({"made": one}, sample)
+        assert isinstance(together, Anomaly)
+        assert isinstance(alone, Anomaly)
+        assert (together.score, together.channels) == (alone.score, alone.channels)
+        assert together.contributions is not None
+        assert alone.contributions is not None
+        assert together.contributions.tolist() == alone.contributions.tolist()
+
+
+def test_what_cannot_be_read_fails_alone() -> None:
+    samples = [Sample(tensors={}, numbers={"accel": ACCEL})] * 3
+    odd = {"made": np.zeros((1, 5), np.float32)}
+    found = reconstruction("mse", "higherIsWorse").many([MADE, odd, MADE], samples)
+    assert [type(one) for one in found] == [Anomaly, InferenceFailed, Anomaly]
+
+
+def reconstruction(metric: Any, direction: Any) -> table.Reader:
+    build = Build(path=Path("m.onnx"), format=ONNX, inputs=(AXES,), decoder="reconstruction")
+    said = Score(metric=metric, direction=direction)
+    card = ModelCard(name="m", version="1", task=Task.ANOMALY, folder=Path("."), builds=(build,), score=said)
+    specs = [TensorSpec(name="made", datatype=Datatype.FP32, shape=(None, 3, 2))]
+    return table.build(card, build, specs, settings=Postprocess(), labels=None)

@@ -377,3 +377,40 @@ def test_a_model_input_that_nothing_describes_is_found_at_load() -> None:
     card = NumbersInput(name="x", quantization=Quantization(scale=0.0, zero=0))
     with pytest.raises(ModelRejected, match="quantization scale 0"):
         prepared(bound(), card, (None, 1), Datatype.INT8)
+
+
+@given(
+    st.lists(st.lists(st.floats(width=32), min_size=3, max_size=3), min_size=2, max_size=5),
+    st.sampled_from([F32, I64, Datatype.FP16]),
+    st.booleans(),
+)
+def test_a_burst_gives_the_samples_of_its_events(
+    rows: list[list[float]], datatype: Datatype, normalize: bool
+) -> None:
+    card = NumbersInput(name="x", normalize=Normalize(mean=(1.0,), std=(2.0,)) if normalize else None)
+    ready = prepared(bound("A", "B", "C"), card, (None, 3), datatype, keep_numbers=True)
+    burst = [event(*(scalar(name, repr(n)) for name, n in zip("ABC", row, strict=True))) for row in rows]
+    for one, found in zip(burst, ready.many(burst), strict=True):
+        if isinstance(found, DecodeError):
+            with pytest.raises(DecodeError) as alike:
+                ready(one)
+            assert (str(found), found.reason) == (str(alike.value), alike.value.reason)
+            continue
+        alone = ready(one)
+        assert found.numbers is not None
+        assert alone.numbers is not None
+        np.testing.assert_array_equal(found.tensors["x"], alone.tensors["x"])
+        np.testing.assert_array_equal(found.numbers["x"], alone.numbers["x"])
+        assert found.tensors["x"].dtype == alone.tensors["x"].dtype
+        assert found.origin == alone.origin
+
+
+def test_events_of_a_burst_may_differ_in_what_else_they_have() -> None:
+    ready = prepared(bound("A", "B"), NumbersInput(name="x"), (None, 2))
+    plain = event(scalar("A", "1"), scalar("B", "2"))
+    more, swapped = event(*plain.readings, scalar("Z", "9")), event(*reversed(plain.readings))
+    found = ready.many([plain, more, swapped, event(scalar("A", "1"))])
+    assert [type(one) for one in found[3:]] == [DecodeError]
+    for one in found[:3]:
+        assert not isinstance(one, DecodeError)
+        assert one.tensors["x"].tolist() == [[1, 2]]

@@ -11,8 +11,10 @@ import aiohttp
 import msgspec
 
 from edgex_inference.contracts.errors import MetadataUnavailable
+from edgex_inference.edgex.bodies import whole
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Kind, Record, name_of
+from edgex_inference.edgex.providers.ports import Locate
 
 _PAGE = 500
 _SMALL_PAGE = 20
@@ -44,11 +46,13 @@ class Verdict:
 class MetadataClient:
     """Talks to the core-metadata at `url`; every call raises MetadataUnavailable when it is not to be had.
 
-    `timeout` (s) is for one answer. `version` is asked first: it finds out whether the paths are EdgeX 2's.
+    `timeout` (s) is for one answer. `version` is asked first: it finds out whether the paths are EdgeX 2's, and where
+    core-metadata is by now, as far as `locate` knows better than `url`.
     """
 
-    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, *, timeout: float = 5.0, locate: Locate | None = None) -> None:
         self.url = url
+        self._locate = locate
         self.api = "v3"
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
@@ -61,6 +65,8 @@ class MetadataClient:
 
     async def version(self) -> str:
         """The release that runs there, such as `4.0.2`; `/api/v3` does not tell, EdgeX 4 has it too."""
+        if self._locate is not None:
+            self.url = await self._locate() or self.url
         for api in ("v3", "v2"):
             status, body = await self._call("GET", f"/api/{api}/version")
             if status == 200:
@@ -151,7 +157,7 @@ class MetadataClient:
             async with self._session.request(
                 method, self.url + path, data=data, params=query, headers=headers
             ) as answer:
-                raw = await _whole(answer)
+                raw = await whole(answer, _MOST_BYTES)
         except TimeoutError as error:
             raise self._away(f"does not answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -170,15 +176,6 @@ class MetadataClient:
 
 def _decoded(raw: bytes) -> Any:
     return msgspec.json.decode(raw)
-
-
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in answer.content.iter_any():
-        raw += chunk
-        if len(raw) > _MOST_BYTES:
-            raise ValueError(f"answers with more than {_MOST_BYTES >> 20} MiB")
-    return bytes(raw)
 
 
 def _words(error: Exception) -> str:

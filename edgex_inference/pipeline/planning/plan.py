@@ -19,7 +19,6 @@ from edgex_inference.pipeline.publishing.outputs import Column, column, in_order
 from edgex_inference.pipeline.publishing.policy import Policy
 from edgex_inference.postprocess import decide, table
 from edgex_inference.postprocess.prospect import Prospect
-from edgex_inference.postprocess.wiring import Interpreter
 from edgex_inference.preprocess import build as preprocess
 
 
@@ -46,7 +45,7 @@ class Plan:
     accelerator: str
     lane: Lane
     preprocess: preprocess.Preprocess
-    interpret: Interpreter
+    interpret: table.Reader
     columns: tuple[Column, ...]
     policy: Policy
     decide: decide.Resolved | None
@@ -185,7 +184,7 @@ class _Drawing:
         """The inputs as the card itself describes them."""
         return next((one.inputs for one in self.card.builds if one.path == self.build.path), ())
 
-    def interpret(self) -> Interpreter:
+    def interpret(self) -> table.Reader:
         """Tensors to results."""
         outputs, settings = self.lane.session.outputs, self.binding.postprocess
         return table.build(self.card, self.build, outputs, settings=settings, labels=self.labels)

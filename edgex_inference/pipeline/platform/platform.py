@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import get_args
 
 from edgex_inference.bindings.remote import NO_RECORDS, Records
@@ -19,6 +18,7 @@ from edgex_inference.edgex.metadata import changes
 from edgex_inference.edgex.metadata.client import MetadataClient
 from edgex_inference.edgex.metadata.mirror import Mirror
 from edgex_inference.edgex.metadata.records import Barred
+from edgex_inference.edgex.providers.ports import Locate
 from edgex_inference.pipeline.platform.follower import Follower, Following
 from edgex_inference.pipeline.platform.registrar import Registrar
 from edgex_inference.pipeline.publishing.emit import Sender
@@ -35,7 +35,7 @@ _VERSION = re.compile(r"v?([1-9][0-9]*)\.[0-9]+")
 class Platform:
     """Follows the configured core-metadata, and registers what `runs` publish.
 
-    `changed` is called when it says other things than before.
+    `changed` is called when it says other things than before. `locate` is the registry, which may know its address.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Platform:
         *,
         runs: Callable[[], Sequence[Run]],
         changed: Callable[[], None],
+        locate: Locate | None = None,
     ) -> None:
         inference = loaded.config.inference
         file = f"core-metadata-{loaded.service_key}.json"
@@ -54,7 +55,7 @@ class Platform:
             interval=inference.reconcile_interval,
             copy=loaded.state / file if loaded.state is not None else None,
         )
-        self._client = MetadataClient(loaded.config.clients.get(CORE_METADATA, Client()).url)
+        self._client = MetadataClient(loaded.config.clients.get(CORE_METADATA, Client()).url, locate=locate)
         topic = topics.under_base(dialect, changes.TOPIC)
         self._follower = Follower(self._client, bus, topic, following, changed)
         self._registrar = Registrar(self._client, loaded.service_key, runs)
@@ -74,11 +75,12 @@ class Platform:
         *,
         runs: Callable[[], Sequence[Run]],
         changed: Callable[[], None],
+        locate: Locate | None = None,
     ) -> "Platform | None":
         """None where core-metadata is not to be asked."""
         if loaded.config.inference.metadata == "none":
             return None
-        return cls(loaded, bus, dialect, runs=runs, changed=changed)
+        return cls(loaded, bus, dialect, runs=runs, changed=changed, locate=locate)
 
     @property
     def trouble(self) -> str:
@@ -98,12 +100,14 @@ class Platform:
     def speak(self, sender: Sender) -> None:
         """Lets `sender` speak the dialect of the EdgeX that is there, unless one is configured."""
         major, before = self.major, sender.dialect.major
-        if major is None or major == before or self.version == self._spoken:
+        if major is None or self.version == self._spoken:
             return
         self._spoken = self.version
         if self._configured == "auto":
-            sender.dialect = replace(sender.dialect, major=major)
+            sender.told(major)
             log.info("Inference.EdgexVersion auto: EdgeX %s, as core-metadata is %s", major, self.version)
+            return
+        if major == before:
             return
         words = "Inference.EdgexVersion is %s, but core-metadata is %s: consumers may not read the results"
         log.warning(words, before, self.version)

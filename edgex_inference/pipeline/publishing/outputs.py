@@ -1,7 +1,9 @@
 """A binding's outputs: which value becomes which reading, and in which order they stand in the event."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from edgex_inference.config.places import listed
 from edgex_inference.contracts import outputs as vocabulary
@@ -18,8 +20,7 @@ _UNDECIDED = ("state", "isUnknown")
 """Values that may be missing without a fault: nothing was decided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """All that one inference knows when its readings are written; `latency` in seconds."""
 
     result: Result
@@ -101,18 +102,19 @@ def write(
 
 def evaluate(moment: Moment, value: str, kind: ValueType) -> object:
     """One value of the table of output values; None where it is missing."""
-    match value:
-        case "state":
-            return moment.state
-        case "latency":
-            return moment.latency * 1e3
-        case "model":
-            return moment.model
-        case "accelerator":
-            return moment.accelerator
-        case "isUnknown" if isinstance(moment.result, Classification):
-            best = result_values.evaluate(moment.result, "score")
-            limit = moment.unknown_below
-            return None if limit is None else isinstance(best, float) and best < limit
-        case _:
-            return result_values.evaluate(moment.result, value, kind)
+    known = _OF_MOMENT.get(value)
+    if known is not None:
+        return known(moment)
+    if value == "isUnknown" and isinstance(moment.result, Classification):
+        best = result_values.evaluate(moment.result, "score")
+        limit = moment.unknown_below
+        return None if limit is None else isinstance(best, float) and best < limit
+    return result_values.evaluate(moment.result, value, kind)
+
+
+_OF_MOMENT: Mapping[str, Callable[[Moment], object]] = {
+    "state": lambda moment: moment.state,
+    "latency": lambda moment: moment.latency * 1e3,
+    "model": lambda moment: moment.model,
+    "accelerator": lambda moment: moment.accelerator,
+}

@@ -1,7 +1,10 @@
 """When a result goes out: the publish policy as a pure step function."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from edgex_inference.contracts.bindings import Publish
 from edgex_inference.contracts.events import Reading, ValueType
@@ -20,8 +23,7 @@ _CONTINUOUS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A result ready to be published; `origin` in ns, `correlation_id` of the event that caused it."""
 
     readings: Readings
@@ -29,8 +31,7 @@ class Outgoing:
     correlation_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishState:
+class PublishState(msgspec.Struct, frozen=True, kw_only=True):
     """What was published last and what waits for its turn; times are monotonic seconds.
 
     `arrived` False: the bus was away, so nobody knows `last` and the next result is a change.

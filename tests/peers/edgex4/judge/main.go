@@ -1,7 +1,8 @@
 // Judge says what EdgeX 4's own libraries think of messages.
 //
 // One JSON object a line on standard input: {"topic", "payload": base64 of the bus message's bytes, "bare": true for
-// a bare event, "env": EdgeX switches of the consumer}, or an AddEventRequest as it is. One verdict a line on
+// a bare event, "kind": what else it is, "env": EdgeX switches of the consumer}; or {"kind", "document": a REST
+// request}; or an AddEventRequest as it is. Kinds are those of document in documents.go. One verdict a line on
 // standard output: {"ok", "error", "event": the event as Go understood it}.
 package main
 
@@ -20,11 +21,13 @@ import (
 )
 
 type line struct {
-	Topic   string            `json:"topic"`
-	Payload []byte            `json:"payload"`
-	Bare    bool              `json:"bare"`
-	Env     map[string]string `json:"env"`
-	Event   json.RawMessage   `json:"event"`
+	Topic    string            `json:"topic"`
+	Payload  []byte            `json:"payload"`
+	Bare     bool              `json:"bare"`
+	Env      map[string]string `json:"env"`
+	Event    json.RawMessage   `json:"event"`
+	Kind     string            `json:"kind"`
+	Document json.RawMessage   `json:"document"`
 }
 
 type verdict struct {
@@ -61,6 +64,9 @@ func judge(text []byte) (result verdict) {
 		_ = os.Setenv(name, value)
 		defer os.Unsetenv(name)
 	}
+	if given.Kind != "" {
+		return judgeDocument(given)
+	}
 	request, err := decode(given, text)
 	if err != nil {
 		return verdict{Error: err.Error()}
@@ -79,6 +85,35 @@ func judge(text []byte) (result verdict) {
 		return verdict{Error: "event cannot be written again: " + err.Error()}
 	}
 	return verdict{Ok: true, Event: event}
+}
+
+func judgeDocument(given line) verdict {
+	data, err := content(given)
+	if err == nil {
+		err = document(given.Kind, data)
+	}
+	if err == nil && given.Kind == "metric" {
+		err = underItsName(given.Topic, data)
+	}
+	if err != nil {
+		return verdict{Error: err.Error()}
+	}
+	return verdict{Ok: true, Event: data}
+}
+
+func content(given line) ([]byte, error) {
+	if given.Document != nil {
+		return given.Document, nil
+	}
+	var message types.MessageEnvelope
+	if err := envelope.Unmarshal(given.Payload, &message); err != nil {
+		return nil, err
+	}
+	payload, err := types.GetMsgPayload[map[string]any](message)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(payload)
 }
 
 func decode(given line, text []byte) (requests.AddEventRequest, error) {

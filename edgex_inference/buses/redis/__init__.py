@@ -1,0 +1,1 @@
+"""EdgeX on Redis Pub/Sub (EdgeX 2 and 3)."""

@@ -1,0 +1,1 @@
+"""Where configuration comes from: files, addresses, and what a provider holds."""
