@@ -15,6 +15,7 @@ from accelerators.openvino import PLUGIN as OPENVINO
 from accelerators.reference import PLUGIN as REFERENCE
 from edgex_inference.contracts.accelerator import ONNX, TFLITE, Accelerator, Format, LoadRequest
 from edgex_inference.contracts.bindings import AcceleratorChoice
+from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.results import Anomaly, Classification, Detections, Result
 from edgex_inference.contracts.tensors import Tensors
@@ -109,6 +110,8 @@ BUILDS = {
     "outputs: {reconstruction: {dtype: int8, quantization: {scale: 0.36449846625328064, zero: 96}}}}",
     "ad01.int8.bare": "{path: ad01_int8.tflite, format: tflite, inputs: {frames: {dtype: int8}}, "
     "outputs: {reconstruction: {dtype: int8}}}",
+    "ad01.int8.wrong": "{path: ad01_int8.tflite, format: tflite, "
+    "inputs: {frames: {dtype: int8, quantization: {scale: 0.5, zero: 89}}}, outputs: {reconstruction: {dtype: int8}}}",
     "vww": "{path: vww_96_int8.tflite, format: tflite}",
 }
 
@@ -279,6 +282,12 @@ async def test_the_machine_sound_is_normal_and_noise_is_not(
     print(accelerator, build, means)
     assert means[0] == pytest.approx(normal, rel=0.03)
     assert means[1] == pytest.approx(noise, rel=0.03)
+
+
+async def test_a_card_that_contradicts_the_file_is_refused(testdata: Path, tmp_path: Path) -> None:
+    said = "inputs.frames.quantization: the card says scale 0.5 and zero 89, the file says scale 0.391015 and zero 89"
+    with pytest.raises(ModelRejected, match=said):
+        await results(testdata, tmp_path, "sound", ["ad01.int8.wrong"], "litert")
 
 
 async def test_people_are_told_from_cats(testdata: Path, tmp_path: Path) -> None:
