@@ -102,6 +102,27 @@ async def test_values_are_fetched_on_an_interval(stage: Any, make: Any, command:
     assert command.asked[0][2] == {"ds-pushevent": "false", "ds-returnevent": "true"}
 
 
+@pytest.mark.parametrize("where", ["side-car", "override"])
+async def test_one_device_alone_is_polled(stage: Any, make: Any, command: Command, where: str) -> None:
+    poll = {"interval": HOUR}
+    stage.model()
+    override = {}
+    if where == "side-car":
+        stage.profile("pump", X="Float32")
+        match = {"profile": "pump", "device": "p", "resource": "X"}
+        stage.write("side.yaml", {"match": match, "inference": {"Twice": make.binding(poll=poll)}})
+    else:
+        stage.profile("pump", X=("Float32", {"Twice": make.binding()}))
+        override = {"properties": {"inference": {"Twice": {"poll": poll}}}}
+    records = [{"name": "p", "profileName": "pump", **override}, {"name": "q", "profileName": "pump"}]
+    stage.write("devices.yaml", {"deviceList": records})
+    command.values = {("p", "X"): 3}
+    async with stage.running():
+        (one,) = await stage.have(1)
+        assert one.values["Y"] == "7e+00"
+    assert {device for device, _, _ in command.asked} == {"p"}
+
+
 async def test_what_is_polled_is_not_taken_from_the_bus(stage: Any, make: Any, command: Command) -> None:
     stage.simple(poll={"interval": HOUR})
     devices(stage, "p")

@@ -1,7 +1,6 @@
 """core-metadata over REST: its version, whole lists page by page, and device profiles one by one."""
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import aiohttp
 import msgspec
 
 from edgex_inference.contracts.errors import MetadataUnavailable
-from edgex_inference.edgex.bodies import whole
+from edgex_inference.edgex.bodies import whole, words
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Kind, Record, name_of
 from edgex_inference.edgex.providers.ports import Locate
@@ -161,7 +160,7 @@ class MetadataClient:
         except TimeoutError as error:
             raise self._away(f"does not answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._away(_words(error)) from error
+            raise self._away(words(error)) from error
         try:
             decoded = await asyncio.to_thread(msgspec.json.decode, raw) if len(raw) > 65536 else _decoded(raw)
         except msgspec.DecodeError as error:
@@ -176,10 +175,3 @@ class MetadataClient:
 
 def _decoded(raw: bytes) -> Any:
     return msgspec.json.decode(raw)
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno  # asyncio's own text repeats the address
-        return f"cannot be reached: {os.strerror(number) if number else error.os_error}"
-    return str(error) if isinstance(error, ValueError) else f"broke off: {error or type(error).__name__}"
