@@ -29,6 +29,8 @@ _OLDEST_GO = (1, 21)
 _TAGS = "no_openziti include_nats_messaging"
 _WITH_ZEROMQ = (("2", "device"), ("2", "app"), ("21", "device"))
 """The services of EdgeX 2, which has ZeroMQ: they need a C compiler and libzmq"""
+_C_COMPILER = "a C compiler: apt-get install gcc libc6-dev"
+_LIBZMQ = "a C compiler and libzmq: apt-get install gcc libzmq3-dev"
 _APPLICATIONS = ("app", "bench")
 _BY_OTHERS = ("golden", "bench")
 """Not built with the rest: what writes golden files, and what only the benchmark needs"""
@@ -182,8 +184,7 @@ def _build(source: Path, built: Path, way: _Way, go: Path) -> None:
             timeout=900,
         )
         if done.returncode:
-            library = ("" if built.name == "bench" else " and libzmq", "" if built.name == "bench" else " libzmq3-dev")
-            needs = f" (it needs a C compiler{library[0]}: apt-get install gcc{library[1]})" if way.cgo else ""
+            needs = f" (it needs {_C_COMPILER if built.name == 'bench' else _LIBZMQ})" if way.cgo else ""
             said = done.stderr.strip()[-800:]
             raise PeersUnavailable(f"building {source.name}/{built.name} failed{needs}: {said}")
         built.parent.mkdir(exist_ok=True)

@@ -62,7 +62,9 @@ def main() -> int:
 
 def measured(name: str, effort: Effort) -> Sequence[Row]:
     """The rows of one family, in a folder of its own; one row without a value when it fails."""
-    work: Callable[[Effort, Path], Sequence[Row]] = import_module(f"tests.bench.{name.replace('-', '_')}").rows
+    work: Callable[[Effort, Path], Sequence[Row]] = import_module(
+        f"tests.bench.{name.replace('-', '_')}"
+    ).rows
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             return work(effort, Path(folder))

@@ -37,7 +37,11 @@ TELEMETRY = "[Writable.Telemetry]\nMetrics = {Inference = true}\n"
 _SATURATED, _PACED, _LATENCY, _LOST = Goal(least=8), Goal(least=2), Goal(most=1), Goal(most=0)
 _OURS, _GO, _SCRIPT = "edgex", "official", "plain"
 """Base topics: each has events and results of its own."""
-_RESULTS = {_OURS: "edgex/events/device/app-inference/#", _GO: "official/results/#", _SCRIPT: "plain/results/#"}
+_RESULTS = {
+    _OURS: "edgex/events/device/app-inference/#",
+    _GO: "official/results/#",
+    _SCRIPT: "plain/results/#",
+}
 
 
 def rows(effort: Effort, folder: Path) -> Sequence[Row]:
@@ -58,17 +62,13 @@ def rows(effort: Effort, folder: Path) -> Sequence[Row]:
         broker.stop()
 
 
-
-
 def _generation(effort: Effort, folder: Path, port: int, major: str, built: Path) -> Sequence[Row]:
     model = auto_encoder(folder / "models")
     sensor_profile(folder / "profiles", "m")
     (folder / "configuration.toml").write_text(TELEMETRY)
     with ExitStack() as stack:
         core = stack.enter_context(_core_metadata(folder, major))
-        go = OfficialInference(
-            built, folder / "go", broker=port, metadata=core.port, model=model, prefix=_GO
-        )
+        go = OfficialInference(built, folder / "go", broker=port, metadata=core.port, model=model, prefix=_GO)
         stack.callback(go.stop)
         processes = {_GO: go.start(), _SCRIPT: stack.enter_context(script(model, port))}
         processes[_OURS], _ = stack.enter_context(service(folder, **_settings(port, major, core.port)))
@@ -78,7 +78,8 @@ def _generation(effort: Effort, folder: Path, port: int, major: str, built: Path
         }
         difference = _difference(fed)
         ours, theirs = (
-            Subject(processes[prefix], fed[prefix].pump, fed[prefix].packets(), WINDOW) for prefix in (_OURS, _GO)
+            Subject(processes[prefix], fed[prefix].pump, fed[prefix].packets(), WINDOW)
+            for prefix in (_OURS, _GO)
         )
         return [
             Row(
@@ -133,7 +134,8 @@ class _Fed:
         topic = f"{prefix}/events/device/device-virtual/m/d/all"
         self.pump = pump
         self._packets = [
-            pump.packet(topic, envelope(marked(sensor_event(number)), major=major)) for number in range(EVENTS)
+            pump.packet(topic, envelope(marked(sensor_event(number)), major=major))
+            for number in range(EVENTS)
         ]
 
     def packets(self) -> Fresh:

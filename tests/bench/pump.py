@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 
-from tests.bench.feeder import PATIENCE, Feeder
+from tests.bench.feeder import PATIENCE, Feeder, is_result
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 """Without it a broker that leaves Nagle on keeps a result back until our next event acknowledges the one before."""
@@ -84,7 +84,7 @@ class Pump(Feeder):
         if kind & 6:
             (length,) = struct.unpack_from(">H", body)
             self._send(packet(0x40, body[2 + length : 4 + length]))
-        if b"InferenceStatus" in body:
+        if not is_result(body):
             return False
         self._last = body
         return True

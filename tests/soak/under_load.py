@@ -107,7 +107,9 @@ def _editor(folder: Path) -> Callable[[int], None]:
 
 def _packets(profile: str) -> Iterator[bytes]:
     messages = sensor_messages(RING, profiles=(profile,))
-    return cycle([publication(one.topic, one.payload, qos=1, number=at + 1) for at, one in enumerate(messages)])
+    return cycle(
+        [publication(one.topic, one.payload, qos=1, number=at + 1) for at, one in enumerate(messages)]
+    )
 
 
 def _soaked(
