@@ -15,6 +15,7 @@ from edgex_inference.config.schema import CORE_COMMAND, Client
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
@@ -80,9 +81,10 @@ def open_bus(loaded: Loaded) -> Bus:
     )
 
 
-def open_commands(loaded: Loaded) -> CommandClient:
-    """The configured core-command; nothing is asked yet."""
-    client = CommandClient(loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url)
+def open_commands(loaded: Loaded, presence: Presence) -> CommandClient:
+    """The configured core-command, or the one that the registry knows; nothing is asked yet."""
+    url = loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url
+    client = CommandClient(url, locate=partial(presence.find, CORE_COMMAND))
     client.major = dialect_of(loaded).major
     return client
 

@@ -17,12 +17,13 @@ from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import Problem, TransportError
+from edgex_inference.contracts.errors import Problem, RegistryUnavailable, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
+from edgex_inference.pipeline.alerting.lookout import Lookout
 from edgex_inference.pipeline.emission import Outlet
 from edgex_inference.pipeline.live import take_up
 from edgex_inference.pipeline.measuring.ledger import Ledger
@@ -84,22 +85,14 @@ class Service:
         self.secrets = Secrets(loaded.config.writable.insecure_secrets)
         self.ledger = Ledger()
         self.reporter = self._reporter(bus)
-        self.platform = Platform.of(
-            loaded,
-            self.bus,
-            self.sender.dialect,
-            runs=lambda: self.router.runs,
-            changed=self.look,
-            locate=partial(self.presence.find, CORE_METADATA),
-        )
+        self.platform = self._platform()
+        self.lookout = Lookout(self.bus, self.sender, self.router, self.platform, self.presence)
         self.view = self._overview()
-        self._poller = Poller(open_commands(loaded), self.router)
+        self._poller = Poller(open_commands(loaded, self.presence), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
-        self._stopping = asyncio.Event()
-        self._listening = asyncio.Event()
-        self._looking = asyncio.Event()
+        self._stopping, self._listening, self._looking = (asyncio.Event() for _ in range(3))
         self._records = NO_RECORDS
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,6 +107,16 @@ class Service:
             lambda: self.sender,
         )
 
+    def _platform(self) -> Platform | None:
+        return Platform.of(
+            self.loaded,
+            self.bus,
+            self.sender.dialect,
+            runs=lambda: self.router.runs,
+            changed=self.look,
+            locate=partial(self.presence.find, CORE_METADATA),
+        )
+
     def _overview(self) -> Overview:
         return Overview(
             bus=self.bus,
@@ -122,7 +125,7 @@ class Service:
             ledger=self.ledger,
             loaded=lambda: self.loaded,
             sender=lambda: self.sender,
-            trouble=lambda: self.platform.trouble if self.platform is not None else "",
+            lookout=self.lookout,
             lost=lambda: self.reporter.lost,
             secret=self.store_secret,
         )
@@ -142,14 +145,21 @@ class Service:
             self.reporter.changed()
             log.info("Writable.Telemetry has changed: metrics every %g s", telemetry.interval)
 
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Takes up values of a secret that somebody posted."""
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
+        """Takes up values of a secret that somebody posted; why a provider does not keep them, else empty."""
         self.secrets.store(name, values)
         self._use(self.loaded.config.writable)
         log.info("the secret %r has new values of %s", name, ", ".join(sorted(values)))
         bus = self.loaded.config.message_bus
         if name == bus.secret_name and bus.auth_mode != "none":
             log.warning("the secret %r: the message bus logs in with it at the next start", name)
+        base = f"Writable/InsecureSecrets/{name}"
+        texts = {f"{base}/SecretData/{key}": text for key, text in values.items()}
+        try:
+            await self.presence.keep({f"{base}/SecretName": name, **texts})
+        except RegistryUnavailable as error:
+            return str(error)
+        return ""
 
     def _use(self, writable: Writable) -> None:
         writable = replace(writable, insecure_secrets=self.secrets.entries())
@@ -190,6 +200,7 @@ class Service:
             stack.push_async_callback(self.bus.close)
             if self.platform is not None:
                 stack.push_async_callback(self.platform.close)
+            stack.push_async_callback(self.lookout.close)
             stack.push_async_callback(self._end_tasks)
             if self.platform is not None and await self._unless_stopped(self.platform.first()):
                 await self._follow_platform(self.platform)
@@ -201,6 +212,7 @@ class Service:
             self._spawn("files", self._follow_files)
             self._spawn("metrics", self.reporter.work)
             self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
+            self.lookout.start(self._spawn)
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client

@@ -4,7 +4,7 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,12 @@ def official() -> Any:
     package: Any = sys.modules["official"]
     package.program = program
     return package
+
+
+@pytest.fixture
+def load_neighbor() -> Callable[[str], Any]:
+    """`load_neighbor("name")`: the module of that name in this folder, loaded anew."""
+    return _neighbor
 
 
 @pytest.fixture
@@ -212,3 +218,12 @@ def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture
+async def notifications() -> AsyncIterator[Any]:
+    """A started Notifications of tests/notifications.py."""
+    made = _neighbor("notifications").Notifications()
+    await made.start()
+    yield made
+    await made.stop()

@@ -175,7 +175,7 @@ class Trigger:
         return tuple(topic.strip() for topic in self.subscribe_topics.split(",") if topic.strip())
 
 
-CORE_METADATA, CORE_COMMAND = "core-metadata", "core-command"
+CORE_METADATA, CORE_COMMAND, NOTIFICATIONS = "core-metadata", "core-command", "support-notifications"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +218,7 @@ class Inference:
     drain_timeout: Seconds = Seconds(5.0)
     outbox_max_size: Amount = 64
     outbox_max_age: Seconds = Seconds(86400.0)
+    notification_interval: Seconds = Seconds(900.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from edgex_inference.edgex import envelope, events, topics
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
+from edgex_inference.pipeline.origins import Origins
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.repeats import Repeats
 from edgex_inference.pipeline.reply import Reply
@@ -35,10 +36,11 @@ on the bus must not fill the memory, and a side-car may match any."""
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What came in: messages by fate (page.FATES), refused ones by reason, decode times."""
+    """What came in: messages by fate (page.FATES), refused ones by reason, strange origins, decode times."""
 
     messages: Counts = field(default_factory=Counts)
     invalid: Counts = field(default_factory=Counts)
+    origins: Origins = field(default_factory=Origins)
     decode: Histogram = field(default_factory=Histogram)
 
 
@@ -244,6 +246,7 @@ class Router:
             self.heard(event)
             taken = self.offer(event, read.correlation_id or new_id(), receipt)
             if taken:
+                self.traffic.origins.look(event)
                 self._repeats.remember(event.id, receipt)
             self.traffic.messages.add("matched" if taken else "unmatched")
 

@@ -32,6 +32,7 @@ from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.vendor import load_vendor
 from edgex_inference.edgex import envelope
 from edgex_inference.edgex.commands import CommandClient
+from edgex_inference.edgex.notifications import Notification, NotificationClient
 from edgex_inference.edgex.providers.keeper import Keeper
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.lane import Lane, LaneSettings
@@ -307,6 +308,10 @@ async def outside(folder: Path, heard: Heard) -> None:
     with contextlib.suppress(errors.SourceUnavailable):
         await core_command.get("pump-7", "Telemetry", {}, timeout=20)
     await core_command.close()
+    notifications = NotificationClient(f"http://127.0.0.1:{closed}", "app-inference")
+    with contextlib.suppress(errors.NotificationsUnavailable):
+        await notifications.post(Notification(content="text", labels=("label",), severity="MINOR"))
+    await notifications.close()
     keeper = Keeper(f"http://127.0.0.1:{closed}")
     with contextlib.suppress(errors.RegistryUnavailable):
         await keeper.alive()

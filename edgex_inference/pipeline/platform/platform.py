@@ -15,9 +15,10 @@ from edgex_inference.contracts.errors import MetadataUnavailable
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.edgex.metadata import changes
-from edgex_inference.edgex.metadata.client import Locate, MetadataClient
+from edgex_inference.edgex.metadata.client import MetadataClient
 from edgex_inference.edgex.metadata.mirror import Mirror
 from edgex_inference.edgex.metadata.records import Barred
+from edgex_inference.edgex.providers.ports import Locate
 from edgex_inference.pipeline.platform.follower import Follower, Following
 from edgex_inference.pipeline.platform.registrar import Registrar
 from edgex_inference.pipeline.publishing.emit import Sender
