@@ -56,11 +56,28 @@ def test_a_status_is_no_result_in_base64_either(before: int) -> None:
     assert feeder.is_result(base64.b64encode(text.replace(b"Status", b"Result")))
 
 
-class Answering(feeder.Feeder):  # type: ignore[misc, name-defined]
-    """Has a result for each event at once but for those that it loses; `late` ones came before."""
+class Clock:
+    """Time that passes only while somebody waits for it."""
 
-    def __init__(self, late: int = 0, lost: Sequence[Any] = ()) -> None:
-        self._waiting, self._lost = late, lost
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(feeder, "time", made)
+    return made
+
+
+class Answering(feeder.Feeder):  # type: ignore[misc, name-defined]
+    """Has a result for each event a tenth of a millisecond later, but for those that it loses; `late` came before."""
+
+    def __init__(self, clock: Clock, *, late: int = 0, lost: Sequence[int] = ()) -> None:
+        self._clock, self._waiting, self._lost = clock, late, lost
         self._last = b""
 
     def _burst(self, packets: Sequence[Any]) -> None:
@@ -70,23 +87,32 @@ class Answering(feeder.Feeder):  # type: ignore[misc, name-defined]
 
     def _count(self, seconds: float) -> int:
         found, self._waiting = self._waiting, 0
+        self._clock.now += 1e-4 if found else seconds
         return int(found)
 
     def _answer(self) -> bytes:
         return bytes(self._last)
 
 
-def test_what_came_too_late_counts_for_nothing_afterwards() -> None:
-    assert Answering(late=7).saturate(iter(range(100)), 20, window=4)[0] == 20
-    assert Answering(late=7).answers(range(3)) == [b"0", b"1", b"2"]
+def test_what_came_too_late_counts_for_nothing_afterwards(clock: Clock) -> None:
+    assert Answering(clock, late=7).saturate(iter(range(100)), 20, window=4)[0] == 20
+    assert Answering(clock, late=7).answers(range(3)) == [b"0", b"1", b"2"]
 
 
-def test_a_lost_event_took_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeder, "QUIET", 0.0)
-    took = Answering(lost=(2,)).paced(iter(range(100)), 5, interval=0.001)
-    assert len(took) == 5
-    assert took.count(float("inf")) == 1
-    assert Answering(lost=(19,)).saturate(iter(range(100)), 20, window=4)[0] == 19
+def test_a_lost_event_took_for_ever(clock: Clock) -> None:
+    took = Answering(clock, lost=(4,)).paced(iter(range(100)), 5, interval=0.001)
+    assert took == [pytest.approx(1e-4)] * 4 + [float("inf")]
+
+
+def test_saturating_ends_when_what_is_missing_does_not_come(clock: Clock) -> None:
+    came, seconds = Answering(clock, lost=(19,)).saturate(iter(range(100)), 20, window=4)
+    assert came == 19
+    assert seconds < 0.01  # up to the last result
+
+
+def test_an_answer_that_does_not_come_is_waited_for_so_long(clock: Clock) -> None:
+    with pytest.raises(TimeoutError, match="event 2"):
+        Answering(clock, lost=(1,)).answers(range(3))
 
 
 def _taken(kind: str, data: bytes, cut: int) -> list[bytes]:
