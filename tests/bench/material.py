@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 from onnx import TensorProto, helper, numpy_helper, save
 
@@ -34,11 +35,16 @@ BLOCK = {
 """The three readings that the straightforward script publishes too."""
 
 
-def auto_encoder(folder: Path) -> Path:
-    """Writes an MLP 16-32-16 with its card into a model store; returns the file."""
+def weights() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The two matrices of the auto-encoder: [VALUES, 32] and [32, VALUES]."""
     numbers = np.random.default_rng(0)
     inward = (numbers.standard_normal((VALUES, 32)) / 4).astype(np.float32)
-    outward = (numbers.standard_normal((32, VALUES)) / 6).astype(np.float32)
+    return inward, (numbers.standard_normal((32, VALUES)) / 6).astype(np.float32)
+
+
+def auto_encoder(folder: Path) -> Path:
+    """Writes an MLP 16-32-16 with its card into a model store; returns the file."""
+    inward, outward = weights()
     nodes = [
         helper.make_node("MatMul", ["x", "inward"], ["wide"]),
         helper.make_node("Relu", ["wide"], ["active"]),
