@@ -10,7 +10,6 @@ import pytest
 
 from edgex_inference.buses.mqtt import packets
 from edgex_inference.buses.mqtt.bus import MqttBus
-from edgex_inference.buses.mqtt.inbox import Burst, Control
 from edgex_inference.buses.mqtt.native_link import TOO_LARGE, NativeLink
 from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
