@@ -15,6 +15,7 @@ import yaml
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.errors import ConfigurationError, SetupError
 from edgex_inference.edgex.providers.boot import Origin, boot
 from edgex_inference.edgex.providers.presence import presence
@@ -281,12 +282,7 @@ async def test_secrets_are_kept_as_official_services_keep_them(world: World, tes
     booted = await boot(world.origin())
     around = presence(booted)
     world.lines()
-    secret = "Writable/InsecureSecrets/mqtt-bus"
-    kept = {
-        f"{secret}/SecretName": "mqtt-bus",
-        f"{secret}/SecretData/username": "u",
-        f"{secret}/SecretData/password": "p",
-    }
+    kept = Secrets({}).texts("mqtt-bus", {"username": "u", "password": "p"})
     assert await around.keep(kept) is True
     wanted = [
         one.replace(escape("device-sim"), escape(KEY))
@@ -295,6 +291,17 @@ async def test_secrets_are_kept_as_official_services_keep_them(world: World, tes
     ]
     assert sorted(world.lines()) == sorted(wanted)
     await around.close()
+
+
+async def test_the_name_of_a_secret_is_escaped_within_its_key(world: World) -> None:
+    booted = await boot(world.origin())
+    around, secrets = presence(booted), Secrets({})
+    world.lines()
+    await around.keep(secrets.texts("a/b", {"token": "t"}))
+    await around.close()
+    key = escape(f"{OWN}/Writable/InsecureSecrets/a%2Fb/SecretName")
+    assert world.lines()[0].startswith(f"PUT /kvs/key/{key}?flatten=false ")
+    assert Secrets((await world.boot()).config.writable.insecure_secrets).of("a/b") == {"token": "t"}
 
 
 async def watching(world: World) -> None:
