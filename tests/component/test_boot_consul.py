@@ -141,6 +141,28 @@ async def test_changes_of_writable_are_taken_up(world: World) -> None:
         await eventually(lambda: service.loaded.config.writable.telemetry.interval == 45.0, "common interval")
 
 
+@pytest.mark.parametrize("part", [OWN, f"{BOOTSTRAPPER}/app-services"])
+async def test_what_changed_between_the_start_and_the_first_question_is_taken_up(
+    world: World, part: str
+) -> None:
+    await world.boot()
+    await world.consul.put(f"{part}/Writable/LogLevel", "INFO")
+    booted = await boot(world.origin())
+    assert booted.provided is not None
+    store, told = booted.provided.store, asyncio.Event()
+
+    async def changed() -> None:
+        told.set()
+
+    await world.consul.put(f"{part}/Writable/LogLevel", "DEBUG")
+    watch = asyncio.create_task(store.watch(MemoryBus(MemoryHub()), booted.provided.stem, changed))
+    async with asyncio.timeout(20):
+        await told.wait()
+    watch.cancel()
+    await asyncio.wait((watch,))
+    await store.close()
+
+
 async def test_a_lost_watch_is_taken_up_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async with world.running() as (service, around):
         assert around.provided is not None

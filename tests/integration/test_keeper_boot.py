@@ -17,6 +17,7 @@ from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.errors import ConfigurationError, SetupError
+from edgex_inference.edgex.providers import keeper as rooms
 from edgex_inference.edgex.providers.boot import Origin, boot
 from edgex_inference.edgex.providers.presence import presence
 from edgex_inference.edgex.topics import escape
@@ -274,6 +275,21 @@ async def test_what_changed_while_the_bus_was_away_is_taken_up(world: World) -> 
         bus = service.bus
         assert isinstance(bus, Glanced)
         await eventually(lambda: bus.away > 0, "the outage is seen")
+        world.hub.start()
+        await eventually(lambda: service.loaded.config.writable.log_level == "DEBUG", "it is taken up")
+
+
+async def test_what_changed_before_the_bus_was_there_is_taken_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "_PROMPT", 0)
+    world.private(Service={**PRIVATE["Service"], "Port": 0})
+    world.hub.stop()
+    async with world.running() as service:
+        bus = service.bus
+        assert isinstance(bus, Glanced)
+        await eventually(lambda: bus.away > 0, "somebody waits for the bus")
+        put(world, f"{OWN}/Writable/LogLevel", "DEBUG")
         world.hub.start()
         await eventually(lambda: service.loaded.config.writable.log_level == "DEBUG", "it is taken up")
 
