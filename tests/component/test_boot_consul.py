@@ -126,6 +126,15 @@ async def test_it_registers_with_a_health_check_and_leaves(world: World) -> None
     assert world.consul.agent.checks == {}
 
 
+async def test_an_interval_of_0_means_no_health_checks_either_way(world: World) -> None:
+    world.consul.put_tree(f"{BOOTSTRAPPER}/all-services", {"Service": {"HealthCheckInterval": "0s"}})
+    async with world.running(registry=True) as (_, around):
+        assert "app-inference" in world.consul.agent.services
+        assert world.consul.agent.checks == {}
+        async with asyncio.timeout(20):
+            await around.attend()
+
+
 async def test_changes_of_writable_are_taken_up(world: World) -> None:
     async with world.running() as (service, _):
         watched = f"GET /v1/kv/{OWN}/Writable?recurse&index="

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pybase64
 
+from edgex_inference.config.durations import seconds
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import RegistryUnavailable
 from edgex_inference.edgex.providers.ports import Entry, Stem
@@ -89,6 +90,8 @@ class Consul:
     async def register(self, entry: Entry) -> None:
         service = {"Name": entry.service, "Address": entry.host, "Port": entry.port}
         await self._checked("registering", "PUT", "/v1/agent/service/register", body=service)
+        if not seconds(entry.interval):
+            return  # Consul has no check without an interval: the service counts as there
         check = {
             "ID": entry.service,
             "Name": f"Health Check: {entry.service}",
