@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 
 from edgex_inference.contracts.messages import Message
 from tests.bench.effort import Effort
-from tests.bench.material import auto_encoder, sensor_messages, sensor_profile
+from tests.bench.material import RING, auto_encoder, sensor_messages, sensor_profile
 from tests.bench.outside import Process, service
 from tests.bench.pump import Pump, publication
 from tests.bench.rows import Goal, Row, percentile, ratio
@@ -65,11 +66,11 @@ def _settings(port: int, major: str) -> dict[str, str]:
     return {"MESSAGEBUS_TYPE": "mqtt", "MESSAGEBUS_PORT": str(port), "INFERENCE_EDGEXVERSION": major}
 
 
-def _packets(major: str) -> tuple[Sequence[bytes], Sequence[bytes]]:
+def _packets(major: str) -> tuple[Iterator[bytes], Iterator[bytes]]:
     """The same events for the service and for the script, which listens elsewhere."""
-    messages = list(sensor_messages(256, major=major))
+    messages = list(sensor_messages(RING, major=major))
     plain = [replace(one, topic=one.topic.replace("edgex/", "plain/", 1)) for one in messages]
-    return [_packet(one) for one in messages], [_packet(one) for one in plain]
+    return cycle([_packet(one) for one in messages]), cycle([_packet(one) for one in plain])
 
 
 def _packet(message: Message) -> bytes:
@@ -106,7 +107,7 @@ def _saturated(effort: Effort, folder: Path, model: Path, port: int, major: str)
     ]  # fmt: skip
 
 
-def _cost(pump: Pump, process: Process, packets: Sequence[bytes], amount: int) -> tuple[float, int]:
+def _cost(pump: Pump, process: Process, packets: Iterator[bytes], amount: int) -> tuple[float, int]:
     """µs of processor time for each event that came through, and how many did not."""
     before = process.cpu
     came, _ = pump.saturate(packets, amount, window=WINDOW)

@@ -8,13 +8,14 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench.material import auto_encoder, sensor_messages, sensor_profile
+from tests.bench.material import RING, auto_encoder, sensor_messages, sensor_profile
 from tests.bench.outside import Process, service
 from tests.bench.pump import publication
 from tests.bench.rows import Goal, Row
@@ -104,9 +105,11 @@ def _editor(folder: Path) -> Callable[[int], None]:
     return edit
 
 
-def _packets(profile: str) -> Sequence[bytes]:
-    messages = sensor_messages(256, profiles=(profile,))
-    return [publication(one.topic, one.payload, qos=1, number=at + 1) for at, one in enumerate(messages)]
+def _packets(profile: str) -> Iterator[bytes]:
+    messages = sensor_messages(RING, profiles=(profile,))
+    return cycle(
+        [publication(one.topic, one.payload, qos=1, number=at + 1) for at, one in enumerate(messages)]
+    )
 
 
 def _soaked(
