@@ -17,7 +17,7 @@ from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import Problem, RegistryUnavailable, TransportError
+from edgex_inference.contracts.errors import Problem, RegistryUnavailable, SetupError, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.providers.presence import Presence
@@ -154,11 +154,9 @@ class Service:
         bus = self.loaded.config.message_bus
         if name == bus.secret_name and bus.auth_mode != "none":
             log.warning("the secret %r: the message bus logs in with it at the next start", name)
-        base = f"Writable/InsecureSecrets/{name}"
-        texts = {f"{base}/SecretData/{key}": text for key, text in values.items()}
         try:
-            await self.presence.keep({f"{base}/SecretName": name, **texts})
-        except RegistryUnavailable as error:
+            await self.presence.keep(self.secrets.texts(name, values))
+        except (RegistryUnavailable, SetupError) as error:
             return str(error)
         return ""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from edgex_inference.config.schema import Secret
+from edgex_inference.config.sources.held import SECRETS, key_of
 
 
 class Secrets:
@@ -30,6 +31,12 @@ class Secrets:
         """Sets values of a secret, in memory; those that are not named stay."""
         self._posted[name] = {**self._posted.get(name, {}), **values}
 
+    def texts(self, name: str, values: Mapping[str, str]) -> Mapping[str, str]:
+        """What a configuration provider keeps of these values, by its keys."""
+        steps = (*SECRETS, self._key(name))
+        texts = {key_of((*steps, "SecretData", key)): text for key, text in values.items()}
+        return {key_of((*steps, "SecretName")): name, **texts}
+
     def take_up(self, entries: Mapping[str, Secret]) -> None:
         """Another Writable.InsecureSecrets: where an entry changed, what was posted before is gone."""
         before = {one.secret_name: one for one in self._configured.values()}
@@ -46,7 +53,16 @@ class Secrets:
         }
         known = {entry.secret_name for entry in found.values()}
         return found | {
-            name: Secret(secret_name=name, secret_data=values)
+            self._key(name): Secret(secret_name=name, secret_data=values)
             for name, values in self._posted.items()
             if name not in known
         }
+
+    def _key(self, name: str) -> str:
+        """Where a secret is among the entries, else where it belongs: under its own name, if no other one is there."""
+        for key, entry in self._configured.items():
+            if entry.secret_name == name:
+                return key
+        while name in self._configured:
+            name += "_"
+        return name

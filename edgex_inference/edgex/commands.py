@@ -81,7 +81,7 @@ def _said(body: bytes) -> str:
     """What an EdgeX error says."""
     try:
         found: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # a bad letter is no DecodeError
         return ""
     message = found.get("message") if isinstance(found, dict) else None
     return f": {message:.300}" if isinstance(message, str) else ""

@@ -87,7 +87,7 @@ def _verdict(status: int, body: bytes) -> tuple[int, str]:
     """What became of the one notification, and what EdgeX says to it: of a 207 the element counts."""
     try:
         found: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # a bad letter is no DecodeError
         return (status, "") if status != 207 else (502, "no JSON")
     element = found[0] if isinstance(found, list) and found else found
     if not isinstance(element, dict):

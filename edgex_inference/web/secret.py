@@ -55,10 +55,19 @@ def _read(raw: bytes, *, old: bool) -> _Asked:
         raise ValueError("secretData must be a list of at least one key and value")
     pairs = [_keys(one) for one in data]
     return _Asked(
-        name=_text(found, named).strip(),
-        values={_text(one, "key"): _text(one, "value") for one in pairs},
+        name=_level(_text(found, named).strip(), named),
+        values={_level(_text(one, "key"), "key"): _text(one, "value") for one in pairs},
         request_id=request_id or "",
     )
+
+
+def _level(text: str, what: str) -> str:
+    """Raises ValueError for what a configuration provider cannot have as one level of a path."""
+    if text in (".", ".."):
+        raise ValueError(f"{what} must be neither . nor ..")
+    if what == "key" and "/" in text:  # the name is escaped there, as in EdgeX, keys are not
+        raise ValueError(f"key must hold no slash: {text!r}")
+    return text
 
 
 def _keys(value: object) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.edgex.providers.boot import Origin, boot
 from edgex_inference.edgex.providers.presence import Presence, presence
@@ -124,6 +126,15 @@ async def test_it_registers_with_a_health_check_and_leaves(world: World) -> None
     assert world.consul.agent.checks == {}
 
 
+async def test_an_interval_of_0_means_no_health_checks_either_way(world: World) -> None:
+    world.consul.put_tree(f"{BOOTSTRAPPER}/all-services", {"Service": {"HealthCheckInterval": "0s"}})
+    async with world.running(registry=True) as (_, around):
+        assert "app-inference" in world.consul.agent.services
+        assert world.consul.agent.checks == {}
+        async with asyncio.timeout(20):
+            await around.attend()
+
+
 async def test_changes_of_writable_are_taken_up(world: World) -> None:
     async with world.running() as (service, _):
         watched = f"GET /v1/kv/{OWN}/Writable?recurse&index="
@@ -137,6 +148,28 @@ async def test_changes_of_writable_are_taken_up(world: World) -> None:
         await eventually(lambda: service.loaded.config.writable.log_level == "DEBUG", "our level")
         await world.consul.put(f"{BOOTSTRAPPER}/all-services/Writable/Telemetry/Interval", "45s")
         await eventually(lambda: service.loaded.config.writable.telemetry.interval == 45.0, "common interval")
+
+
+@pytest.mark.parametrize("part", [OWN, f"{BOOTSTRAPPER}/app-services"])
+async def test_what_changed_between_the_start_and_the_first_question_is_taken_up(
+    world: World, part: str
+) -> None:
+    await world.boot()
+    await world.consul.put(f"{part}/Writable/LogLevel", "INFO")
+    booted = await boot(world.origin())
+    assert booted.provided is not None
+    store, told = booted.provided.store, asyncio.Event()
+
+    async def changed() -> None:
+        told.set()
+
+    await world.consul.put(f"{part}/Writable/LogLevel", "DEBUG")
+    watch = asyncio.create_task(store.watch(MemoryBus(MemoryHub()), booted.provided.stem, changed))
+    async with asyncio.timeout(20):
+        await told.wait()
+    watch.cancel()
+    await asyncio.wait((watch,))
+    await store.close()
 
 
 async def test_a_lost_watch_is_taken_up_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,3 +212,30 @@ async def test_consul_wants_a_token(world: World) -> None:
     world.consul.seen.clear()
     await world.boot()
     assert {one.token for one in world.consul.seen} == {"s3cret"}
+
+
+@pytest.mark.parametrize("name", ["mqtt-bus", "a/b"])
+async def test_a_posted_secret_is_in_force_through_the_echo_and_at_the_next_start(
+    world: World, name: str
+) -> None:
+    (world.folder / "configuration.toml").write_text(
+        '[Writable.InsecureSecrets.mqtt]\nSecretName = "mqtt-bus"\nSecretData = {password = "old"}\n'
+        "[Service]\nPort = 0\n"
+    )
+    given = {"apiVersion": "v3", "secretName": name, "secretData": [{"key": "password", "value": "new"}]}
+    async with world.running() as (service, _):
+        async with asyncio.timeout(20):
+            await world.consul.until(lambda seen: sum("Writable?recurse" in one.line for one in seen) >= 6)
+        url = f"http://127.0.0.1:{service.port}/api/v3/secret"
+        async with aiohttp.ClientSession() as session, session.post(url, json=given) as answer:
+            assert answer.status == 201
+
+        def echoed() -> bool:
+            entries = service.secrets.configured.values()
+            return any(one.secret_name == name and one.secret_data["password"] == "new" for one in entries)
+
+        await eventually(echoed, "the provider's echo")
+        assert service.secrets.of(name)["password"] == "new"
+    stored = (await world.boot()).config.writable.insecure_secrets
+    assert Secrets(stored).of(name)["password"] == "new"
+    assert [one.secret_name for one in stored.values()].count(name) == 1

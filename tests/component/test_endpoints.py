@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from edgex_inference.config.schema import CorsConfiguration, Seconds, Secret, Service
+from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import Event
 from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.pipeline.door import Asked
@@ -117,6 +118,9 @@ async def test_a_secret_as_edgex_records_it() -> None:
                 {"secretData": ["x"]},
                 {"secretData": [{"key": "a"}]},
                 {"secretData": [{"key": "", "value": "x"}]},
+                {"secretData": [{"key": "a/b", "value": "x"}]},
+                {"secretData": [{"key": "..", "value": "x"}]},
+                {"secretName": "."},
             )
         ),
     ],
@@ -163,10 +167,28 @@ async def test_a_posted_secret_is_kept_by_the_provider(stage: Any, monkeypatch: 
         ):
             assert answer.status == 201
     assert kept == {
-        "Writable/InsecureSecrets/mqtt-bus/SecretName": "mqtt-bus",
-        "Writable/InsecureSecrets/mqtt-bus/SecretData/username": "u",
-        "Writable/InsecureSecrets/mqtt-bus/SecretData/password": "p",
+        "Writable/InsecureSecrets/mqtt/SecretName": "mqtt-bus",
+        "Writable/InsecureSecrets/mqtt/SecretData/username": "u",
+        "Writable/InsecureSecrets/mqtt/SecretData/password": "p",
     }
+
+
+async def test_a_secret_that_the_provider_refuses(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.simple()
+
+    async def refuse(_self: Any, _values: Mapping[str, str]) -> bool:
+        raise SetupError("core-keeper refuses the key")
+
+    async with stage.running() as service:
+        monkeypatch.setattr(Presence, "keep", refuse)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://127.0.0.1:{service.port}/api/v3/secret", json=SECRET) as answer,
+        ):
+            said = await body(answer)
+    assert (answer.status, said["message"]) == (
+        500, "in force, but gone at the next start: core-keeper refuses the key",
+    )  # fmt: skip
 
 
 async def test_a_posted_secret_is_there_at_once_and_hidden(

@@ -283,3 +283,24 @@ async def test_edgex_takes_them(notifications: Any, judge_documents: Any, major:
     assert len(good) == 12
     assert [one.error for one in good if not one.ok] == []
     assert "only allows unreserved characters" in bad.error
+
+
+def test_more_amiss_than_is_remembered_is_held_back_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "_MOST_SUBJECTS", 2)
+    told = alerts.Alerts(None, None, None, lambda: (), interval=900.0)  # type: ignore[arg-type]
+    a, b, c, d = (facts.Subject(facts.UNAVAILABLE, "pump", name) for name in "abcd")
+
+    def look(*amiss: facts.Subject) -> list[str]:
+        """What is queued by another look."""
+        before = told.waiting
+        told._compare(dict.fromkeys(amiss, "no model"))
+        return [note.content.split(" (")[0] for _, note in list(told._waiting)[before:]]
+
+    assert look(a, b, c, d) == [f"profile pump: binding {name}: no model" for name in "ab"]
+    assert told.counts.by_word()["heldBack"] == 2
+    assert [look(a, b, c, d) for _ in range(3)] == [[], [], []]
+    assert told.counts.by_word()["heldBack"] == 2, "each of them once"
+    assert look(a, c, d) == ["profile pump: binding b: binding-inactive is over"]
+    assert look(a, c, d) == ["profile pump: binding c: no model"], "what is well again makes room"
+    assert look(a, b, c, d) == []
+    assert told.counts.by_word()["heldBack"] == 3

@@ -15,7 +15,9 @@ import yaml
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.errors import ConfigurationError, SetupError
+from edgex_inference.edgex.providers import keeper as rooms
 from edgex_inference.edgex.providers.boot import Origin, boot
 from edgex_inference.edgex.providers.presence import presence
 from edgex_inference.edgex.topics import escape
@@ -277,16 +279,26 @@ async def test_what_changed_while_the_bus_was_away_is_taken_up(world: World) -> 
         await eventually(lambda: service.loaded.config.writable.log_level == "DEBUG", "it is taken up")
 
 
+async def test_what_changed_before_the_bus_was_there_is_taken_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "_PROMPT", 0)
+    world.private(Service={**PRIVATE["Service"], "Port": 0})
+    world.hub.stop()
+    async with world.running() as service:
+        bus = service.bus
+        assert isinstance(bus, Glanced)
+        await eventually(lambda: bus.away > 0, "somebody waits for the bus")
+        put(world, f"{OWN}/Writable/LogLevel", "DEBUG")
+        world.hub.start()
+        await eventually(lambda: service.loaded.config.writable.log_level == "DEBUG", "it is taken up")
+
+
 async def test_secrets_are_kept_as_official_services_keep_them(world: World, testdata: Path) -> None:
     booted = await boot(world.origin())
     around = presence(booted)
     world.lines()
-    secret = "Writable/InsecureSecrets/mqtt-bus"
-    kept = {
-        f"{secret}/SecretName": "mqtt-bus",
-        f"{secret}/SecretData/username": "u",
-        f"{secret}/SecretData/password": "p",
-    }
+    kept = Secrets({}).texts("mqtt-bus", {"username": "u", "password": "p"})
     assert await around.keep(kept) is True
     wanted = [
         one.replace(escape("device-sim"), escape(KEY))
@@ -295,6 +307,17 @@ async def test_secrets_are_kept_as_official_services_keep_them(world: World, tes
     ]
     assert sorted(world.lines()) == sorted(wanted)
     await around.close()
+
+
+async def test_the_name_of_a_secret_is_escaped_within_its_key(world: World) -> None:
+    booted = await boot(world.origin())
+    around, secrets = presence(booted), Secrets({})
+    world.lines()
+    await around.keep(secrets.texts("a/b", {"token": "t"}))
+    await around.close()
+    key = escape(f"{OWN}/Writable/InsecureSecrets/a%2Fb/SecretName")
+    assert world.lines()[0].startswith(f"PUT /kvs/key/{key}?flatten=false ")
+    assert Secrets((await world.boot()).config.writable.insecure_secrets).of("a/b") == {"token": "t"}
 
 
 async def watching(world: World) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
 
 from edgex_inference.config.places import Entry, Node, Place, Source, Steps
 from edgex_inference.config.problems import Document
@@ -11,6 +12,9 @@ COMMON = "common configuration"
 """The origin of values that belong to all services: keys that nobody here knows are somebody else's."""
 
 PRIVATE = "configuration provider"
+SECRETS = ("Writable", "InsecureSecrets")
+"""Below it entries have names that people choose."""
+
 _FREE = ("Writable", "InferenceBindings")
 """Below it values have no type of their own in the configuration: they are read as YAML."""
 
@@ -63,7 +67,15 @@ def is_held(place: Place) -> bool:
 
 def flat(node: Node) -> dict[str, str]:
     """The leaves of a tree under keys for a provider, lists as `Key/0`, `Key/1`; what is empty is left out."""
-    return {"/".join(map(str, steps)): text for steps, text in _leaves(node, ())}
+    return {key_of(steps): text for steps, text in _leaves(node, ())}
+
+
+def key_of(steps: Steps) -> str:
+    """The key of a leaf; the name of a secret is escaped in it, as EdgeX's own services do: it may hold slashes."""
+    levels = [str(step) for step in steps]
+    if steps[:2] == SECRETS and len(levels) > 2:
+        levels[2] = quote(levels[2], safe="")
+    return "/".join(levels)
 
 
 def _leaves(node: Node, steps: Steps) -> Iterator[tuple[Steps, str]]:
@@ -96,6 +108,8 @@ def _tree(part: Part, source: Source) -> Node:
     # A leaf and a subtree may stand at one key: the subtree counts, whatever order they come in.
     for key, text in sorted(part.values.items(), key=lambda item: item[0].count("/"), reverse=True):
         *parents, leaf = [step for step in key.split("/") if step] or [""]
+        if tuple(parents[:2]) == SECRETS and len(parents) > 2:
+            parents[2] = unquote(parents[2])
         tree = root
         for step in parents:
             inner = tree.get(step)

@@ -163,7 +163,7 @@ class MetadataClient:
             raise self._away(words(error)) from error
         try:
             decoded = await asyncio.to_thread(msgspec.json.decode, raw) if len(raw) > 65536 else _decoded(raw)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # a bad letter is no DecodeError
             if answer.status == 200:
                 raise self._away(f"answers with something that is no JSON: {error}") from error
             return answer.status, None

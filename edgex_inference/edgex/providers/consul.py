@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pybase64
 
+from edgex_inference.config.durations import seconds
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import RegistryUnavailable
 from edgex_inference.edgex.providers.ports import Entry, Stem
@@ -27,6 +28,7 @@ class Consul:
     def __init__(self, base: str, token: str = "", *, retry: float = 5.0) -> None:
         self._rest = Rest("Consul", base, {"X-Consul-Token": token} if token else {})
         self._retry = retry
+        self._read: dict[str, Mapping[str, str]] = {}
 
     @property
     def name(self) -> str:
@@ -46,7 +48,8 @@ class Consul:
 
     async def values(self, path: str) -> Mapping[str, str]:
         answer = await self._checked("reading", "GET", _kv(path), query="recurse")
-        return _texts(path, answer)
+        self._read[path] = found = _texts(path, answer)
+        return found
 
     async def put(self, path: str, text: str) -> None:
         await self._checked("storing", "PUT", _kv(path), body=text.encode())
@@ -55,11 +58,13 @@ class Consul:
         lock = asyncio.Lock()
         async with asyncio.TaskGroup() as group:
             for path in stem.watched:
-                group.create_task(self._follow(f"{path}/Writable", lock, changed), name=f"Consul {path}")
+                group.create_task(self._follow(path, lock, changed), name=f"Consul {path}")
 
-    async def _follow(self, path: str, lock: asyncio.Lock, changed: Callable[[], Awaitable[None]]) -> None:
-        """Asks again as soon as Consul answers, which it does when something below the path has changed."""
-        index, known, away = 0, None, False
+    async def _follow(self, part: str, lock: asyncio.Lock, changed: Callable[[], Awaitable[None]]) -> None:
+        """Asks again as soon as Consul answers, which it does when something writable of the part has changed."""
+        path, index, away = f"{part}/Writable", 0, False
+        read = self._read.get(part)  # by the start, which may be long ago; None: it was all put there then
+        known = None if read is None else _below("Writable/", read)
         while True:
             try:
                 query = f"recurse&index={index}&wait={_WAIT}s"
@@ -85,6 +90,8 @@ class Consul:
     async def register(self, entry: Entry) -> None:
         service = {"Name": entry.service, "Address": entry.host, "Port": entry.port}
         await self._checked("registering", "PUT", "/v1/agent/service/register", body=service)
+        if not seconds(entry.interval):
+            return  # Consul has no check without an interval: the service counts as there
         check = {
             "ID": entry.service,
             "Name": f"Health Check: {entry.service}",
@@ -127,6 +134,10 @@ def _kv(path: str) -> str:
 def _at_or_below(path: str, keys: Any) -> list[str]:
     """Consul matches prefixes of texts, here whole levels count."""
     return [key for key in keys if key == path or key.startswith(f"{path}/")]
+
+
+def _below(prefix: str, texts: Mapping[str, str]) -> dict[str, str]:
+    return {key[len(prefix) :]: text for key, text in texts.items() if key.startswith(prefix)}
 
 
 def _texts(path: str, answer: Answer) -> dict[str, str]:

@@ -24,8 +24,11 @@ _CHANGES = "edgex/configs"
 """Where core-keeper publishes every change, whatever the bus's base topic is."""
 
 _WRONG, _MISSING = 400, 404
-_GLANCE = 0.2
-"""Seconds between two glances at whether the bus is there."""
+_GLANCE, _FIRST_GLANCE = 0.2, 0.05
+"""Seconds between two glances at whether the bus is there, and before it is for the first time."""
+
+_PROMPT = 8
+"""Glances within which the first connection is expected: EdgeX's own services ask nothing more then."""
 
 
 class Keeper:
@@ -84,10 +87,11 @@ class Keeper:
     async def watch(self, bus: Bus, stem: Stem, changed: Callable[[], Awaitable[None]]) -> None:
         topics = [f"{_CHANGES}/{stem.private}/#", *(f"{_CHANGES}/{path}/Writable/#" for path in stem.common)]
         async with bus.subscribe(*topics) as bursts:
-            while not bus.connected:  # core-keeper is asked once the subscription can work  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            late = await _comes_late(bus)  # core-keeper is asked once the subscription can work
             for path in reversed(stem.common):
                 await self._quietly(self.keys(f"{path}/Writable"))
+            if late:
+                await changed()  # nobody could hear of changes since the start
             returns = asyncio.create_task(_after_outages(bus, changed), name="bus outages")
             try:
                 async for burst in bursts:
@@ -177,6 +181,15 @@ class Keeper:
 
     async def close(self) -> None:
         await self._rest.close()
+
+
+async def _comes_late(bus: Bus) -> bool:
+    """Returns once the bus is there; whether that took longer than a connection does."""
+    glances = 0
+    while not bus.connected:
+        await asyncio.sleep(_FIRST_GLANCE)
+        glances += 1
+    return glances > _PROMPT
 
 
 async def _after_outages(bus: Bus, changed: Callable[[], Awaitable[None]]) -> None:

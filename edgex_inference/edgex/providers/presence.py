@@ -118,14 +118,18 @@ class Presence:
         await provided.store.watch(bus, provided.stem, changed)
 
     async def attend(self) -> None:
-        """Asks the provider and the registry as often as they ask us whether they are there, until cancelled."""
+        """Asks the provider and the registry as often as they ask us whether they are there, until cancelled.
+
+        Returns at once with nobody to ask, or where Service.HealthCheckInterval is 0.
+        """
         store = self.provided.store if self.provided is not None else None
         others: dict[str, Store | Registry] = {
             str(one): one for one in (store, self.registry) if one is not None
         }
         away: dict[str, str] = {}
-        while others:
-            await asyncio.sleep(self.loaded.config.service.health_check_interval)
+        interval = self.loaded.config.service.health_check_interval
+        while others and interval:
+            await asyncio.sleep(interval)
             for name, one in others.items():
                 quiet = isinstance(one, Consul) and one is store  # its standing question says so itself
                 try:

@@ -21,7 +21,7 @@ from edgex_inference.telemetry.metrics import Counts
 log = logging.getLogger(__name__)
 
 NOTICES = ("sent", "heldBack", "refused", "overflow", "expired")
-"""What becomes of notifications; `heldBack` counts those that the interval did not let out."""
+"""What becomes of notifications; `heldBack`: the interval did not let them out, or too much is amiss already."""
 
 _MOST = 100
 _MOST_SUBJECTS = 1000
@@ -62,6 +62,7 @@ class Alerts:
         self._interval, self._clock = interval, clock
         self._stalls = Stalls(clock)
         self._told: dict[Subject, _Told] = {}
+        self._beyond = 0
         self._waiting: deque[tuple[float, Notification]] = deque()
         self._more = asyncio.Event()
         self._refused: set[str] = set()
@@ -93,15 +94,21 @@ class Alerts:
 
     def _compare(self, found: Mapping[Subject, str]) -> None:
         now = self._clock()
+        spare = deque(one for one, told in self._told.items() if not told.amiss and one not in found)
+        beyond = 0
         for subject, reason in found.items():
             told = self._told.get(subject)
-            if told is None or (not told.amiss and now - told.at >= self._interval):
+            if told is None and not self._make_room(spare):
+                beyond += 1
+            elif told is None or (not told.amiss and now - told.at >= self._interval):
                 self._remember(subject, now)
                 severity: Severity = "NORMAL" if subject.kind == FELL_BACK else "CRITICAL"
                 self._queue(subject, f"{subject}: {reason}", severity)
             elif not told.amiss and not told.held:
                 told.held = True
                 self.counts.add("heldBack")
+        self.counts.add("heldBack", max(0, beyond - self._beyond))  # each once, not at every look
+        self._beyond = beyond
         for subject, told in tuple(self._told.items()):
             if subject in found:
                 continue
@@ -111,11 +118,18 @@ class Alerts:
             if now - told.at >= self._interval:
                 del self._told[subject]
 
+    def _make_room(self, spare: deque[Subject]) -> bool:
+        """Whether one more subject can be remembered; only what is well again is forgotten for it."""
+        if len(self._told) < _MOST_SUBJECTS:
+            return True
+        if spare:
+            del self._told[spare.popleft()]
+            return True
+        return False
+
     def _remember(self, subject: Subject, now: float) -> None:
         self._told.pop(subject, None)
         self._told[subject] = _Told(now)
-        if len(self._told) > _MOST_SUBJECTS:
-            del self._told[next(iter(self._told))]
 
     def _queue(self, subject: Subject, text: str, severity: Severity) -> None:
         said = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
