@@ -1,11 +1,13 @@
 """What the configuration says as things that work: the engine, the message bus, its dialect."""
 
 from collections.abc import Mapping
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from edgex_inference.buses.kinds import bus_from, carries_headers
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
+from edgex_inference.buses.mqtt.settings import with_client
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
@@ -61,7 +63,17 @@ def open_bus(loaded: Loaded) -> Bus:
             "clientkey": found.client_key,
         }
     file = str(loaded.file or "configuration")
-    return bus_from(section.type, wire(section), secret, service_key=loaded.service_key, file=file)
+    inference = loaded.config.inference
+    speaking = partial(
+        with_client,
+        client=inference.mqtt_client,
+        version=inference.mqtt_version,
+        max_message=inference.max_message_size << 10,
+        file=file,
+    )
+    return bus_from(
+        section.type, wire(section), secret, service_key=loaded.service_key, file=file, speaking=speaking
+    )
 
 
 def open_commands(loaded: Loaded) -> CommandClient:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.keeper.server import KeeperDouble
 

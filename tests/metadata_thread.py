@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.contracts.messages import Message
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.metadata.server import MetadataDouble

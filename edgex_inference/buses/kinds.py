@@ -1,9 +1,10 @@
 """From EdgeX's `MessageBus` section to the bus of its type."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import settings_from as mqtt_settings
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings
+from edgex_inference.buses.mqtt.settings import settings_from as mqtt_settings
 from edgex_inference.buses.nats.bus import NatsBus
 from edgex_inference.buses.nats.settings import settings_from as nats_settings
 from edgex_inference.buses.redis.bus import RedisBus
@@ -22,8 +23,10 @@ def bus_from(
     *,
     service_key: str,
     file: str,
+    speaking: Callable[[MqttSettings], MqttSettings],
 ) -> Bus:
-    """A bus that is not open yet; `kind` is the section's Type, `credentials` the secret that it names.
+    """A bus that is not open yet; `kind` is the section's Type, `credentials` the secret that it names,
+    `speaking` adds the choice of MQTT client.
 
     Raises SetupError when the bus's library is missing, ConfigurationError with every mistake in the section.
     """
@@ -33,7 +36,7 @@ def bus_from(
         return NatsBus(nats_settings(section, credentials, service_key=service_key, file=file))
     if kind == "zero":
         return ZeroMqBus(zeromq_settings(section, file=file))
-    return MqttBus(mqtt_settings(section, credentials, service_key=service_key, file=file))
+    return MqttBus(speaking(mqtt_settings(section, credentials, service_key=service_key, file=file)))
 
 
 def carries_headers(kind: str, options: Mapping[str, str]) -> bool:

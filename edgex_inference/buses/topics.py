@@ -6,6 +6,7 @@ A leading wildcard never matches a topic whose first level starts with `$`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,7 @@ _REMEMBERED = 20_000
 """Topics whose answer a TopicMap keeps; past it the memory starts anew."""
 
 
+@lru_cache(maxsize=8192)
 def mistake_in_topic(topic: str) -> str | None:
     """What keeps this text from being a topic to publish on, or None."""
     if "+" in topic or "#" in topic:

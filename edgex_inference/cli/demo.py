@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgex_inference.demo.show import Wish
     from edgex_inference.demo.summary import Summary
 
-_NEEDED = {"amqtt": "amqtt", "rich": "rich", "paho": "paho-mqtt", "PIL": "Pillow"}
+_NEEDED = {"amqtt": "amqtt", "rich": "rich", "PIL": "Pillow"}
 _UNSEEN_SEEDS = range(100_000, 1_000_000)
 """Training and its trials use smaller seeds only."""
 

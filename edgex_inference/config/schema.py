@@ -50,6 +50,8 @@ Metadata = Annotated[str, Choice(("auto", "required", "none"))]
 EdgexVersion = Annotated[
     str, Choice(("auto", "3", "4"), {"2": "EdgeX 2 is not supported yet; use 3, 4 or auto"})
 ]
+MqttClient = Annotated[str, Choice(("native", "paho"))]
+MqttVersion = Annotated[str, Choice(("3.1.1", "5"))]
 Port = Annotated[int, Range(0, 65535)]
 Amount = Annotated[int, Range(0)]
 Some = Annotated[int, Range(1)]
@@ -191,6 +193,8 @@ class Inference:
     metadata: Metadata = "auto"
     reconcile_interval: Seconds = Seconds(60.0)
     edgex_version: EdgexVersion = "auto"
+    mqtt_client: MqttClient = "native"
+    mqtt_version: MqttVersion = "3.1.1"
     max_message_size: Some = 32768
     max_pixels: Some = 64_000_000
     threads: Annotated[int, Range(0, 1024)] = 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.files import read
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.config.load import Loaded, load
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.demo.devices import CAMERA, SPINDLE

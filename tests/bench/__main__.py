@@ -21,6 +21,7 @@ FAMILIES: Mapping[str, str] = {
     "camera": "the camera path",
     "sensor": "the sensor path on the memory bus",
     "broker": "the sensor path through mosquitto",
+    "clients": "MQTT clients beside each other, through mosquitto",
     "sessions": "sessions against their bare runtimes",
     "many": "many bindings and devices",
     "footprint": "memory and start",

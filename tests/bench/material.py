@@ -115,6 +115,16 @@ def envelope(request: dict[str, object], *, major: str) -> bytes:
     return json.dumps(said, separators=(",", ":")).encode()
 
 
+def slim(request: dict[str, object], bulk: int = 0) -> dict[str, object]:
+    """The same event as EdgeX 4 writes it with EDGEX_OPTIMIZE_EVENT_PAYLOAD; `bulk` more bytes of tags."""
+    event = request["event"]
+    assert isinstance(event, dict)
+    kept = ("resourceName", "valueType", "value")
+    readings = [{key: reading[key] for key in kept} for reading in event["readings"]]
+    tags = {"note": "x" * bulk} if bulk else {}
+    return {**request, "event": {**event, "readings": readings, "tags": tags}}
+
+
 def sensor_messages(
     amount: int, *, major: str = "4", profiles: tuple[str, ...] = ("m",), devices: tuple[str, ...] = ("d",)
 ) -> Iterator[Message]:

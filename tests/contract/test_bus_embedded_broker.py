@@ -5,11 +5,12 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
-from edgex_inference.buses.mqtt import MqttBus
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt.bus import MqttBus
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.messages import Message
@@ -23,11 +24,12 @@ def free_port() -> int:
 
 
 class EmbeddedServer:
-    def __init__(self) -> None:
+    def __init__(self, client: str) -> None:
         self.broker, self.port = EmbeddedBroker(), free_port()
+        self.settings = MqttSettings(host="127.0.0.1", port=self.port, client=client)
 
     def client(self, name: str) -> Bus:
-        return MqttBus(MqttSettings(host="127.0.0.1", port=self.port, client_id=name))
+        return MqttBus(replace(self.settings, client_id=name))
 
     async def stop(self) -> None:
         await self.broker.stop()
@@ -37,9 +39,9 @@ class EmbeddedServer:
 
 
 class TestEmbeddedBroker(BusContract):
-    @pytest.fixture
-    async def server(self) -> AsyncIterator[BusServer]:
-        server = EmbeddedServer()
+    @pytest.fixture(params=("native", "paho"))
+    async def server(self, request: pytest.FixtureRequest) -> AsyncIterator[BusServer]:
+        server = EmbeddedServer(request.param)
         await server.start()
         yield server
         await server.stop()

@@ -11,7 +11,21 @@ from typing import Any
 import pytest
 from onnx import TensorProto
 
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.testing import onnx_models
+
+
+@pytest.fixture(params=("native 3.1.1", "native 5", "paho 3.1.1"))
+def mqtt_settings(request: pytest.FixtureRequest) -> Callable[..., MqttSettings]:
+    """`mqtt_settings(broker or None, name, …)`: a test that takes it runs for each client and version."""
+    client, version = request.param.split()
+
+    def make(broker: Any = None, name: str = "bus", **changes: Any) -> MqttSettings:
+        where = {"host": "127.0.0.1", "port": broker.port if broker else 1, **changes}
+        return MqttSettings(client_id=name, client=client, version=version, **where)
+
+    return make
+
 
 PUMP = """
 name: pump

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from edgex_inference.buses.fanout import BACKLOG
-from edgex_inference.buses.mqtt import MqttBus, pause
-from edgex_inference.buses.mqtt_settings import MqttSettings, Tls
+from edgex_inference.buses.mqtt.bus import MqttBus, pause
+from edgex_inference.buses.mqtt.settings import MqttSettings
+from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError, SetupError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
@@ -25,8 +26,7 @@ END = Message("t/end", b"end")
 LOGGER = "edgex_inference.buses"
 
 
-def settings(broker: Any, name: str = "bus", **changes: Any) -> MqttSettings:
-    return MqttSettings(host="127.0.0.1", port=broker.port, client_id=name, **changes)
+Settings = Callable[..., MqttSettings]
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
@@ -38,13 +38,13 @@ def _run(command: str, folder: Path) -> None:
 
 
 async def test_a_wrong_password_is_one_clear_line(
-    mosquitto: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    mqtt_settings: Settings, mosquitto: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     passwords = tmp_path / "passwords"
     _run(f"mosquitto_passwd -b -c {passwords} edge right", tmp_path)
     broker = mosquitto(f"password_file {passwords}", anonymous=False)
     login = {"username": "edge", "auth_mode": "usernamepassword", "secret_name": "mqtt-bus"}
-    bus = MqttBus(settings(broker, password="wrong", **login))
+    bus = MqttBus(mqtt_settings(broker, password="wrong", **login))
     with caplog.at_level(logging.INFO, LOGGER):
         await bus.open()
         await eventually(lambda: bool(said(caplog, logging.ERROR)), "the refusal is said")
@@ -64,10 +64,10 @@ async def test_a_wrong_password_is_one_clear_line(
     assert not said(caplog, logging.WARNING)
 
 
-async def test_what_is_not_done_comes_again(mosquitto: Start) -> None:
+async def test_what_is_not_done_comes_again(mqtt_settings: Settings, mosquitto: Start) -> None:
     broker = mosquitto()
-    receiver = settings(broker, "receiver", qos=1, clean_session=False)
-    first, sender = MqttBus(receiver), MqttBus(settings(broker, "sender", qos=1))
+    receiver = mqtt_settings(broker, "receiver", qos=1, clean_session=False)
+    first, sender = MqttBus(receiver), MqttBus(mqtt_settings(broker, "sender", qos=1))
     async with opened(sender):
         await first.open()
         await eventually(lambda: first.connected, "the receiver connects")
@@ -80,8 +80,7 @@ async def test_what_is_not_done_comes_again(mosquitto: Start) -> None:
             await first.done(mine[:2])  # 0: both are done; 1: the other is not; 2: nobody is
             await first.done(theirs[:1])
             await first.done([Message("t/a", b"2")])  # an equal message is not the message
-            first._link.close()
-            first._link._client = None
+            await first._link.close()
             await eventually(lambda: first.connected, "the receiver reconnects")
             again = await collect(one, Message("t/a", b"2"), first)
             assert [message.payload for message in again] == [b"1", b"2"]
@@ -89,9 +88,11 @@ async def test_what_is_not_done_comes_again(mosquitto: Start) -> None:
         await first.close()
 
 
-async def test_overload_is_counted_and_said_once(mosquitto: Start, caplog: pytest.LogCaptureFixture) -> None:
+async def test_overload_is_counted_and_said_once(
+    mqtt_settings: Settings, mosquitto: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     drops = Counts()
-    bus = MqttBus(settings(mosquitto(), max_backlog=10, qos=1), drops=drops)
+    bus = MqttBus(mqtt_settings(mosquitto(), max_backlog=10, qos=1), drops=drops)
     with caplog.at_level(logging.INFO, LOGGER):
         async with opened(bus), bus.subscribe("t/a") as slow, bus.subscribe("t/+") as quick:
             for episode in range(2):
@@ -108,9 +109,11 @@ async def test_overload_is_counted_and_said_once(mosquitto: Start, caplog: pytes
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-async def test_a_hanging_broker_does_not_stop_the_loop(mosquitto: Start, qos: int) -> None:
+async def test_a_hanging_broker_does_not_stop_the_loop(
+    mqtt_settings: Settings, mosquitto: Start, qos: int
+) -> None:
     broker = mosquitto()
-    bus = MqttBus(settings(broker, keep_alive=2, qos=qos))
+    bus = MqttBus(mqtt_settings(broker, keep_alive=2, qos=qos))
     async with opened(bus):
         broker.suspend()
         try:
@@ -125,10 +128,12 @@ async def test_a_hanging_broker_does_not_stop_the_loop(mosquitto: Start, qos: in
             broker.resume()
 
 
-async def test_the_will_is_sent_when_the_client_vanishes_and_only_then(mosquitto: Start) -> None:
+async def test_the_will_is_sent_when_the_client_vanishes_and_only_then(
+    mqtt_settings: Settings, mosquitto: Start
+) -> None:
     broker = mosquitto()
-    watcher = MqttBus(settings(broker, "watcher"))
-    mortal = settings(broker, "mortal", will_topic="t/will", will_payload=b"gone")
+    watcher = MqttBus(mqtt_settings(broker, "watcher"))
+    mortal = mqtt_settings(broker, "mortal", will_topic="t/will", will_payload=b"gone")
     async with opened(watcher), watcher.subscribe("t/#") as bursts:
         polite = MqttBus(mortal)
         async with opened(polite):
@@ -137,11 +142,12 @@ async def test_the_will_is_sent_when_the_client_vanishes_and_only_then(mosquitto
         assert [m.topic for m in await collect(bursts, END)] == ["t/end"]
         script = (
             "import asyncio, os\n"
-            "from edgex_inference.buses.mqtt import MqttBus\n"
-            "from edgex_inference.buses.mqtt_settings import MqttSettings\n"
+            "from edgex_inference.buses.mqtt.bus import MqttBus\n"
+            "from edgex_inference.buses.mqtt.settings import MqttSettings\n"
             "async def main():\n"
             f"    bus = MqttBus(MqttSettings(host='127.0.0.1', port={broker.port}, client_id='mortal',\n"
-            "                               will_topic='t/will', will_payload=b'gone'))\n"
+            f"                  client={mortal.client!r}, version={mortal.version!r},\n"
+            "                   will_topic='t/will', will_payload=b'gone'))\n"
             "    await bus.open()\n"
             "    while not bus.connected:\n"
             "        await asyncio.sleep(0.01)\n"
@@ -153,9 +159,14 @@ async def test_the_will_is_sent_when_the_client_vanishes_and_only_then(mosquitto
         await collect(bursts, Message("t/will", b"gone"))
 
 
-async def test_retained_messages_reach_each_subscriber_once(mosquitto: Start) -> None:
+async def test_retained_messages_reach_each_subscriber_once(
+    mqtt_settings: Settings, mosquitto: Start
+) -> None:
     broker = mosquitto("allow_duplicate_messages true")
-    keeper, bus = MqttBus(settings(broker, "keeper", retained=True)), MqttBus(settings(broker, "bus"))
+    keeper, bus = (
+        MqttBus(mqtt_settings(broker, "keeper", retained=True)),
+        MqttBus(mqtt_settings(broker, "bus")),
+    )
     async with opened(keeper, bus):
         await keeper.publish(Message("t/kept", b"1"))
         async with bus.subscribe("t/#") as early:
@@ -168,9 +179,11 @@ async def test_retained_messages_reach_each_subscriber_once(mosquitto: Start) ->
             assert await collect(early, END) == [END], "what others asked for is no news"
 
 
-async def test_changing_subscriptions_under_load_lose_and_double_nothing(mosquitto: Start) -> None:
+async def test_changing_subscriptions_under_load_lose_and_double_nothing(
+    mqtt_settings: Settings, mosquitto: Start
+) -> None:
     broker = mosquitto("allow_duplicate_messages true")
-    sender, bus = MqttBus(settings(broker, "sender")), MqttBus(settings(broker, "bus"))
+    sender, bus = MqttBus(mqtt_settings(broker, "sender")), MqttBus(mqtt_settings(broker, "bus"))
     total = 3000
 
     async def send() -> None:
@@ -189,9 +202,9 @@ async def test_changing_subscriptions_under_load_lose_and_double_nothing(mosquit
     assert [int(message.payload) for message in got[:-1]] == list(range(total))
 
 
-async def test_a_broker_killed_under_load_comes_back(mosquitto: Start) -> None:
+async def test_a_broker_killed_under_load_comes_back(mqtt_settings: Settings, mosquitto: Start) -> None:
     broker = mosquitto()
-    sender, bus = MqttBus(settings(broker, "sender", qos=1)), MqttBus(settings(broker, "bus"))
+    sender, bus = MqttBus(mqtt_settings(broker, "sender", qos=1)), MqttBus(mqtt_settings(broker, "bus"))
     failures = 0
     async with opened(sender, bus), bus.subscribe("t/#") as bursts:
         for number in range(400):
@@ -216,26 +229,36 @@ async def test_a_broker_killed_under_load_comes_back(mosquitto: Start) -> None:
 async def scripted(answer: Callable[[int], bytes]) -> AsyncIterator[int]:
     """A broker that answers each packet's type as told; yields its port."""
 
+    served: list[asyncio.Task[None] | None] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 kind, length = await reader.readexactly(2)
                 body = await reader.readexactly(length)
                 writer.write(answer(kind >> 4).replace(b"ID", body[:2]))
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        await asyncio.wait([task for task in served if task is not None], timeout=PATIENCE)
 
 
-async def test_a_refused_subscription_is_said_and_shown(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_subscription_is_said_and_shown(
+    mqtt_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     answers = {1: b"\x20\x02\x00\x00", 8: b"\x90\x03ID\x80"}
+    if mqtt_settings().version == "5":
+        answers = {1: b"\x20\x03\x00\x00\x00", 8: b"\x90\x04ID\x00\x87"}
     with caplog.at_level(logging.INFO, LOGGER):
         async with scripted(lambda kind: answers.get(kind, b"")) as port:
-            bus = MqttBus(MqttSettings(host="127.0.0.1", port=port, username="edge"))
+            bus = MqttBus(mqtt_settings(port=port, username="edge"))
             async with opened(bus), bus.subscribe("t/secret"):
                 assert bus.refused == ("t/secret",)
     (line,) = said(caplog, logging.ERROR)
@@ -243,23 +266,25 @@ async def test_a_refused_subscription_is_said_and_shown(caplog: pytest.LogCaptur
     assert "'edge'" in line
 
 
-async def test_a_server_that_speaks_no_mqtt(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_that_speaks_no_mqtt(
+    mqtt_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     async with scripted(lambda kind: b"") as port:
-        bus = MqttBus(MqttSettings(host="127.0.0.1", port=port, connect_timeout=0.1))
+        bus = MqttBus(mqtt_settings(port=port, connect_timeout=0.1))
         await bus.open()
         await eventually(lambda: "does not answer as an MQTT broker" in caplog.text, "the silence is said")
         await bus.close()
 
 
 async def test_an_untrusted_certificate_is_named(
-    mosquitto: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    mqtt_settings: Settings, mosquitto: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _run(
         "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -subj /CN=localhost -days 2",
         tmp_path,
     )
     broker = mosquitto(f"certfile {tmp_path}/cert", f"keyfile {tmp_path}/key")
-    strict = replace(settings(broker), host="localhost", tls=Tls())
+    strict = replace(mqtt_settings(broker), host="localhost", tls=Tls())
     bus = MqttBus(strict)
     await bus.open()
     await eventually(lambda: "its certificate is not trusted" in caplog.text, "the distrust is said")
@@ -280,6 +305,7 @@ async def test_an_untrusted_certificate_is_named(
     ],
 )
 async def test_tls_on_one_side_only_is_hinted_at(
+    mqtt_settings: Settings,
     lines: tuple[str, ...],
     tls: Tls | None,
     words: str,
@@ -292,7 +318,7 @@ async def test_tls_on_one_side_only_is_hinted_at(
         tmp_path,
     )
     broker = mosquitto(*(line.format(folder=tmp_path) for line in lines))
-    bus = MqttBus(settings(broker, tls=tls))
+    bus = MqttBus(mqtt_settings(broker, tls=tls))
     with caplog.at_level(logging.INFO, LOGGER):
         await bus.open()
         await eventually(lambda: bool(said(caplog, logging.WARNING)), "the failure is said")
@@ -300,30 +326,31 @@ async def test_tls_on_one_side_only_is_hinted_at(
     assert words in said(caplog, logging.WARNING)[0]
 
 
-def test_unreadable_certificates_are_a_setup_error(tmp_path: Path) -> None:
+def test_unreadable_certificates_are_a_setup_error(mqtt_settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="TLS certificates cannot be used"):
-        MqttBus(MqttSettings(tls=Tls(ca_file=str(tmp_path / "none.pem"))))
+        MqttBus(mqtt_settings(tls=Tls(ca_file=str(tmp_path / "none.pem"))))
 
 
 def test_without_paho_one_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith(("paho", "edgex_inference.buses.mqtt_"))]:
-        if name != "edgex_inference.buses.mqtt_settings":
-            monkeypatch.delitem(sys.modules, name)
+    for name in [
+        name for name in sys.modules if name.startswith(("paho", "edgex_inference.buses.mqtt.paho"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "paho", None)
     with pytest.raises(SetupError, match=r'pip install "edgex-inference\[mqtt\]"'):
-        MqttBus(MqttSettings())
+        MqttBus(MqttSettings(client="paho"))
 
 
-async def test_an_unknown_host_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    bus = MqttBus(MqttSettings(host="no-such-host.invalid"))
+async def test_an_unknown_host_is_named(mqtt_settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    bus = MqttBus(mqtt_settings(host="no-such-host.invalid"))
     await bus.open()
     await eventually(lambda: "no-such-host.invalid" in caplog.text, "the host is said")
     await bus.close()
 
 
-async def test_a_topic_that_cannot_be_published_is_a_message_error() -> None:
+async def test_a_topic_that_cannot_be_published_is_a_message_error(mqtt_settings: Settings) -> None:
     with pytest.raises(EnvelopeError, match="wildcards") as caught:
-        await MqttBus(MqttSettings()).publish(Message("t/+", b""))
+        await MqttBus(mqtt_settings()).publish(Message("t/+", b""))
     assert caught.value.reason == "topic"
 
 

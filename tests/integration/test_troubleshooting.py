@@ -53,6 +53,10 @@ ELSEWHERE: Mapping[str, str] = {
     "its certificate is not trusted": "tests/integration/test_mqtt_bus.py",
     "wants TLS": "tests/integration/test_mqtt_bus.py",
     "is a plain one, set MessageBus.Protocol to tcp": "tests/integration/test_mqtt_bus.py",
+    "set Inference.MqttVersion to the other": "tests/integration/test_mqtt_native.py",
+    "it broke the protocol": "tests/integration/test_mqtt_native.py",
+    "bytes is larger than": "tests/integration/test_mqtt_native.py",
+    "the native client works at 1": "tests/unit/test_bus_mqtt_settings.py",
     "is too slow": "tests/integration/test_mqtt_bus.py",
     "would run it in": "tests/integration/test_openvino_models.py",
     "a value that is missing or does not fit its type": "tests/unit/test_pipeline_emission.py",
@@ -107,8 +111,10 @@ def configurations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "paho.mqtt.client", None)
         patch.setitem(sys.modules, "paho.mqtt", None)
+        patch.delitem(sys.modules, "edgex_inference.buses.mqtt.paho_client", raising=False)
+        patch.delitem(sys.modules, "edgex_inference.buses.mqtt.paho_link", raising=False)
         with contextlib.suppress(errors.SetupError):
-            open_bus(load(Flags(), environ={}, directory=folder))
+            open_bus(load(Flags(), environ={"INFERENCE_MQTTCLIENT": "paho"}, directory=folder))
 
 
 def store(folder: Path) -> None:

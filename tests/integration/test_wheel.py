@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
 import venv
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -216,7 +217,13 @@ def served(process: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         service.kill()
 
 
-def test_the_core_alone(dist: Path, empty: Callable[..., Path], elsewhere: Path, process: ModuleType) -> None:
+def test_the_core_alone(
+    dist: Path,
+    empty: Callable[..., Path],
+    elsewhere: Path,
+    process: ModuleType,
+    mosquitto: Callable[..., Any],
+) -> None:
     """Without extras everything works that needs none, and the rest says in one sentence what to install."""
     binaries = empty()
     install(binaries, only(dist / "dist", "*.whl"), cwd=elsewhere)
@@ -235,6 +242,8 @@ def test_the_core_alone(dist: Path, empty: Callable[..., Path], elsewhere: Path,
     said = run(command, "validate", profile, cwd=elsewhere)
     assert "Traceback" not in said.stdout + said.stderr
     env = process.environment({"SERVICE_PORT": str(free_port())})
+    speaks_mqtt(command, elsewhere, {**env, "MESSAGEBUS_PORT": str(mosquitto().port)})
+    env["INFERENCE_MQTTCLIENT"] = "paho"
     for words in (["run"], ["demo", "--for", "1s", "--seed", "310007"]):
         done = run(command, *words, cwd=elsewhere, env=env)
         text = done.stdout + done.stderr
@@ -242,6 +251,24 @@ def test_the_core_alone(dist: Path, empty: Callable[..., Path], elsewhere: Path,
         assert "pip install" in text
         assert "edgex-inference[" in text
         assert "Traceback" not in text
+
+
+def speaks_mqtt(command: Path, folder: Path, env: dict[str, str]) -> None:
+    """The service connects, and stops when it is told to."""
+    said = folder / "service.log"
+    with said.open("wb") as log:
+        service = subprocess.Popen([command, "run"], cwd=folder, env=env, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 60
+            while "connected as 'app-inference'" not in said.read_text():
+                assert service.poll() is None, said.read_text()
+                assert time.monotonic() < deadline, said.read_text()
+                time.sleep(0.05)
+            service.terminate()
+            assert service.wait(30) == 0, said.read_text()
+        finally:
+            service.kill()
+            service.wait()
 
 
 def test_an_editable_install(source: Path, empty: Callable[..., Path], elsewhere: Path) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from edgex_inference.buses.mqtt_settings import MqttSettings, Tls, settings_from
+from edgex_inference.buses.mqtt.settings import MqttSettings, settings_from, with_client
+from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.errors import ConfigurationError
 
 SECTION: dict[str, Any] = {
@@ -119,3 +120,24 @@ def test_certificates_from_the_secret() -> None:
 
 def test_half_a_client_certificate() -> None:
     assert "both" in _mistakes(_with({"CertFile": "/c"}, Protocol="ssl"))["MessageBus.Optional.KeyFile"]
+
+
+def test_the_client_is_chosen_beside_the_section() -> None:
+    settings = with_client(settings_from(SECTION), client="paho", version="3.1.1", max_message=1 << 20)
+    assert (settings.client, settings.version) == ("paho", "3.1.1")
+    assert (1 << 20) < settings.max_packet < (2 << 20)
+    assert settings.notes == ()
+    with pytest.raises(
+        ConfigurationError, match=r"Inference.MqttVersion: .* set Inference.MqttClient to native"
+    ):
+        with_client(settings, client="paho", version="5", max_message=1 << 20)
+    huge = with_client(settings_from(SECTION), client="native", version="5", max_message=1 << 40)
+    assert huge.max_packet == MqttSettings().max_packet
+
+
+@pytest.mark.parametrize(("client", "notes"), [("native", 1), ("paho", 0)])
+def test_qos_2_is_said_where_it_becomes_1(client: str, notes: int) -> None:
+    section = _with({"Qos": "2"})
+    found = with_client(settings_from(section), client=client, version="3.1.1", max_message=1 << 20).notes
+    assert len(found) == notes
+    assert all("Optional.Qos is 2: the native client works at 1" in note for note in found)

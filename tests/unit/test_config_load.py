@@ -113,6 +113,8 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
         "REGISTRY_TYPE": "consul",
         "INFERENCE_METADATA": "none",
         "INFERENCE_EDGEXVERSION": "3",
+        "INFERENCE_MQTTCLIENT": "paho",
+        "INFERENCE_MQTTVERSION": "5",
         "CLIENTS_CORE_METADATA_PROTOCOL": "https",
         "CLIENTS_CORE_COMMAND_PROTOCOL": "https",
     }

@@ -7,28 +7,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from edgex_inference.buses.fanout import Fanout, Limits
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt.link import Arrival, Link, Loss
+from edgex_inference.buses.mqtt.native_link import NativeLink
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.buses.topics import covers, disjoint_cover, matches, mistake_in_topic
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError, SetupError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import MQTTMessage
-
-    from edgex_inference.buses.mqtt_link import Link, Loss
 
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _DENIED_PAUSE = 0.1, 10.0, 30.0
 _STEADY = 5.0
 """Seconds after which a connection counts as good: shorter ones do not shorten the next pause."""
-
-UNREADABLE_TOPIC = "busTopic"
-"""The word that messages are counted under whose topic is no UTF-8."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +35,7 @@ class _Receipt:
 
 
 class MqttBus:
-    """One connection to an MQTT broker (3.1.1).
+    """One connection to an MQTT broker, through the client that the settings name.
 
     Delivery is at least once at QoS ≥ 1: a publish that fails as the connection breaks may have arrived, and
     messages that a slow subscriber cannot take are acknowledged and counted. With `clean_session` off enter the
@@ -55,7 +48,7 @@ class MqttBus:
         self._settings = settings
         self._drops = drops or Counts()
         self._fanout = Fanout(Limits(messages=settings.max_backlog), self._drops, _log)
-        self._link = _link(settings, self._arrived)
+        self._link = _link(settings, self._arrived, self._drops)
         self._task: asyncio.Task[None] | None = None
         self._asked: set[str] = set()
         self._refused: dict[str, None] = {}
@@ -78,10 +71,10 @@ class MqttBus:
         """Disconnects; subscriptions end with what has arrived."""
         task, self._task = self._task, None
         if task is not None:
-            self._link.close()
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await self._link.close()
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
@@ -124,12 +117,13 @@ class MqttBus:
         self._fanout.forget()
         self._reconcile(self._fanout.filters())
 
-    def _down(self, loss: "Loss", *, brief: bool) -> None:
+    def _down(self, loss: Loss, *, brief: bool) -> None:
         self._said.add(loss.kind)
+        brief = brief or loss.kind == "taken"
         hint = f"; does another client use the id {self._settings.client_id!r}?" if brief else ""
         _log.warning("%s: connection lost (%s)%s; reconnecting", self._settings.place, loss.text, hint)
 
-    def _failed(self, loss: "Loss") -> None:
+    def _failed(self, loss: Loss) -> None:
         if loss.kind in self._said:
             return
         self._said.add(loss.kind)
@@ -172,7 +166,7 @@ class MqttBus:
             await self.done(self._fanout.leave(subscriber))
             self._reconcile()
 
-    def _reconcile(self, entering: Sequence[str] = ()) -> "asyncio.Future[Any] | None":
+    def _reconcile(self, entering: Sequence[str] = ()) -> "asyncio.Future[Sequence[str]] | None":
         """Asks the broker for what is missing, then takes back what is too much; returns the former's answer.
 
         What covers a new subscriber's filters is asked for again, so that it gets what the broker retains.
@@ -194,11 +188,11 @@ class MqttBus:
                 self._link.unsubscribe(surplus).add_done_callback(partial(self._unsubscribed, surplus))
         return answer
 
-    def _subscribed(self, filters: Sequence[str], answer: "asyncio.Future[Any]") -> None:
+    def _subscribed(self, filters: Sequence[str], answer: "asyncio.Future[Sequence[str]]") -> None:
         if answer.cancelled() or answer.exception() is not None:
             return
-        for text, code in zip(filters, answer.result(), strict=False):
-            if not code.is_failure:
+        for text, refusal in zip(filters, answer.result(), strict=False):
+            if not refusal:
                 self._refused.pop(text, None)
             elif text not in self._refused:
                 self._refused[text] = None
@@ -207,7 +201,7 @@ class MqttBus:
                     "asking again every %d s",
                     self._settings.place,
                     text,
-                    code,
+                    refusal,
                     ", ".join(repr(one) for one in self._fanout.filters() if covers(text, one))
                     or "a subscriber",
                     self._settings.username,
@@ -221,7 +215,7 @@ class MqttBus:
         self._asked.difference_update(self._refused)
         self._reconcile()
 
-    def _unsubscribed(self, filters: Sequence[str], answer: "asyncio.Future[Any]") -> None:
+    def _unsubscribed(self, filters: Sequence[str], answer: "asyncio.Future[Sequence[str]]") -> None:
         if not answer.cancelled():
             answer.exception()
         for text in filters:
@@ -229,23 +223,19 @@ class MqttBus:
 
     # -- receiving --------------------------------------------------------------------------------------------
 
-    def _arrived(self, message: "MQTTMessage") -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            self._drops.add(UNREADABLE_TOPIC)
-            self._link.acknowledge(message.mid, message.qos)
-            return
-        payload = bytes(message.payload)
-        if self._leaving and not message.retain and self._repeated(topic, payload):
-            self._link.acknowledge(message.mid, message.qos)
-            return
-        received = Message(topic, payload)
-        taken = self._fanout.deliver(received, retained=message.retain)
-        if taken and message.qos:
-            self._receipts[id(received)] = _Receipt(received, message.mid, message.qos, taken)
-        else:
-            self._link.acknowledge(message.mid, message.qos)
+    def _arrived(self, arrivals: Sequence[Arrival]) -> None:
+        """Hands a burst to the subscribers; what nobody takes is acknowledged at once."""
+        for message, mid, qos, retained in arrivals:
+            if self._leaving and not retained and self._repeated(message.topic, message.payload):
+                taken = 0
+            else:
+                taken = self._fanout.deliver(message, retained=bool(retained))
+            if not qos:
+                continue
+            if taken:
+                self._receipts[id(message)] = _Receipt(message, mid, qos, taken)
+            else:
+                self._link.acknowledge(mid, qos)
 
     def _repeated(self, topic: str, payload: bytes) -> bool:
         """While one filter replaces another the broker may send a message for each: the second is dropped."""
@@ -275,11 +265,16 @@ def pause(attempt: int, *, denied: bool, chance: float) -> float:
     return longest * (0.5 + 0.5 * chance)
 
 
-def _link(settings: MqttSettings, arrived: "Callable[[MQTTMessage], None]") -> "Link":
+def _link(settings: MqttSettings, arrived: Callable[[Sequence[Arrival]], None], drops: Counts) -> Link:
+    if settings.client == "native":
+        return NativeLink(settings, arrived, drops)
     try:
-        from edgex_inference.buses.mqtt_link import Link
+        from edgex_inference.buses.mqtt.paho_link import PahoLink
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "paho":
             raise
-        raise SetupError('paho-mqtt is missing: pip install "edgex-inference[mqtt]"') from error
-    return Link(settings, arrived)
+        raise SetupError(
+            "Inference.MqttClient is 'paho', but paho-mqtt is missing: "
+            'pip install "edgex-inference[mqtt]", or set it to native'
+        ) from error
+    return PahoLink(settings, arrived, drops)

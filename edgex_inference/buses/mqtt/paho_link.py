@@ -1,49 +1,40 @@
-"""One TCP connection after another to an MQTT broker, driven from the event loop."""
+"""paho's client as a Link: one TCP connection after another, driven from the event loop."""
 
 import asyncio
 import contextlib
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from edgex_inference.buses.mqtt_client import BurstClient
-from edgex_inference.buses.mqtt_settings import MqttSettings
+from edgex_inference.buses.mqtt import link
+from edgex_inference.buses.mqtt.link import QUICK_ACK, UNREADABLE_TOPIC, Arrival, Loss, aside
+from edgex_inference.buses.mqtt.paho_client import BurstClient
+from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.buses.section import Tls
 from edgex_inference.buses.tls import context_of
 from edgex_inference.contracts.errors import BusUnavailable
+from edgex_inference.contracts.messages import Message
+from edgex_inference.telemetry.metrics import Counts
 
 _PACKETS_AT_ONCE = 256
-_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-"""Without it a broker that leaves Nagle on, as mosquitto does, sends a second small packet 40 ms late."""
 _TAKEN = (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN)
 _DENIED = (134, 135)  # what paho makes of CONNACK 4 (bad user name or password) and 5 (not authorized)
 
 
-_PLAIN = "; if its port is a plain one, set MessageBus.Protocol to tcp"
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Why there is no connection; `kind` is `down` or `denied`."""
-
-    kind: str
-    text: str
-
-
-class Link:
+class PahoLink:
     """Connects, and reports messages and the loss of the connection; all on the loop but the dialling.
 
     A fresh paho client serves each connection, unless the broker keeps the session: then paho keeps its half.
     """
 
-    def __init__(self, settings: MqttSettings, on_message: Callable[[MQTTMessage], None]) -> None:
-        self._settings, self._on_message = settings, on_message
+    def __init__(
+        self, settings: MqttSettings, arrived: Callable[[Sequence[Arrival]], None], drops: Counts
+    ) -> None:
+        self._settings, self._arrived, self._drops = settings, arrived, drops
         self._tls = _tls_context(settings.tls) if settings.tls else None
         self._client: BurstClient | None = None
         self._socket: socket.socket | None = None
@@ -67,9 +58,11 @@ class Link:
         client.start_afresh()
         self._welcome, self.lost = loop.create_future(), loop.create_future()
         try:
-            failure = await _dial(client)
-            if failure is not None:
-                return Loss("down", _reason(failure) + (_PLAIN if self._tls and _is_abrupt(failure) else ""))
+            try:
+                await _dial(client)
+            except (OSError, ValueError) as error:
+                hint = link.TRY_PLAIN if self._tls and link.is_abrupt(error) else ""
+                return Loss("down", link.reason(error) + hint)
             self._attach(client)
             async with asyncio.timeout(self._settings.connect_timeout):
                 refusal = await self._welcome
@@ -100,14 +93,14 @@ class Link:
             client.tls_set_context(self._tls)
         if settings.will_topic:
             client.will_set(settings.will_topic, settings.will_payload, settings.qos, settings.retained)
-        client.on_message = lambda _client, _userdata, message: self._on_message(message)
+        client.on_message = lambda _client, _userdata, message: self._took(message)
         client.on_connect = lambda _client, _userdata, _flags, code, _properties: self._welcomed(code)
         client.on_disconnect = lambda _client, _userdata, _flags, code, _properties: self._ended(str(code))
         client.on_subscribe = lambda _client, _userdata, mid, codes, _properties: self._answer(mid, codes)
         client.on_unsubscribe = lambda _client, _userdata, mid, codes, _properties: self._answer(mid, codes)
         if settings.qos:  # at QoS 0 paho would build a reason code and properties for each message
-            client.on_publish = lambda _client, _userdata, mid, code, _properties: self._answer(mid, code)
-        client.on_socket_open = lambda _client, _userdata, sock: _no_delay(sock)
+            client.on_publish = lambda _client, _userdata, mid, code, _properties: self._answer(mid, ())
+        client.on_socket_open = lambda _client, _userdata, sock: link.no_delay(sock)
         client.connect_async(settings.host, settings.port, settings.keep_alive)
         return client
 
@@ -161,7 +154,7 @@ class Link:
     @property
     def _other_port(self) -> str:
         """What a server that does not answer makes likely where no TLS is spoken."""
-        return "" if self._tls is not None else "; if its port wants TLS, set MessageBus.Protocol to ssl"
+        return "" if self._tls is not None else link.TRY_TLS
 
     def _forget(self, loss: Loss) -> None:
         self.connected = False
@@ -173,7 +166,7 @@ class Link:
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(loss)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Says goodbye, so that the broker does not send our last will."""
         client = self._client
         if client is not None and self.connected:
@@ -186,6 +179,16 @@ class Link:
 
     def unavailable(self, detail: str) -> BusUnavailable:
         return BusUnavailable(f"{self._settings.place}: {detail}")
+
+    def _took(self, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._drops.add(UNREADABLE_TOPIC)
+            self.acknowledge(message.mid, message.qos)
+            return
+        received = Message(topic, bytes(message.payload))
+        self._arrived((Arrival(received, message.mid, message.qos, message.retain),))
 
     # -- reading and writing ----------------------------------------------------------------------------------
 
@@ -201,8 +204,8 @@ class Link:
                 break
         else:
             asyncio.get_running_loop().call_soon(self._read)
-        if self._socket is not None and _QUICK_ACK is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        if self._socket is not None and QUICK_ACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
         self._flush()
 
     def _soon(self) -> None:
@@ -219,7 +222,7 @@ class Link:
         try:
             empty = client.flush()
         except OSError as error:
-            self.drop(Loss("down", _reason(error)))
+            self.drop(Loss("down", link.reason(error)))
             return
         if self._socket is None:
             return
@@ -257,13 +260,13 @@ class Link:
         self._soon()
         return answer
 
-    def _answer(self, mid: int, codes: Any) -> None:
+    def _answer(self, mid: int, codes: Sequence[Any]) -> None:
         answer = self._answers.pop(mid, None)
         if answer is not None and not answer.done():
-            answer.set_result(codes)
+            answer.set_result([str(code) if code.is_failure else "" for code in codes])
 
     def subscribe(self, filters: Sequence[str]) -> asyncio.Future[Any]:
-        """Resolves to one reason code for each filter."""
+        """Resolves to why each filter is refused, empty when granted."""
         return self._request(*self._connected().subscribe([(text, self._settings.qos) for text in filters]))
 
     def unsubscribe(self, filters: Sequence[str]) -> asyncio.Future[Any]:
@@ -301,49 +304,14 @@ class Link:
         return self._client
 
 
-async def _dial(client: BurstClient) -> Exception | None:
-    """Name look-up, TCP and TLS, in a thread that nobody waits for at exit; None when connected."""
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Exception | None] = loop.create_future()
+async def _dial(client: BurstClient) -> None:
+    """Name look-up, TCP and TLS."""
 
-    def settle(failure: Exception | None) -> None:
-        if not outcome.done():
-            outcome.set_result(failure)
-        elif (late := client.socket()) is not None:
+    def discard(_: object) -> None:
+        if (late := client.socket()) is not None:
             late.close()
 
-    def dial() -> None:
-        failure: Exception | None = None
-        try:
-            client.reconnect()
-        except (OSError, ValueError) as error:
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has gone
-            loop.call_soon_threadsafe(settle, failure)
-
-    threading.Thread(target=dial, name="mqtt-dial", daemon=True).start()
-    return await outcome
-
-
-def _no_delay(sock: Any) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _is_abrupt(error: Exception) -> bool:
-    """Whether a handshake ended as one does with a server that speaks no TLS."""
-    return isinstance(error, ssl.SSLError | ConnectionResetError) and not isinstance(
-        error, ssl.SSLCertVerificationError
-    )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, socket.gaierror):
-        return f"its host name is not known: {error.strerror}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+    await aside("mqtt-dial", client.reconnect, discard)
 
 
 class _ClosedOnFailure(ssl.SSLSocket):

@@ -1,19 +1,25 @@
 """How to reach an MQTT broker, and how EdgeX's `MessageBus` section says it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgex_inference.buses.section import Section, Tls
-from edgex_inference.contracts.errors import ConfigurationError
+from edgex_inference.contracts.errors import ConfigurationError, Problem
 
 PLAIN = ("tcp", "mqtt")
 ENCRYPTED = ("tcps", "ssl", "tls", "mqtts")
 AUTH_MODES = ("none", "usernamepassword", "clientcert", "cacert")
+_OVERHEAD = 131_072
+"""Bytes that topic and properties may add to a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSettings:
-    """Everything that a connection needs; times in seconds, `keep_alive` 0 is off."""
+    """Everything that a connection needs; times in seconds, `keep_alive` 0 is off.
+
+    `client` is native or paho, `version` 3.1.1 or 5 (native only), `max_packet` the bytes of a packet that the
+    native client takes; it works with `qos` 1 where 2 is set.
+    """
 
     host: str = "localhost"
     port: int = 1883
@@ -31,6 +37,9 @@ class MqttSettings:
     will_topic: str = ""
     will_payload: bytes = b""
     max_backlog: int = 10_000
+    max_packet: int = 268_435_455
+    client: str = "native"
+    version: str = "3.1.1"
     notes: tuple[str, ...] = ()
 
     @property
@@ -77,6 +86,26 @@ def settings_from(
     if reader.problems:
         raise ConfigurationError(reader.problems)
     return settings
+
+
+def with_client(
+    settings: MqttSettings, *, client: str, version: str, max_message: int, file: str = "configuration"
+) -> MqttSettings:
+    """Adds which client works, with which version, for messages of up to `max_message` bytes.
+
+    Raises ConfigurationError for a client that does not speak the version.
+    """
+    if client == "paho" and version != "3.1.1":
+        message = f"the client paho speaks 3.1.1 here, not {version}; set Inference.MqttClient to native"
+        raise ConfigurationError((Problem(file=file, path="Inference.MqttVersion", message=message),))
+    notes = settings.notes
+    if client == "native" and settings.qos == 2:
+        notes += (
+            "MessageBus.Optional.Qos is 2: the native client works at 1 (at least once); for 2 on the wire set "
+            "Inference.MqttClient to paho",
+        )
+    largest = min(max_message + _OVERHEAD, settings.max_packet)
+    return replace(settings, client=client, version=version, max_packet=largest, notes=notes)
 
 
 def _keep_alive(reader: Section) -> int:

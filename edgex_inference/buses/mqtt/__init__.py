@@ -1,0 +1,1 @@
+"""The bus on an MQTT broker, with two clients to choose from: our own, and paho's."""
