@@ -24,7 +24,10 @@ from edgex_inference.engine.cards.tensors import DTYPES
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.options import decode
 from edgex_inference.pipeline.measure import STAGES
+from edgex_inference.pipeline.measuring.figures import FAMILIES, OF_THE_SDK
 from edgex_inference.postprocess.table import DECODERS, UNDECLARED
+from edgex_inference.telemetry.families import Family
+from edgex_inference.web.prometheus import OF_THE_PROCESS
 
 DOCS = Path(__file__).parent
 CONFIGURATION = DOCS.parent / "configuration.toml"
@@ -236,6 +239,35 @@ def stages() -> str:
     return ", ".join(code(stage) for stage in STAGES) + ".\n"
 
 
+def figures() -> str:
+    """Every metric under both of its names."""
+    kinds = {"timer": "timer, histogram"}
+    rows = [
+        (
+            code(one.metric),
+            code(one.series),
+            kinds.get(one.kind, one.kind),
+            ", ".join(code(label) for label in one.labels),
+            one.help,
+        )
+        for one in (*_ours(), *OF_THE_PROCESS)
+    ]
+    return table(("On the bus", "In Prometheus", "Kind", "Tags, labels", ""), rows)
+
+
+def sdk_figures() -> str:
+    """The metrics under the names of EdgeX's app SDK."""
+    rows = [
+        (code(one.metric), one.kind, ", ".join(code(label) for label in one.labels), one.help)
+        for one in OF_THE_SDK
+    ]
+    return table(("On the bus", "Kind", "Tags", ""), rows)
+
+
+def _ours() -> Sequence[Family]:
+    return [one for one in FAMILIES if one not in OF_THE_SDK]
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
     "later": later,
@@ -247,6 +279,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "words": words,
     "accelerators": accelerators,
     "stages": stages,
+    "figures": figures,
+    "sdk-figures": sdk_figures,
 }
 
 

@@ -6,17 +6,16 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
-from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
-from edgex_inference.config.schema import CORE_METADATA
+from edgex_inference.config.schema import CORE_METADATA, Writable
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
@@ -24,10 +23,12 @@ from edgex_inference.edgex import topics
 from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
-from edgex_inference.pipeline import page
-from edgex_inference.pipeline.emission import DEGRADED, RUNNING, Outlet
+from edgex_inference.pipeline.emission import Outlet
 from edgex_inference.pipeline.live import take_up
+from edgex_inference.pipeline.measuring.ledger import Ledger
+from edgex_inference.pipeline.measuring.reporting import Reporter
 from edgex_inference.pipeline.outbox import Outbox
+from edgex_inference.pipeline.overview import Overview
 from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.polling.poller import Poller
 from edgex_inference.pipeline.publishing.emit import Sender
@@ -80,6 +81,9 @@ class Service:
             sender=self.sender,
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
+        self.secrets = Secrets(loaded.config.writable.insecure_secrets)
+        self.ledger = Ledger()
+        self.reporter = self._reporter(bus)
         self.platform = Platform.of(
             loaded,
             self.bus,
@@ -88,6 +92,7 @@ class Service:
             changed=self.look,
             locate=partial(self.presence.find, CORE_METADATA),
         )
+        self.view = self._overview()
         self._poller = Poller(open_commands(loaded), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
@@ -100,13 +105,52 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
 
+    def _reporter(self, bus: Bus) -> Reporter:
+        """Metrics go to the bus itself: old ones are not worth keeping on disk."""
+        return Reporter(
+            lambda: self.loaded.config.writable.telemetry,
+            lambda: self.view.points(),
+            bus.publish,
+            lambda: self.sender,
+        )
+
+    def _overview(self) -> Overview:
+        return Overview(
+            bus=self.bus,
+            outbox=self.bus if isinstance(self.bus, Outbox) else None,
+            router=self.router,
+            ledger=self.ledger,
+            loaded=lambda: self.loaded,
+            sender=lambda: self.sender,
+            trouble=lambda: self.platform.trouble if self.platform is not None else "",
+            lost=lambda: self.reporter.lost,
+            secret=self.store_secret,
+        )
+
     def apply(self, loaded: Loaded) -> None:
         """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
-        live = take_up(self.loaded.config, loaded.config, self.book)
-        self.loaded = replace(self.loaded, config=live.config)
+        before, live = self.loaded.config, take_up(self.loaded.config, loaded.config, self.book)
+        self.secrets.take_up(live.config.writable.insecure_secrets)
+        self._use(live.config.writable)
+        if live.config.writable.telemetry != before.writable.telemetry:
+            self.reporter.changed()
+            log.info("Writable.Telemetry has changed: metrics every %g s", live.config.writable.telemetry.interval)
         self._report(live.problems)
         if live.book is not None:
             self.use(live.book)
+
+    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
+        """Takes up values of a secret that somebody posted."""
+        self.secrets.store(name, values)
+        self._use(self.loaded.config.writable)
+        log.info("the secret %r has new values of %s", name, ", ".join(sorted(values)))
+        bus = self.loaded.config.message_bus
+        if name == bus.secret_name and bus.auth_mode != "none":
+            log.warning("the secret %r: the message bus logs in with it at the next start", name)
+
+    def _use(self, writable: Writable) -> None:
+        writable = replace(writable, insecure_secrets=self.secrets.entries())
+        self.loaded = replace(self.loaded, config=replace(self.loaded.config, writable=writable))
 
     def look(self) -> None:
         """Looks at profiles and models at once; it does so twice a second anyway."""
@@ -133,7 +177,7 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(self._pixels.shutdown, cancel_futures=True)
             stack.push_async_callback(self.engine.fleet.close)
-            app = build_app(_View(self), max_request_size=config.service.max_request_size)
+            app = build_app(self.view, config.service, largest=config.inference.max_message_size)
             listening = await stack.enter_async_context(
                 serve(app, config.service.bind_address, config.service.port)
             )
@@ -153,6 +197,7 @@ class Service:
             self._poller.align(self.book)
             self._spawn("files", self._follow_files)
             self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
+            self._spawn("metrics", self.reporter.work)
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client
@@ -252,7 +297,9 @@ class Service:
         )
         run, binding = Run(order, place, before=before), order.binding
         self._upkeep.follow(run.models)
-        self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
+        self.ledger.enter(run)
+        work = self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
+        work.add_done_callback(lambda _: self.ledger.leave(run))
         return run
 
     async def _publish(self, messages: Sequence[Message]) -> None:
@@ -260,7 +307,11 @@ class Service:
             await self.bus.publish(message)
 
     async def _read(self) -> None:
-        """Hands every message that arrives to the router, fairly."""
+        """Hands every message that arrives to the router, fairly; by Trigger.Type none comes from the bus."""
+        if self.loaded.config.trigger.type == "http":
+            self._listening.set()
+            await self._stopping.wait()
+            return
         wanted = [topics.under_base(self.sender.dialect, t) for t in self.loaded.config.trigger.topics]
         async with self.bus.subscribe(*wanted) as bursts:
             self._listening.set()
@@ -316,46 +367,3 @@ class Service:
             _, left = await asyncio.wait(left, timeout=0.5)
         for task in left:
             log.error("%s does not end: a defect of ours", task.get_name())
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The service as the web sees it."""
-
-    service: Service
-
-    @property
-    def service_key(self) -> str:
-        return self.service.loaded.service_key
-
-    @property
-    def version(self) -> str:
-        return version("edgex-inference")
-
-    @property
-    def sdk_version(self) -> str:
-        return self.service.sender.dialect.major or "unknown"
-
-    def config(self) -> Mapping[str, Any]:
-        return wire(self.service.loaded.config)
-
-    def bindings(self, device: str | None = None) -> Sequence[Mapping[str, Any]]:
-        router = self.service.router
-        return page.rows(router.runs if device is None else router.runs_heard(device))
-
-    def traffic(self) -> Mapping[str, Any]:
-        bus = self.service.bus
-        return page.traffic(self.service.router.traffic, bus if isinstance(bus, Outbox) else None)
-
-    def ready(self) -> tuple[bool, Sequence[str]]:
-        away = [] if self.service.bus.connected else ["the message bus is away"]
-        platform = self.service.platform
-        runs = [run for run in self.service.router.runs if run.binding.enabled and run.status != RUNNING]
-        reasons = [
-            f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
-        ]
-        served = all(run.status == DEGRADED for run in runs)
-        told = [platform.trouble] if platform is not None and platform.trouble else []
-        if isinstance(self.service.bus, Outbox) and self.service.bus.waiting:
-            told.append(f"{self.service.bus.waiting} messages wait on disk for the message bus")
-        return not away and served, [*away, *told, *reasons]

@@ -54,14 +54,16 @@ def judge(
     messages: Iterable[BusMessage | str],
     *,
     bare: bool = False,
+    metric: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> list[Verdict]:
     """EdgeX's verdict on each bus message, or on each AddEventRequest given as JSON text.
 
-    `bare` says that the payloads are bare events; `environment` holds the consumer's EdgeX switches.
+    `bare` says that the payloads are bare events, `metric` that they are metrics (EdgeX 4 only); `environment` holds
+    the consumer's EdgeX switches.
     Raises PeersUnavailable where the programs are not built and cannot be.
     """
-    lines = [_line(message, bare, environment or {}) for message in messages]
+    lines = [_line(message, bare, environment or {}, metric=metric) for message in messages]
     done = subprocess.run(
         [program(generation, "judge")], input="\n".join(lines), capture_output=True, text=True, timeout=60
     )
@@ -97,11 +99,14 @@ def find_go(*, install: bool = False) -> Path:
     )
 
 
-def _line(message: BusMessage | str, bare: bool, environment: Mapping[str, str]) -> str:
+def _line(
+    message: BusMessage | str, bare: bool, environment: Mapping[str, str], *, metric: bool = False
+) -> str:
     if isinstance(message, str):
         return message
     payload = base64.b64encode(message.payload).decode()
-    return json.dumps({"topic": message.topic, "payload": payload, "bare": bare, "env": dict(environment)})
+    said = {"topic": message.topic, "payload": payload, "bare": bare, "metric": metric}
+    return json.dumps({**said, "env": dict(environment)})
 
 
 def _fingerprint(source: Path, name: str) -> str:

@@ -23,6 +23,7 @@ COMMANDS = {
     "validate": "check profiles, side-cars, devices files and model cards",
     "try": "show what a binding would publish for pictures, numbers or captured events",
     "model": "look into a model file, check a model of the store, add one to it",
+    "rules": "print rules for eKuiper on what a profile's bindings publish",
     "init": "print a first profile for a model of the store",
     "schema": "print the JSON Schema of profiles, blocks or model cards, for editors",
     "accelerators": "list what can run models here, and how to get the rest",

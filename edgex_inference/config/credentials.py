@@ -1,8 +1,10 @@
 """What the message bus is asked to log in with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgex_inference.config.schema import Configuration
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.errors import ConfigurationError, Problem
 
 _NEEDED = {
@@ -76,7 +78,5 @@ def missing(config: Configuration) -> str:
     )
 
 
-def _secret(config: Configuration) -> dict[str, str]:
-    name = config.message_bus.secret_name
-    entries = config.writable.insecure_secrets.values()
-    return dict(next((entry.secret_data for entry in entries if entry.secret_name == name), {}))
+def _secret(config: Configuration) -> Mapping[str, str]:
+    return Secrets(config.writable.insecure_secrets).of(config.message_bus.secret_name)

@@ -14,6 +14,7 @@ from edgex_inference.contracts.errors import Problem
 
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_ACRONYMS = {"cors": "CORS"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
+    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in name.split("_"))
 
 
 def _section(kind: type, reader: Reader, unused: list[str]) -> dict[str, Any]:
@@ -158,7 +159,8 @@ def _typed(cursor: Cursor, hint: Any) -> Cursor:
 def _map(hint: Any, reader: Reader, unused: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, cursor in reader.each():
-        value = _loose_text(cursor) if hint is str else _value(hint, cursor, unused)
+        loose = {str: _loose_text, bool: _loose_bool}.get(hint)
+        value = loose(cursor) if loose is not None else _value(hint, cursor, unused)
         if value is not None:
             values[key] = value
     return values
@@ -182,6 +184,14 @@ def _loose_text(cursor: Cursor) -> str | None:
         return value if isinstance(value, str) else (cursor.node and cursor.node.written) or str(value)
     cursor.say(f"must be a text, not {cursor.node.kind if cursor.node else 'empty'}")
     return None
+
+
+def _loose_bool(cursor: Cursor) -> bool | None:
+    """Maps of switches take texts too: the environment and configuration providers know no others."""
+    value = cursor.plain()
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return cursor.boolean()
 
 
 def _choice(cursor: Cursor, rule: Choice) -> str | None:

@@ -332,7 +332,7 @@ def _check(config: Configuration, merged: Node) -> list[Problem]:
     protocol = merged.find("HttpServer", "Protocol")
     if protocol is not None and protocol.value not in ("http", ""):
         said.append((("HttpServer", "Protocol"), "HTTPS is not built yet; use http"))
-    if not config.trigger.topics:
+    if not config.trigger.topics and config.trigger.type != "http":
         said.append((("Trigger", "SubscribeTopics"), "names no topic"))
     for key, text in config.message_bus.optional.items():
         fault = _option_fault(key, text)
@@ -365,7 +365,6 @@ def _notes(
             "StoreAndForward",
             "Enabled",
         ): "it is not read, Inference.OutboxMaxSize and OutboxMaxAge are",
-        ("Service", "CORSConfiguration", "EnableCORS"): "CORS is not built yet",
         ("Service", "SecurityOptions", "Mode"): "zero trust is not built yet",
         (
             "Writable",

@@ -31,7 +31,7 @@ class Choice:
     later: Mapping[str, str] = field(default_factory=dict)
 
 
-_NO_TRIGGER = "this trigger is not built yet; use edgex-messagebus"
+_NO_TRIGGER = "this trigger is not built yet; use edgex-messagebus or http"
 
 LogLevel = Annotated[str, Choice(("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))]
 AuthMode = Annotated[str, Choice(("none", "usernamepassword", "clientcert", "cacert"))]
@@ -44,7 +44,7 @@ BusType = Annotated[
 ]
 TriggerType = Annotated[
     str,
-    Choice(("edgex-messagebus",), dict.fromkeys(("http", "external-mqtt", "custom"), _NO_TRIGGER)),
+    Choice(("edgex-messagebus", "http"), dict.fromkeys(("external-mqtt", "custom"), _NO_TRIGGER)),
 ]
 Metadata = Annotated[str, Choice(("auto", "required", "none"))]
 EdgexVersion = Annotated[
@@ -90,6 +90,24 @@ class Writable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorsConfiguration:
+    """What browsers are told of pages from elsewhere; lists as in the headers, `cors_max_age` in seconds."""
+
+    enable_cors: bool = False
+    cors_allow_credentials: bool = False
+    cors_allowed_origin: str = "https://localhost"
+    cors_allowed_methods: str = "GET, POST, PUT, PATCH, DELETE"
+    cors_allowed_headers: str = (
+        "Authorization, Accept, Accept-Language, Content-Language, Content-Type, X-Correlation-ID"
+    )
+    cors_expose_headers: str = (
+        "Cache-Control, Content-Language, Content-Length, Content-Type, Expires, Last-Modified, Pragma, "
+        "X-Correlation-ID"
+    )
+    cors_max_age: Amount = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """The HTTP server; `max_request_size` in KB, 0 is no limit."""
 
@@ -102,6 +120,7 @@ class Service:
     max_request_size: Amount = 0
     max_result_count: Some = 1024
     enable_name_field_escape: bool = False
+    cors_configuration: CorsConfiguration = CorsConfiguration()
 
     @property
     def bind_address(self) -> str:
@@ -248,7 +267,6 @@ UNUSED = frozenset(
         ("Writable", "InsecureSecrets", "*", "Path"),
         ("Writable", "InsecureSecrets", "*", "path"),
         ("Writable", "InsecureSecrets", "*", "Secrets"),
-        ("Service", "CORSConfiguration"),
         ("Service", "SecurityOptions"),
         ("Trigger", "ExternalMqtt"),
     }

@@ -42,6 +42,11 @@ def rules_topic(dialect: Dialect) -> str:
     return "rules-events" if dialect.major == "2" else under_base(dialect, "rules-events")
 
 
+def telemetry_topic(dialect: Dialect, *, service: str, metric: str) -> str:
+    """Where a metric of a service is published; its names are never escaped."""
+    return under_base(dialect, f"telemetry/{service}/{metric}")
+
+
 def event_filter(
     dialect: Dialect, *, profile: str | None = None, device: str | None = None, source: str | None = None
 ) -> str:

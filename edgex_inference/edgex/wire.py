@@ -53,12 +53,24 @@ def encode_bare(
     return _message(event, topic, correlation_id, dialect, request=False, binary=False)
 
 
+def encode_json(body: bytes, *, topic: str, correlation_id: str, dialect: Dialect) -> Message:
+    """Any JSON text, such as a metric, in an envelope under `topic`."""
+    raw = dialect.major == "4"
+    if dialect.headers:
+        return Message(topic, body, _headers(correlation_id, JSON))
+    if raw and dialect.cbor_envelope:
+        return Message(topic, _cbor_envelope(msgspec.json.decode(body), correlation_id))
+    if not raw or dialect.base64_payload:
+        body = b'"' + pybase64.b64encode(body) + b'"'
+    return Message(topic, _envelope(body, correlation_id, JSON))
+
+
 def _message(
     event: Event, topic: str, correlation_id: str, dialect: Dialect, *, request: bool, binary: bool
 ) -> Message:
     raw = dialect.major == "4"
     if raw and dialect.cbor_envelope and not dialect.headers:
-        return Message(topic, _cbor_envelope(event, correlation_id, request))
+        return Message(topic, _cbor_envelope(_values(event, request), correlation_id))
     if (binary or dialect.cbor_events) and (raw or not _has_object(event)):
         body, content_type, raw = cbor2.dumps(_values(event, request)), CBOR, False
     else:
@@ -100,7 +112,7 @@ def _envelope(payload: bytes, correlation_id: str, content_type: str) -> bytes:
     )
 
 
-def _cbor_envelope(event: Event, correlation_id: str, request: bool) -> bytes:
+def _cbor_envelope(payload: Any, correlation_id: str) -> bytes:
     return cbor2.dumps(
         {
             "apiVersion": "v3",
@@ -108,7 +120,7 @@ def _cbor_envelope(event: Event, correlation_id: str, request: bool) -> bytes:
             "correlationID": correlation_id,
             "requestID": "",
             "errorCode": 0,
-            "payload": _values(event, request),
+            "payload": payload,
             "contentType": CBOR,
         }
     )

@@ -15,6 +15,7 @@ from edgex_inference.contracts.errors import (
     MessageError,
     TransportError,
 )
+from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.results import Result
 from edgex_inference.pipeline.intake import Item
@@ -23,6 +24,7 @@ from edgex_inference.pipeline.planning.plan import Plan
 from edgex_inference.pipeline.publishing import outputs
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.publishing.policy import Outgoing, PublishState
+from edgex_inference.pipeline.reply import Outcome, Reply
 from edgex_inference.pipeline.state import DeviceState, Memory
 from edgex_inference.postprocess import decide
 
@@ -65,6 +67,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     state: DeviceState
     status: Sequence[Message] = ()
     result: Sequence[Message] = ()
+    reply: Reply | None = None
 
 
 class Emission:
@@ -112,12 +115,22 @@ class Emission:
         else:
             status = self._announce(item, self.standing.status, self.standing.reason, lasting=True)
         outgoing = Outgoing(readings=readings, origin=origin, correlation_id=item.correlation_id)
-        messages = self._offer(state, device, outgoing)
-        return Parcel(state=state, status=status, result=messages)
+        due = self._offer(state, device, outgoing)
+        if due is None and item.reply is None:
+            return Parcel(state=state, status=status)
+        event = self._event(device, outgoing) if readings else None
+        if item.reply is not None:
+            item.tell(Outcome(fate="result", event=event))
+        messages: Sequence[Message] = ()
+        if due is not None and event is not None:
+            messages = self._messages(device, event, item.correlation_id)
+        return Parcel(state=state, status=status, result=messages, reply=item.reply)
 
     def failed(self, item: Item, error: EdgexInferenceError) -> Parcel:
         """Counts a failed run and announces the binding as degraded for this device."""
-        self._measures.failed.add(error.kind if isinstance(error, InferenceError) else "failed")
+        kind = error.kind if isinstance(error, InferenceError) else "failed"
+        self._measures.failed.add(kind)
+        item.tell(Outcome(fate="failed", reason=kind, message=str(error)))
         device = item.event.device_name
         log.debug("%s: binding %s: %s", device, self._plan.binding.name, error)
         status = self._announce(item, DEGRADED, str(error))
@@ -136,7 +149,10 @@ class Emission:
             parcel.state.status = None
         if not parcel.result:
             return True
-        return self._counted(parcel.state, await self._hand_over(parcel.result))
+        error = await self._hand_over(parcel.result)
+        if error is None and parcel.reply is not None:
+            parcel.reply.sent()
+        return self._counted(parcel.state, error)
 
     def take_over(self, before: "Emission") -> None:
         """Goes on where another plan of the same binding stopped: with its devices' states and timers."""
@@ -239,31 +255,32 @@ class Emission:
             unknown_below=wanted.unknown_below if wanted is not None else None,
         )
 
-    def _offer(self, state: DeviceState, device: str, outgoing: Outgoing) -> Sequence[Message]:
-        """What the policy lets out now; each item that it holds back for good counts as suppressed."""
+    def _offer(self, state: DeviceState, device: str, outgoing: Outgoing) -> Outgoing | None:
+        """What the policy lets out now: this or nothing; each item that it holds back for good counts as suppressed."""
         if not outgoing.readings:
             self._measures.events.add("suppressed")
-            return ()
+            return None
         held = state.publish.pending
         state.publish, due = self._plan.policy.offer(state.publish, outgoing, self._outlet.clock())
         self._arm(state, device)
         if held is not None:
             self._measures.events.add("suppressed")
-        if due is not None:
-            return self._messages(device, due)
-        if state.publish.pending is not outgoing:
+        if due is None and state.publish.pending is not outgoing:
             self._measures.events.add("suppressed")
-        return ()
+        return due
 
-    def _messages(self, device: str, outgoing: Outgoing) -> Sequence[Message]:
-        return self._outlet.sender.result(
+    def _event(self, device: str, outgoing: Outgoing) -> Event:
+        return self._outlet.sender.event(
             self._plan.binding,
             device,
             outgoing.readings.values(),
             origin=outgoing.origin,
-            correlation_id=outgoing.correlation_id,
             tags=self._plan.tags,
         )
+
+    def _messages(self, device: str, event: Event, correlation_id: str) -> Sequence[Message]:
+        sender, binding = self._outlet.sender, self._plan.binding
+        return sender.messages(binding, device, event, correlation_id=correlation_id)
 
     def _arm(self, state: DeviceState, device: str) -> None:
         if state.timer is not None:
@@ -307,7 +324,8 @@ class Emission:
         if state.publish.last is not due:  # a newer one left meanwhile
             self._measures.events.add("suppressed", was_held)
             return
-        error = await self._hand_over(self._messages(device, due))
+        messages = self._messages(device, self._event(device, due), due.correlation_id)
+        error = await self._hand_over(messages)
         if was_held:
             self._counted(state, error)
         else:

@@ -9,6 +9,7 @@ import msgspec
 
 from edgex_inference.contracts.bindings import Limits
 from edgex_inference.contracts.events import Event
+from edgex_inference.pipeline.reply import Outcome, Reply
 
 _MOST = 4096
 """Items over all devices: a flood of new device names must not fill the memory."""
@@ -52,7 +53,7 @@ class Receipt(msgspec.Struct, eq=False):
 
 
 class Item(msgspec.Struct, frozen=True, eq=False):
-    """An event on its way through one binding; `arrived` is monotonic seconds.
+    """An event on its way through one binding; `arrived` is monotonic seconds, `reply` for who waits for it.
 
     A struct, as everything is that is made for each event: a frozen dataclass costs ten times as much to make.
     """
@@ -61,6 +62,33 @@ class Item(msgspec.Struct, frozen=True, eq=False):
     correlation_id: str
     arrived: float
     receipt: Receipt
+    reply: Reply | None = None
+
+    def tell(self, outcome: Outcome) -> None:
+        """What has become of it, from any thread."""
+        if self.reply is not None:
+            self.reply.tell(outcome)
+
+    def refuse(self, reason: str, message: str) -> None:
+        """It goes without a run."""
+        self.tell(Outcome(fate="dropped", reason=reason, message=message))
+        self.end()
+
+    def end(self, *, acknowledge: bool = True) -> None:
+        """The binding is through with it."""
+        if acknowledge:
+            self.receipt.release()
+        if self.reply is not None:
+            self.reply.end()
+
+
+def give_way(gone: Item, newest: Item) -> str:
+    """Refuses an item that the overload policy picked when another came; the word to count it under."""
+    if gone is newest:
+        gone.refuse("queueFull", "too much waits for this binding")
+        return "queueFull"
+    gone.refuse("overtaken", "a newer event of this device came while this one waited")
+    return "overtaken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,15 +15,15 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     MessageError,
 )
-from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
 from edgex_inference.engine.bundles import infer_bundled
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
-from edgex_inference.pipeline.intake import Intake, Item, Queueing
+from edgex_inference.pipeline.intake import Intake, Item, Queueing, give_way
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan
+from edgex_inference.pipeline.reply import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +143,7 @@ class Journey:
         """Takes an event in; by the overload policy one may have to go, which is counted."""
         gone = self._intake.offer(item)
         if gone is not None:
-            self._measures.dropped.add("queueFull" if gone is item else "overtaken")
-            gone.receipt.release()
+            self._measures.dropped.add(give_way(gone, item))
         self._idle.clear()
         self._wake.set()
 
@@ -249,10 +248,7 @@ class Journey:
         except Exception as error:  # noqa: BLE001 - as in _deliver
             self._fail(error)
             through = True
-        if through:
-            passage.item.receipt.release()
-        else:
-            passage.item.receipt.fail()
+        passage.item.end(acknowledge=through)
 
     def _fail(self, error: Exception, items: int = 1) -> None:
         self._measures.failed.add("unexpected", items)
@@ -283,6 +279,7 @@ class Journey:
         stale = self._intake.is_stale(passage.item)
         if stale:
             self._measures.dropped.add("maxAge")
+            passage.item.tell(Outcome(fate="dropped", reason="maxAge", message="older than limits.maxAge"))
         return not stale
 
     def _prepare_all(self, passages: Sequence[_Passage]) -> None:
@@ -296,7 +293,7 @@ class Journey:
         share = (self._clock() - started) / max(1, len(passages))
         for passage, sample in zip(passages, samples, strict=True):
             if isinstance(sample, MessageError):
-                self._drop(passage.item.event, sample)
+                self._drop(passage.item, sample)
             else:
                 passage.sample = sample
         prepared = sum(passage.sample is not None for passage in passages)
@@ -310,16 +307,17 @@ class Journey:
         try:
             passage.sample = self.plan.preprocess(event)
         except MessageError as error:
-            self._drop(event, error)
+            self._drop(passage.item, error)
         except Exception as error:  # noqa: BLE001 - as in _deliver
             self._fail(error)
         else:
             self._measures.stages["preprocess"].add(self._clock() - started)
 
-    def _drop(self, event: Event, error: MessageError) -> None:
+    def _drop(self, item: Item, error: MessageError) -> None:
         """Counts a drop; the first of its kind for a device is said at WARN, the rest at DEBUG."""
         self._measures.dropped.add(error.reason)
-        kind = (event.device_name, error.reason)
+        item.tell(Outcome(fate="dropped", reason=error.reason, message=str(error)))
+        kind = (item.event.device_name, error.reason)
         first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
         if first:
             self._warned.add(kind)
@@ -379,7 +377,7 @@ class Journey:
         if sample is None or answer is None:
             return None
         if isinstance(answer, MessageError):
-            self._drop(item.event, answer)
+            self._drop(item, answer)
             return None
         if isinstance(answer, EdgexInferenceError):
             return self._emission.failed(item, answer)

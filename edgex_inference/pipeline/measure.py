@@ -34,6 +34,17 @@ class Measures:
             "failed": dict(self.failed.by_word()),
         }
 
+    def take_in(self, other: "Measures") -> None:
+        """Adds all that another one has counted and timed."""
+        for mine, theirs in (
+            (self.events, other.events),
+            (self.dropped, other.dropped),
+            (self.failed, other.failed),
+        ):
+            mine.take_in(theirs)
+        for name, histogram in self.stages.items():
+            histogram.take_in(other.stages[name].spread())
+
     def latencies(self) -> Mapping[str, Mapping[str, float | int]]:
         """Percentiles of every stage, in milliseconds."""
         return {name: milliseconds(histogram.summary()) for name, histogram in self.stages.items()}

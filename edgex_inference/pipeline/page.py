@@ -41,12 +41,16 @@ FATES = ("matched", "unmatched", "own", "notEvent", "repeated")
 """What becomes of a message that can be read."""
 
 
+def messages(seen: Traffic) -> Mapping[str, int]:
+    """How many messages had each fate, the refused ones as `invalid`."""
+    return {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": seen.invalid.total()}
+
+
 def traffic(seen: Traffic, outbox: Outbox | None = None) -> Mapping[str, Any]:
     """Messages by fate, refused ones by reason, the times of reading one, and what waited on disk, since the start."""
-    refused = dict(seen.invalid.by_word())
     told: dict[str, Any] = {
-        "messages": {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": sum(refused.values())},
-        "invalid": refused,
+        "messages": messages(seen),
+        "invalid": dict(seen.invalid.by_word()),
         "decodeMs": milliseconds(seen.decode.summary()),
     }
     if outbox is not None:

@@ -17,6 +17,7 @@ from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.repeats import Repeats
+from edgex_inference.pipeline.reply import Reply
 from edgex_inference.pipeline.running.order import Order
 from edgex_inference.pipeline.running.run import Run
 from edgex_inference.telemetry.metrics import Counts, Histogram
@@ -260,27 +261,37 @@ class Router:
     def offer(self, event: Event, correlation_id: str, receipt: Receipt) -> int:
         """Offers an event to every binding that wants it; returns how many took it."""
         arrived, taken = self._clock(), 0
+        for run in self._takers(event):
+            receipt.hold()
+            self._hand(run, Item(event, correlation_id, arrived, receipt))
+            taken += 1
+        return taken
+
+    def ask(self, event: Event, correlation_id: str) -> Mapping[Run, Reply]:
+        """Offers an event that did not come from the bus; each binding that takes it replies."""
+        arrived, receipt = self._clock(), Receipt(lambda: None)
+        replies = {run: Reply() for run in self._takers(event)}
+        for run, reply in replies.items():
+            receipt.hold()
+            self._hand(run, Item(event, correlation_id, arrived, receipt, reply))
+        return replies
+
+    def _takers(self, event: Event) -> Sequence[Run]:
         runs = self.runs_of(event.profile_name, event.device_name)
         if runs and len(self._heard) < _MOST_HEARD:
             self._heard[event.device_name] = event.profile_name
-        barred = self._barred.get(event.device_name) if self._barred else None
-        for run in runs:
-            if run.binding.enabled and run.wants(event):
-                receipt.hold()
-                item = Item(event, correlation_id, arrived, receipt)
-                if barred is None:
-                    run.offer(item)
-                else:
-                    self._turn_away(run, item, barred)
-                taken += 1
-        return taken
+        return [run for run in runs if run.binding.enabled and run.wants(event)]
 
-    def _turn_away(self, run: Run, item: Item, why: Barred) -> None:
-        """Counts an event of a device that is not to be used; the device knows, unless the run is new."""
+    def _hand(self, run: Run, item: Item) -> None:
+        """Offers it; one of a device that is not to be used is counted, which it knows unless the run is new."""
+        why = self._barred.get(item.event.device_name) if self._barred else None
+        if why is None:
+            run.offer(item)
+            return
         run.measures.events.add("received")
         run.measures.dropped.add(why.word)
         run.tell(item.event.device_name, why.reason)
-        item.receipt.release()
+        item.refuse(why.word, why.reason)
 
 
 def _remember(known: dict[Any, Any], key: object, value: object) -> None:

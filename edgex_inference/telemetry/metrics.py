@@ -3,8 +3,9 @@
 import threading
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf, sqrt
 
 _BOUNDS = tuple(1e-5 * 2 ** (step / 4) for step in range(84))
 """Bucket bounds in seconds, from 10 µs to about 17 s in steps of a fourth root of two (19 %)."""
@@ -30,6 +31,11 @@ class Counts:
         with self._lock:
             return dict(sorted(self._totals.items()))
 
+    def take_in(self, other: "Counts") -> None:
+        """Adds all that another one has counted."""
+        for word, amount in other.by_word().items():
+            self.add(word, amount)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
@@ -41,6 +47,52 @@ class Latency:
     p95: float = 0.0
     p99: float = 0.0
     worst: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """What a histogram has seen, in seconds; `buckets` holds how many lie in each of its own buckets, the last open.
+
+    `squares` is the sum of squares.
+    """
+
+    buckets: Sequence[int] = (0,) * (len(_BOUNDS) + 1)
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    least: float = inf
+    most: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+    @property
+    def variance(self) -> float:
+        """In square seconds."""
+        return max(0.0, self.squares / self.count - self.mean**2) if self.count else 0.0
+
+    @property
+    def deviation(self) -> float:
+        return sqrt(self.variance)
+
+    def up_to(self, every: int) -> Sequence[tuple[float, int]]:
+        """How many took no longer than each `every`-th bound."""
+        found, seen = [], 0
+        for index, bound in enumerate(_BOUNDS):
+            seen += self.buckets[index]
+            if (index + 1) % every == 0:
+                found.append((bound, seen))
+        return found
+
+    def percentile(self, share: float) -> float:
+        """In seconds, right to a bucket's width (19 %)."""
+        wanted, seen = share * self.count, 0
+        for index, amount in enumerate(self.buckets):
+            seen += amount
+            if self.count and seen >= wanted:
+                return min(_BOUNDS[index] if index < len(_BOUNDS) else self.most, self.most)
+        return self.most
 
 
 _FRESH = 512
@@ -56,7 +108,9 @@ class Histogram:
     _buckets: list[int] = field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
     _count: int = 0
     _sum: float = 0.0
-    _worst: float = 0.0
+    _squares: float = 0.0
+    _least: float = inf
+    _most: float = 0.0
 
     def add(self, *seconds: float) -> None:
         self._fresh.extend(seconds)
@@ -71,26 +125,42 @@ class Histogram:
             self._buckets[bisect_left(_BOUNDS, seconds)] += 1
             self._count += 1
             self._sum += seconds
-            self._worst = max(self._worst, seconds)
+            self._squares += seconds * seconds
+            self._least = min(self._least, seconds)
+            self._most = max(self._most, seconds)
 
-    def summary(self) -> Latency:
+    def take_in(self, seen: Spread) -> None:
+        """Adds all that another one has seen."""
+        with self._lock:
+            self._buckets = [mine + theirs for mine, theirs in zip(self._buckets, seen.buckets, strict=True)]
+            self._count += seen.count
+            self._sum += seen.total
+            self._squares += seen.squares
+            self._least = min(self._least, seen.least)
+            self._most = max(self._most, seen.most)
+
+    def spread(self) -> Spread:
+        """All that was seen so far."""
         with self._lock:
             self._sort_in()
-            if not self._count:
-                return Latency()
-            return Latency(
+            return Spread(
+                buckets=tuple(self._buckets),
                 count=self._count,
-                mean=self._sum / self._count,
-                p50=self._percentile(0.50),
-                p95=self._percentile(0.95),
-                p99=self._percentile(0.99),
-                worst=self._worst,
+                total=self._sum,
+                squares=self._squares,
+                least=self._least,
+                most=self._most,
             )
 
-    def _percentile(self, share: float) -> float:
-        wanted, seen = share * self._count, 0
-        for index, amount in enumerate(self._buckets):
-            seen += amount
-            if seen >= wanted:
-                return min(_BOUNDS[index] if index < len(_BOUNDS) else self._worst, self._worst)
-        return self._worst
+    def summary(self) -> Latency:
+        seen = self.spread()
+        if not seen.count:
+            return Latency()
+        return Latency(
+            count=seen.count,
+            mean=seen.mean,
+            p50=seen.percentile(0.50),
+            p95=seen.percentile(0.95),
+            p99=seen.percentile(0.99),
+            worst=seen.most,
+        )

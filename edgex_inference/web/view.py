@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from edgex_inference.contracts.events import Event
+from edgex_inference.pipeline.door import Asked
+from edgex_inference.telemetry.families import Points
+
 
 class View(Protocol):
     """The service as the web sees it; every call is cheap, comes from the loop, and gives JSON-able values."""
@@ -20,6 +24,11 @@ class View(Protocol):
         """The EdgeX version that is spoken."""
         ...
 
+    @property
+    def major(self) -> str | None:
+        """The major of the EdgeX that is spoken to; None while unknown."""
+        ...
+
     def config(self) -> Mapping[str, Any]:
         """The configuration under EdgeX's keys; secrets are taken out by the page."""
         ...
@@ -30,6 +39,18 @@ class View(Protocol):
 
     def traffic(self) -> Mapping[str, Any]:
         """Bus messages by what became of them, and how long reading one took."""
+        ...
+
+    async def infer(self, event: Event, correlation_id: str, timeout: float) -> Asked:
+        """What every binding makes of an event, within so many seconds."""
+        ...
+
+    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
+        """Sets values of a secret, at once and in memory."""
+        ...
+
+    async def points(self) -> Points:
+        """Every figure that is counted or timed."""
         ...
 
     def ready(self) -> tuple[bool, Sequence[str]]:

@@ -79,7 +79,9 @@ class Stage:
     heard: list[Heard] = late(default_factory=list)
     service: InferenceService = late(init=False)
     inference: Mapping[str, Any] = late(default_factory=dict)
+    http: Mapping[str, Any] = late(default_factory=dict)
     topics: str = "events/#"
+    trigger: str = "edgex-messagebus"
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
     bus: MemoryBus | None = None
     catalog: Catalog | None = None
@@ -142,9 +144,9 @@ class Stage:
         defaults = {"drain_timeout": Seconds(5.0), "edgex_version": "4", "metadata": asked}
         inference = Inference(**{**defaults, **self.inference})
         config = Configuration(
-            service=Service(port=0, server_bind_addr="127.0.0.1"),
+            service=Service(port=0, server_bind_addr="127.0.0.1", **self.http),
             message_bus=MessageBus(type="memory"),
-            trigger=Trigger(subscribe_topics=self.topics),
+            trigger=Trigger(type=self.trigger, subscribe_topics=self.topics),
             clients={
                 CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881),
                 CORE_COMMAND: Client(host="127.0.0.1", port=self.command),

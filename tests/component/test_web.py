@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from edgex_inference.config.decode import wire
-from edgex_inference.config.schema import Configuration, MessageBus, Secret, Writable
+from edgex_inference.config.schema import Configuration, MessageBus, Secret, Service, Writable
 from edgex_inference.contracts.errors import ConfigurationError
 from edgex_inference.telemetry import logs
 from edgex_inference.web.app import build
@@ -33,6 +33,7 @@ class FakeView:
     service_key: str = "app-inference"
     version: str = "0.1.0"
     sdk_version: str = "4.0.2"
+    major: str | None = "4"
     is_ready: bool = True
     broken: bool = False
     known: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
@@ -75,7 +76,7 @@ def log() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 async def at(view: FakeView, log: io.StringIO) -> AsyncIterator[Listening]:
-    async with serve(build(view, max_request_size=1), "127.0.0.1", 0) as listening:
+    async with serve(build(view, Service(max_request_size=1)), "127.0.0.1", 0) as listening:
         yield listening
 
 

@@ -302,7 +302,6 @@ def test_examples_of_json_are_json(example: str) -> None:
 
 UNGUIDED = {
     "description", "license",  # for people
-    "Interval", "Tags",  # nothing uses them yet
     "AutoReconnect", "PublishTopic",  # accepted and not used
     "StartupMsg", "MaxRequestSize", "MaxResultCount",  # as in all of EdgeX
     "--overwrite", "--registry", "--skipVersionCheck", "--configProvider",  # nothing to say of them yet

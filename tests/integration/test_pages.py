@@ -149,10 +149,12 @@ def profiles(reader: Any) -> None:
 
 HOW_TO = "docs/how-to"
 PUMPS = (
-    "accelerators", "decide", "logs-and-counters", "models", "overrides", "publish", "readings", "tasks",
+    "accelerators", "decide", "infer-over-http", "logs-and-counters", "models", "overrides", "publish",
+    "readings", "tasks",
 )  # fmt: skip
 GIVEN: Mapping[str, Callable[[Any], None]] = {
     f"{HOW_TO}/connect-to-edgex.md": profiles,
+    f"{HOW_TO}/rules.md": profiles,
     f"{HOW_TO}/try-a-profile.md": gauges,
     "docs/explanation/for-ml-people.md": gauges,
     "docs/explanation/choosing-limits.md": pumps,

@@ -331,11 +331,27 @@ def test_insecure_mode_unless_said_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_what_a_user_switched_on_and_nobody_reads_is_said(tmp_path: Path) -> None:
-    text = '[Service.CORSConfiguration]\nEnableCORS = true\n[Trigger]\nPublishTopic = "x"\n'
+    text = '[Service.SecurityOptions]\nMode = "zerotrust"\n[Trigger]\nPublishTopic = "x"\n'
     text += '[MessageBus.Optional]\nFooBarBaz = "1"\n'
     notes = [note.text for note in loaded(tmp_path, text).notes if note.level == logging.WARNING]
     assert len(notes) == 3
-    assert any(note.startswith("Service.CORSConfiguration.EnableCORS is set") for note in notes)
+    assert any(note.startswith("Service.SecurityOptions.Mode is set") for note in notes)
+
+
+def test_switches_of_metrics_may_be_texts(tmp_path: Path) -> None:
+    text = '[Writable.Telemetry.Metrics]\nMessagesReceived = false\nInference = "TRUE"\n'
+    env = {"WRITABLE_TELEMETRY_METRICS_MESSAGESRECEIVED": "true"}
+    metrics = loaded(tmp_path, text, env=env).config.writable.telemetry.metrics
+    assert metrics == {"MessagesReceived": True, "Inference": True}
+    (said,) = mistakes(tmp_path, '[Writable.Telemetry.Metrics]\nInference = "much"\n')
+    assert "Writable.Telemetry.Metrics.Inference: must be true or false" in said
+
+
+def test_cors_is_spelled_as_edgex_spells_it(tmp_path: Path) -> None:
+    text = "[Service.CORSConfiguration]\nEnableCORS = true\nCORSMaxAge = 60\n"
+    env = {"SERVICE_CORSCONFIGURATION_CORSALLOWEDORIGIN": "*"}
+    cors = loaded(tmp_path, text, env=env).config.service.cors_configuration
+    assert (cors.enable_cors, cors.cors_max_age, cors.cors_allowed_origin) == (True, 60, "*")
 
 
 def test_a_misspelled_variable_is_said(tmp_path: Path) -> None:

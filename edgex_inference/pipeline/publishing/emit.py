@@ -72,13 +72,22 @@ class Sender:
         correlation_id: str,
         tags: Mapping[str, str],
     ) -> Sequence[Message]:
-        """The messages of one result: the event itself, and its bare copy where `publish.rules` asks.
+        """The messages of one result, as `messages` has them."""
+        event = self.event(binding, device, readings, origin=origin, tags=tags)
+        return self.messages(binding, device, event, correlation_id=correlation_id)
 
-        `readings` are of `edgex.values`.
-        """
-        address = self._address(binding, device)
-        _, profile, name = address.names
-        event = Event(
+    def event(
+        self,
+        binding: Binding,
+        device: str,
+        readings: Iterable[Reading],
+        *,
+        origin: int,
+        tags: Mapping[str, str],
+    ) -> Event:
+        """One result as an event; `readings` are of `edgex.values`."""
+        _, profile, name = self.names(binding, device)
+        return Event(
             api_version="v3",
             id=new_id(),
             device_name=name,
@@ -88,8 +97,14 @@ class Sender:
             readings=tuple(readings),
             tags=dict(tags) or None,
         )
+
+    def messages(
+        self, binding: Binding, device: str, event: Event, *, correlation_id: str
+    ) -> Sequence[Message]:
+        """What `event` made, and its bare copy where `publish.rules` asks."""
+        topic = self._address(binding, device).topic
         message = wire.encode(
-            event, topic=address.topic, correlation_id=correlation_id, dialect=self.dialect, written=True
+            event, topic=topic, correlation_id=correlation_id, dialect=self.dialect, written=True
         )
         if not binding.publish.rules:
             return (message,)

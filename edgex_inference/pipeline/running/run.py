@@ -12,7 +12,7 @@ from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.reopening import Reopening
 from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Standing
-from edgex_inference.pipeline.intake import Item
+from edgex_inference.pipeline.intake import Item, give_way
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan, draw, release
@@ -366,12 +366,11 @@ class Run:
     def _hold(self, item: Item) -> None:
         gone = self._waiting.offer(item)
         if gone is not None:
-            self.measures.dropped.add("queueFull" if gone is item else "overtaken")
-            gone.receipt.release()
+            self.measures.dropped.add(give_way(gone, item))
 
     def _refuse(self, item: Item) -> None:
         self.measures.dropped.add("inactive")
-        item.receipt.release()
+        item.refuse("inactive", self._reason)
         self._notices.tell(self.binding, item.event.device_name, self._reason, origin=item.event.origin)
 
     async def drain(self) -> None:

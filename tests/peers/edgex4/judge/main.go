@@ -1,7 +1,7 @@
 // Judge says what EdgeX 4's own libraries think of messages.
 //
 // One JSON object a line on standard input: {"topic", "payload": base64 of the bus message's bytes, "bare": true for
-// a bare event, "env": EdgeX switches of the consumer}, or an AddEventRequest as it is. One verdict a line on
+// a bare event, "metric": true for a metric, "env": EdgeX switches of the consumer}, or an AddEventRequest as it is. One verdict a line on
 // standard output: {"ok", "error", "event": the event as Go understood it}.
 package main
 
@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/edgexfoundry/go-mod-core-contracts/v4/common"
 	"github.com/edgexfoundry/go-mod-core-contracts/v4/dtos"
 	"github.com/edgexfoundry/go-mod-core-contracts/v4/dtos/requests"
 	"github.com/edgexfoundry/go-mod-messaging/v4/messaging/envelope"
@@ -23,6 +24,7 @@ type line struct {
 	Topic   string            `json:"topic"`
 	Payload []byte            `json:"payload"`
 	Bare    bool              `json:"bare"`
+	Metric  bool              `json:"metric"`
 	Env     map[string]string `json:"env"`
 	Event   json.RawMessage   `json:"event"`
 }
@@ -61,6 +63,9 @@ func judge(text []byte) (result verdict) {
 		_ = os.Setenv(name, value)
 		defer os.Unsetenv(name)
 	}
+	if given.Metric {
+		return judgeMetric(given)
+	}
 	request, err := decode(given, text)
 	if err != nil {
 		return verdict{Error: err.Error()}
@@ -79,6 +84,38 @@ func judge(text []byte) (result verdict) {
 		return verdict{Error: "event cannot be written again: " + err.Error()}
 	}
 	return verdict{Ok: true, Event: event}
+}
+
+// judgeMetric applies what NewMetric asks of names, the DTO's own rules, and the topic that the SDK publishes under.
+func judgeMetric(given line) verdict {
+	var message types.MessageEnvelope
+	if err := envelope.Unmarshal(given.Payload, &message); err != nil {
+		return verdict{Error: err.Error()}
+	}
+	metric, err := types.GetMsgPayload[dtos.Metric](message)
+	if err != nil {
+		return verdict{Error: err.Error()}
+	}
+	if err := common.Validate(metric); err != nil {
+		return verdict{Error: err.Error()}
+	}
+	if _, err := dtos.NewMetric(metric.Name, metric.Fields, metric.Tags); err != nil {
+		return verdict{Error: err.Error()}
+	}
+	for _, tag := range metric.Tags {
+		if err := common.Validate(tag); err != nil {
+			return verdict{Error: err.Error()}
+		}
+	}
+	levels := strings.Split(given.Topic, "/")
+	if len(levels) != 4 || levels[1] != "telemetry" || levels[3] != metric.Name {
+		return verdict{Error: "topic " + given.Topic + " is not that of metric " + metric.Name}
+	}
+	text, err := json.Marshal(metric)
+	if err != nil {
+		return verdict{Error: "metric cannot be written again: " + err.Error()}
+	}
+	return verdict{Ok: metric.ApiVersion == common.ApiVersion, Event: text}
 }
 
 func decode(given line, text []byte) (requests.AddEventRequest, error) {

@@ -1,0 +1,1 @@
+"""Rules for engines that read what the service publishes."""

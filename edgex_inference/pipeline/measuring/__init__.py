@@ -1,0 +1,1 @@
+"""Figures of the whole service: kept, told, reported."""
