@@ -30,6 +30,7 @@ class Subscriber(AsyncIterator[Sequence[Message]]):
     def __init__(self, filters: Sequence[str], limits: Limits, drops: Counts, log: logging.Logger) -> None:
         self.filters = tuple(filters)
         self._limits, self._drops, self._log = limits, drops, log
+        self._most = limits.messages
         self._waiting: list[Message] = []
         self._bytes = self._lost = 0
         self._wake: asyncio.Future[None] | None = None
@@ -38,14 +39,15 @@ class Subscriber(AsyncIterator[Sequence[Message]]):
 
     def offer(self, message: Message) -> bool:
         """Takes the message, or drops and counts it; never waits."""
-        size = len(message.payload)
-        full = len(self._waiting) >= self._limits.messages or self._bytes + size > self._limits.bytes
-        if self._ended or (full and self._waiting):
+        size, waiting = len(message.payload), self._waiting
+        full = len(waiting) >= self._most or self._bytes + size > self._limits.bytes
+        if self._ended or (full and waiting):
             self._drop()
             return False
-        self._waiting.append(message)
+        waiting.append(message)
         self._bytes += size
-        self._rouse()
+        if self._wake is not None:
+            self._rouse()
         return True
 
     def news(self, topic: str) -> bool:
@@ -53,6 +55,8 @@ class Subscriber(AsyncIterator[Sequence[Message]]):
         return topic not in self._seen
 
     def saw(self, topic: str) -> None:
+        if topic in self._seen:
+            return
         if len(self._seen) >= _SEEN:
             self._seen.clear()
         self._seen.add(topic)
@@ -140,12 +144,30 @@ class Fanout:
 
     def deliver(self, message: Message, *, retained: bool = False) -> int:
         """Offers the message to every subscriber that it concerns; how many took it."""
-        taken = 0
-        for subscriber in self._map.find(message.topic):
-            if not retained or subscriber.news(message.topic):
+        taken, topic = 0, message.topic
+        for subscriber in self._map.find(topic):
+            if not retained or subscriber.news(topic):
                 taken += subscriber.offer(message)
-            subscriber.saw(message.topic)
+            subscriber.saw(topic)
         return taken
+
+    def deliver_all(self, messages: Sequence[Message]) -> None:
+        """As `deliver` for a burst of which nothing is retained."""
+        for subscriber, mine in self._sorted(messages):
+            for message in mine:
+                subscriber.offer(message)
+
+    def _sorted(self, messages: Sequence[Message]) -> Sequence[tuple[Subscriber, Sequence[Message]]]:
+        """Each subscriber with its messages, in their order."""
+        concerned = {message.topic: self._map.find(message.topic) for message in messages}
+        for topic, subscribers in concerned.items():
+            for subscriber in subscribers:
+                subscriber.saw(topic)
+        if len(set(concerned.values())) == 1:
+            (subscribers,) = set(concerned.values())
+            return [(subscriber, messages) for subscriber in subscribers]
+        everybody = dict.fromkeys(one for subscribers in concerned.values() for one in subscribers)
+        return [(one, [each for each in messages if one in concerned[each.topic]]) for one in everybody]
 
     def forget(self) -> None:
         self._each(Subscriber.forget)

@@ -5,8 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from edgex_inference.buses.bursts import one_by_one
 from edgex_inference.buses.fanout import Fanout, Limits
 from edgex_inference.buses.topics import mistake_in_topic
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
@@ -40,9 +42,9 @@ class MemoryHub:
             for bus in self._buses:
                 bus.hub_changed()
 
-    def spread(self, message: Message) -> None:
+    def spread(self, *messages: Message) -> None:
         for bus in self._buses:
-            bus.receive(message)
+            bus.receive(messages)
 
 
 class MemoryBus:
@@ -90,6 +92,13 @@ class MemoryBus:
         if self._published % self._in_a_row == 0:
             await asyncio.sleep(0)  # readers get their turn, as they would while a socket is written
 
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        if any(mistake_in_topic(message.topic) for message in messages) or not self.connected:
+            return await one_by_one(self.publish, messages)
+        self._hub.spread(*messages)
+        await asyncio.sleep(0)
+        return [None] * len(messages)
+
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Sequence[Message]]]:
         subscriber = self._fanout.enter(topics)
@@ -101,8 +110,11 @@ class MemoryBus:
     async def done(self, messages: Sequence[Message]) -> None:
         """Nothing to acknowledge here."""
 
-    def receive(self, message: Message) -> None:
-        self._fanout.deliver(message)
+    def receive(self, messages: Sequence[Message]) -> None:
+        if len(messages) == 1:
+            self._fanout.deliver(messages[0])
+        else:
+            self._fanout.deliver_all(messages)
 
     def hub_changed(self) -> None:
         """Says once each way whether the hub is there."""

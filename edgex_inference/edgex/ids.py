@@ -19,6 +19,15 @@ def new_id() -> str:
     return f"{_PREFIX}{next(_count) & _MOST:012x}"
 
 
+FORM = f"{_PREFIX}%012x"
+"""What an id is made of one of `numbers` with."""
+
+
+def numbers(amount: int) -> list[int]:
+    """As many ids as that, each still a number for `FORM`: for who writes many at once."""
+    return [number & _MOST for number in itertools.islice(_count, amount)]
+
+
 def is_id(text: str) -> bool:
     """Whether EdgeX's validators take this for a UUID."""
     return _UUID.fullmatch(text) is not None

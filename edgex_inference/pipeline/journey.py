@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 
 import msgspec
@@ -15,11 +15,12 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     MessageError,
 )
-from edgex_inference.contracts.results import Result, Sample
+from edgex_inference.contracts.results import Result, Sample, Stack
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
-from edgex_inference.engine.bundles import infer_bundled
+from edgex_inference.engine.bundles import apart, infer_bundled, infer_stacked
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
+from edgex_inference.pipeline.faults import Faults
 from edgex_inference.pipeline.intake import Intake, Item, Queueing, give_way
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan
@@ -37,9 +38,6 @@ policy, so a slow model gets smaller bursts."""
 _AHEAD = 2
 """Bursts in flight: one is prepared while another runs on the lane."""
 
-_MOST_WARNINGS = 1000
-"""Sources whose first drop is said at WARN; a flood of new device names must not fill the log."""
-
 
 class _Passage(msgspec.Struct, eq=False):
     """An item with what has become of it so far."""
@@ -50,6 +48,23 @@ class _Passage(msgspec.Struct, eq=False):
     result: Result | InferenceFailed | None = None
     spent: float = 0.0
     """seconds that reading its answer took"""
+
+
+def _passages(
+    items: Sequence[Item],
+    samples: Sequence[Sample],
+    *,
+    answers: Sequence[Answer | None],
+    results: Sequence[Result | InferenceFailed] | None = None,
+    spent: float = 0.0,
+) -> Sequence[_Passage]:
+    """What is known already of items that go on one by one."""
+    return [
+        _Passage(item, sample, answer, result, spent)
+        for item, sample, answer, result in zip(
+            items, samples, answers, results or [None] * len(items), strict=True
+        )
+    ]
 
 
 class Journey:
@@ -79,7 +94,7 @@ class Journey:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._warned: set[tuple[str, str]] = set()
+        self._faults = Faults(plan.binding.name, measures)
         self._bursts: set[asyncio.Task[None]] = set()
         self._most = 1
         self._aboard = 0
@@ -136,14 +151,14 @@ class Journey:
     def take_over(self, before: "Journey") -> None:
         """Goes on where a paused journey of the same binding stopped: its devices' states, and what waits there."""
         self._emission.take_over(before._emission)
-        for item in before.leave():
-            self.offer(item)
+        self.offer(*before.leave())
 
-    def offer(self, item: Item) -> None:
-        """Takes an event in; by the overload policy one may have to go, which is counted."""
-        gone = self._intake.offer(item)
-        if gone is not None:
-            self._measures.dropped.add(give_way(gone, item))
+    def offer(self, *items: Item) -> None:
+        """Takes events in; by the overload policy some may have to go, which is counted."""
+        for item in items:
+            gone = self._intake.offer(item)
+            if gone is not None:
+                self._measures.dropped.add(give_way(gone, item))
         self._idle.clear()
         self._wake.set()
 
@@ -175,48 +190,125 @@ class Journey:
 
     def leave(self) -> Sequence[Item]:
         """What still waits, for whoever carries on after `run` has ended."""
-        return tuple(self._intake.take(len(self._intake)))
+        return self._intake.take(len(self._intake))
 
     def _landed(self, burst: asyncio.Task[None], gate: asyncio.Semaphore) -> None:
         self._bursts.discard(burst)
         gate.release()
         if not burst.cancelled() and (error := burst.exception()) is not None:
-            self._surprise(error)
+            self._faults.surprise(error)
         if not self._bursts and not len(self._intake):
             self._idle.set()
 
     async def _burst(self, before: asyncio.Task[None] | None) -> None:
-        passages = [_Passage(item) for item in self._intake.take(self._most)]
-        self._aboard += len(passages)
+        items = self._intake.take(self._most)
+        self._aboard += len(items)
         if not len(self._intake):
             self._wake.clear()
         try:
-            await self._prepare(passages)
-            await self._infer([passage for passage in passages if passage.sample is not None])
-            self._interpret(passages)
-            if before is not None and not before.done():
-                await asyncio.wait({before})
+            stack = self._stacked(items)
+            if stack is not None:
+                passages = await self._together(items, stack, before)
+            else:
+                passages = [_Passage(item) for item in items]
+                await self._prepare(passages)
+                await self._infer([passage for passage in passages if passage.sample is not None])
+            self._interpret([passage for passage in passages if passage.result is None])
+            await self._landing(before)
             await self._deliver(passages)
         finally:
-            self._aboard -= len(passages)
+            self._aboard -= len(items)
+
+    async def _landing(self, before: asyncio.Task[None] | None) -> None:
+        """Results leave in order: not before those of the burst before."""
+        if before is not None and not before.done():
+            await asyncio.wait({before})
+
+    async def _together(
+        self, items: Sequence[Item], stack: Stack, before: asyncio.Task[None] | None
+    ) -> Sequence[_Passage]:
+        """The rest of the way of a burst as one array; returns what is to go on one by one from where it is."""
+        answer = await self._infer_stack(stack)
+        if answer is None:
+            return [_Passage(item) for item in items]
+        if not isinstance(answer, Mapping):
+            return _passages(items, stack.samples(), answers=answer)
+        started = self._clock()
+        try:
+            results = self.plan.interpret.stacked(answer, stack)
+        except Exception:
+            log.debug("a burst is read one by one", exc_info=True)
+            return _passages(items, stack.samples(), answers=apart(answer))
+        spent = (self._clock() - started) / len(items)
+        await self._landing(before)
+        parcels = self._printed(items, stack, results, spent)
+        if parcels is None:
+            return _passages(items, stack.samples(), answers=apart(answer), results=results, spent=spent)
+        try:
+            through = await self._emission.send_all(parcels)
+        except Exception as error:  # noqa: BLE001 - as in _deliver
+            self._faults.fail(error, len(items))
+            through = [True] * len(items)
+        if through is None:
+            await self._send_all(deque(zip(items, parcels, strict=True)))
+            return ()
+        for item, out in zip(items, through, strict=True):
+            item.end(acknowledge=out)
+        return ()
+
+    def _stacked(self, items: Sequence[Item]) -> Stack | None:
+        plan, started = self.plan, self._clock()
+        if plan.preprocess.pixels or plan.binding.limits.max_age is not None or not items:
+            return None
+        try:
+            stack = plan.preprocess.stacked([item.event for item in items])
+        except Exception:  # noqa: BLE001 - whose surprise it is shows when they are tried one by one
+            return None
+        if stack is not None:
+            self._measures.stages["queue"].add_all([started - item.arrived for item in items])
+            share = (self._clock() - started) / len(items)
+            self._measures.stages["preprocess"].add_all([share] * len(items))
+        return stack
+
+    async def _infer_stack(self, stack: Stack) -> Tensors | Sequence[Answer] | None:
+        started, amount = self._clock(), len(stack.origins)
+        try:
+            answer = await infer_stacked(self.plan.lane, stack, timeout=self.plan.binding.limits.timeout)
+        except Exception as error:  # noqa: BLE001 - as in _deliver
+            self._faults.fail(error, amount)
+            return None
+        self._ran(amount, self._clock() - started)
+        return answer
+
+    def _printed(
+        self, items: Sequence[Item], stack: Stack, results: Sequence[Result | InferenceFailed], spent: float
+    ) -> Sequence[Parcel] | None:
+        good = [one for one in results if not isinstance(one, InferenceFailed)]
+        if len(good) < len(items):
+            return None
+        try:
+            return self._emission.printed(items, stack.origins, good, spent=spent)
+        except Exception:
+            log.debug("the results of a burst are written one by one", exc_info=True)
+            return None
 
     async def _deliver(self, passages: Sequence[_Passage]) -> None:
         """Publishes in order; no result waits for the acknowledgement of the one before, a status holds up all."""
-        waiting: deque[tuple[_Passage, Parcel | None]] = deque()
+        waiting: deque[tuple[Item, Parcel]] = deque()
         for passage in self._unstranded(passages):
             try:
                 parcel = self._emit(passage)
             except Exception as error:  # noqa: BLE001 - one item's surprise must not take its neighbors along
-                self._fail(error)
+                self._faults.fail(error)
                 parcel = None
             if parcel is not None and not parcel.status:
-                waiting.append((passage, parcel))
+                waiting.append((passage.item, parcel))
                 continue
             await self._send_all(waiting)
-            await self._send(passage, parcel)
+            await self._send(passage.item, parcel)
         await self._send_all(waiting)
 
-    async def _send_all(self, waiting: deque[tuple[_Passage, Parcel | None]]) -> None:
+    async def _send_all(self, waiting: deque[tuple[Item, Parcel]]) -> None:
         """Begins each in its turn, also while the one before waits for its acknowledgement.
 
         The next task takes over when this one has to wait: where publishing waits for nothing, one does it all.
@@ -224,10 +316,10 @@ class Journey:
         follower: asyncio.Task[None] | None = None
         try:
             while waiting:
-                passage, parcel = waiting.popleft()
+                item, parcel = waiting.popleft()
                 if follower is None and waiting:
                     follower = asyncio.create_task(self._send_all(waiting))
-                await self._send(passage, parcel)
+                await self._send(item, parcel)
             if follower is not None:
                 await follower
         finally:
@@ -241,31 +333,18 @@ class Journey:
             return passages
         return [passage for passage in passages if not isinstance(passage.answer, DeviceLost)]
 
-    async def _send(self, passage: _Passage, parcel: Parcel | None) -> None:
+    async def _send(self, item: Item, parcel: Parcel | None) -> None:
         """Publishes what became of an item; without the bus it is not acknowledged, so a broker may send it again."""
         try:
             through = await self._emission.send(parcel) if parcel is not None else True
         except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._fail(error)
+            self._faults.fail(error)
             through = True
-        passage.item.end(acknowledge=through)
-
-    def _fail(self, error: Exception, items: int = 1) -> None:
-        self._measures.failed.add("unexpected", items)
-        self._surprise(error)
-
-    def _surprise(self, error: BaseException) -> None:
-        """Says a defect of ours: each kind once at ERROR."""
-        kind = ("", type(error).__name__)
-        first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
-        self._warned.update({kind} if first else ())
-        level = logging.ERROR if first else logging.DEBUG
-        log.log(level, "binding %s: a defect of ours: %r", self.plan.binding.name, error)
-        log.debug("its traceback", exc_info=error)
+        item.end(acknowledge=through)
 
     async def _prepare(self, passages: Sequence[_Passage]) -> None:
         now = self._clock()
-        self._measures.stages["queue"].add(*[now - passage.item.arrived for passage in passages])
+        self._measures.stages["queue"].add_all([now - passage.item.arrived for passage in passages])
         if not self.plan.preprocess.pixels:
             self._prepare_all([passage for passage in passages if self._is_fresh(passage)])
             return
@@ -293,11 +372,11 @@ class Journey:
         share = (self._clock() - started) / max(1, len(passages))
         for passage, sample in zip(passages, samples, strict=True):
             if isinstance(sample, MessageError):
-                self._drop(passage.item, sample)
+                self._faults.drop(passage.item, sample)
             else:
                 passage.sample = sample
         prepared = sum(passage.sample is not None for passage in passages)
-        self._measures.stages["preprocess"].add(*[share] * prepared)
+        self._measures.stages["preprocess"].add_all([share] * prepared)
 
     def _prepare_one(self, passage: _Passage) -> None:
         event = passage.item.event
@@ -307,22 +386,11 @@ class Journey:
         try:
             passage.sample = self.plan.preprocess(event)
         except MessageError as error:
-            self._drop(passage.item, error)
+            self._faults.drop(passage.item, error)
         except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._fail(error)
+            self._faults.fail(error)
         else:
             self._measures.stages["preprocess"].add(self._clock() - started)
-
-    def _drop(self, item: Item, error: MessageError) -> None:
-        """Counts a drop; the first of its kind for a device is said at WARN, the rest at DEBUG."""
-        self._measures.dropped.add(error.reason)
-        item.tell(Outcome(fate="dropped", reason=error.reason, message=str(error)))
-        kind = (item.event.device_name, error.reason)
-        first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
-        if first:
-            self._warned.add(kind)
-        level = logging.WARNING if first else logging.DEBUG
-        log.log(level, "binding %s: %s; dropped as %s", self.plan.binding.name, error, error.reason)
 
     async def _infer(self, passages: Sequence[_Passage]) -> None:
         if not passages:
@@ -336,13 +404,15 @@ class Journey:
             else:
                 answers = await infer_bundled(plan.lane, burst, timeout=timeout)
         except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._fail(error, len(passages))
+            self._faults.fail(error, len(passages))
             return
-        taken = self._clock() - started
-        self._pace(len(passages), taken)
         for passage, answer in zip(passages, answers, strict=True):
             passage.answer = answer
-        self._measures.stages["infer"].add(*[taken] * len(passages))
+        self._ran(len(passages), self._clock() - started)
+
+    def _ran(self, items: int, seconds: float) -> None:
+        self._pace(items, seconds)
+        self._measures.stages["infer"].add_all([seconds] * items)
 
     def _interpret(self, passages: Sequence[_Passage]) -> None:
         """Reads the answers of a burst; whose surprise it is shows when they are read one by one."""
@@ -377,7 +447,7 @@ class Journey:
         if sample is None or answer is None:
             return None
         if isinstance(answer, MessageError):
-            self._drop(item, answer)
+            self._faults.drop(item, answer)
             return None
         if isinstance(answer, EdgexInferenceError):
             return self._emission.failed(item, answer)

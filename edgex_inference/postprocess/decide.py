@@ -1,6 +1,8 @@
 """From a number to a state with hysteresis: a pure step for each result."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from edgex_inference.contracts.bindings import Decide
 from edgex_inference.contracts.errors import ModelRejected
@@ -9,7 +11,7 @@ from edgex_inference.contracts.models import ModelCard, Task
 from edgex_inference.contracts.outputs import find
 from edgex_inference.contracts.results import Result
 from edgex_inference.postprocess.prospect import Prospect
-from edgex_inference.postprocess.values import evaluate
+from edgex_inference.postprocess.values import compiled
 
 _VALUES = {Task.DETECTION: "count", Task.REGRESSION: "value", Task.SEGMENTATION: "area"}
 _COUNTABLE = frozenset((ValueType.FLOAT32, ValueType.UINT16, ValueType.INT32, ValueType.BOOL))
@@ -70,8 +72,19 @@ def resolve(decide: Decide | None, card: ModelCard, prospect: Prospect, *, state
 
 def value_of(result: Result, decide: Resolved) -> float | None:
     """The number that is decided on; None where the result has none."""
-    value = evaluate(result, decide.value, ValueType.FLOAT32)
-    return float(value) if isinstance(value, bool | int | float) else None
+    return reader(type(result), decide)(result)
+
+
+@lru_cache(maxsize=1024)
+def reader(result: type[Result], decide: Resolved) -> Callable[[Result], float | None]:
+    """`value_of` for results of one type."""
+    value_of = compiled(result, decide.value, ValueType.FLOAT32)
+
+    def read(result: Result) -> float | None:
+        value = value_of(result)
+        return float(value) if isinstance(value, (bool, int, float)) else None
+
+    return read
 
 
 def step(state: DecideState, value: float | None, decide: Resolved) -> tuple[DecideState, bool]:

@@ -10,13 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from msgspec.structs import replace
+
 from edgex_inference.contracts.messages import Message
 from tests.bench.effort import Effort
-from tests.bench.material import auto_encoder, sensor_messages, sensor_profile
+from tests.bench.material import RING, auto_encoder, sensor_messages, sensor_profile
 from tests.bench.outside import Process, service
 from tests.bench.pump import Pump, publication
 from tests.bench.rows import Goal, Row, percentile, ratio
@@ -67,7 +68,7 @@ def _settings(port: int, major: str) -> dict[str, str]:
 
 def _packets(major: str) -> tuple[Sequence[bytes], Sequence[bytes]]:
     """The same events for the service and for the script, which listens elsewhere."""
-    messages = list(sensor_messages(256, major=major))
+    messages = list(sensor_messages(RING, major=major))
     plain = [replace(one, topic=one.topic.replace("edgex/", "plain/", 1)) for one in messages]
     return [_packet(one) for one in messages], [_packet(one) for one in plain]
 

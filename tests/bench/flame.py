@@ -19,7 +19,7 @@ from pathlib import Path
 from edgex_inference.cli.run import run_loop
 from tests.bench.camera import picture_messages, prepared
 from tests.bench.inside import running
-from tests.bench.material import auto_encoder, sensor_messages, sensor_profile
+from tests.bench.material import RING, auto_encoder, sensor_messages, sensor_profile
 from tests.bench.pictures import detector, pictures
 
 PLACE = Path(__file__).parents[2] / "docs" / "benchmarks"
@@ -74,7 +74,7 @@ def _work(name: str) -> int:
 async def _sensor(folder: Path) -> None:
     auto_encoder(folder / "models")
     sensor_profile(folder / "profiles", "m")
-    async with running(folder, list(sensor_messages(256))) as inside:
+    async with running(folder, list(sensor_messages(RING))) as inside:
         await inside.through(4000)
         print("warm", flush=True)
         while True:

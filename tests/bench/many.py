@@ -8,7 +8,7 @@ from statistics import median
 from edgex_inference.cli.run import run_loop
 from tests.bench.effort import Effort
 from tests.bench.inside import running
-from tests.bench.material import auto_encoder, sensor_messages, sensor_profile
+from tests.bench.material import RING, auto_encoder, sensor_messages, sensor_profile
 from tests.bench.rows import Goal, Row, ratio
 
 SIZES = ((1, 1), (10, 10), (10, 100))
@@ -38,7 +38,7 @@ async def _measured(effort: Effort, folder: Path, found: list[Row]) -> None:
             for profile in profiles:
                 sensor_profile(place / "profiles", profile)
             names = tuple(f"d{number}" for number in range(devices))
-            messages = list(sensor_messages(max(1000, bindings * devices), profiles=profiles, devices=names))
+            messages = list(sensor_messages(RING, profiles=profiles, devices=names))
             services.append(await stack.enter_async_context(running(place, messages)))
         for service in services:
             await service.cost(amount, window=WINDOW, burst=BURST)

@@ -18,6 +18,9 @@ from edgex_inference.contracts.messages import Message
 VALUES = 16
 NAMES = tuple(f"R{number}" for number in range(VALUES))
 RESULTS = 3
+RING = 12_000
+"""Messages before the first one comes again: more than the service remembers of what it has inferred (`Repeats`)."""
+
 ORIGIN = 1_795_418_138_745_047_301
 BLOCK = {
     "model": {"name": "ae"},

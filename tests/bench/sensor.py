@@ -11,7 +11,7 @@ from edgex_inference.cli.run import run_loop
 from edgex_inference.contracts.messages import Message
 from tests.bench.effort import Effort
 from tests.bench.inside import Inside, running
-from tests.bench.material import auto_encoder, sensor_messages, sensor_profile
+from tests.bench.material import RING, auto_encoder, sensor_messages, sensor_profile
 from tests.bench.rows import Goal, Row, ratio
 
 GOAL = Goal(least=4)
@@ -23,7 +23,7 @@ def rows(effort: Effort, folder: Path) -> Sequence[Row]:
     sensor_profile(folder / "profiles", "m")
     found: list[Row] = []
     for major in ("4", "3"):
-        messages = list(sensor_messages(256, major=major))
+        messages = list(sensor_messages(RING, major=major))
         run_loop(_measured(effort, folder, messages, handle, major, found))
     return found
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench.material import auto_encoder, sensor_messages, sensor_profile
+from tests.bench.material import RING, auto_encoder, sensor_messages, sensor_profile
 from tests.bench.outside import Process, service
 from tests.bench.pump import publication
 from tests.bench.rows import Goal, Row
@@ -105,7 +105,7 @@ def _editor(folder: Path) -> Callable[[int], None]:
 
 
 def _packets(profile: str) -> Sequence[bytes]:
-    messages = sensor_messages(256, profiles=(profile,))
+    messages = sensor_messages(RING, profiles=(profile,))
     return [publication(one.topic, one.payload, qos=1, number=at + 1) for at, one in enumerate(messages)]
 
 

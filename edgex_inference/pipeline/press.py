@@ -1,0 +1,152 @@
+"""The results of a whole burst as messages in one go, where nothing about them is unusual."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from edgex_inference.contracts.events import Reading, ValueType
+from edgex_inference.contracts.messages import Message
+from edgex_inference.contracts.results import Result
+from edgex_inference.edgex import forms, ids, values
+from edgex_inference.edgex.dialect import Dialect
+from edgex_inference.edgex.forms import Form, escaped
+from edgex_inference.pipeline.intake import Item
+from edgex_inference.pipeline.planning.plan import Plan
+from edgex_inference.pipeline.publishing.emit import Sender
+from edgex_inference.pipeline.publishing.outputs import Column
+from edgex_inference.pipeline.state import DeviceState
+from edgex_inference.postprocess import decide
+from edgex_inference.postprocess import values as result_values
+
+_OBJECTS = (ValueType.OBJECT, ValueType.OBJECT_ARRAY, ValueType.BINARY)
+_REALS = (ValueType.FLOAT32, ValueType.FLOAT64)
+_TEXTS = (ValueType.STRING, ValueType.STRING_ARRAY)
+
+Texts = Sequence[str] | None
+"""A column of a burst as it stands in JSON; None where a value is missing or does not fit."""
+
+Writer = Callable[[Sequence[Result], Sequence[float]], Texts]
+"""results and their latencies in seconds → the column"""
+
+
+class Press:
+    """Prints for one plan; says the same as `outputs.write` and `Sender.messages` do, at a fraction of the cost.
+
+    It leaves a burst to them, untouched, wherever an output has no value or one that does not fit.
+    """
+
+    def __init__(self, plan: Plan, sender: Sender) -> None:
+        self._plan, self._sender = plan, sender
+        self._writers = tuple(_writer(column, plan) for column in plan.columns)
+        self._dialect: Dialect | None = None
+        self._forms: tuple[Form, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan, sender: Sender) -> "Press | None":
+        """None for a plan that publishes by policy, or Objects."""
+        publish = plan.binding.publish
+        plain = publish.when == "always" and not publish.min_interval and publish.keep_alive is None
+        simple = all(one.type not in _OBJECTS and one.value != "isUnknown" for one in plan.columns)
+        return cls(plan, sender) if plain and simple and plan.columns else None
+
+    def print(
+        self,
+        items: Sequence[Item],
+        states: Sequence[DeviceState],
+        results: Sequence[Result],
+        origins: Sequence[int],
+        latencies: Sequence[float],
+    ) -> Sequence[Sequence[Message]] | None:
+        """The messages of each item; the states of its devices take their step only when there are any."""
+        dialect = self._sender.dialect
+        if dialect is not self._dialect:
+            self._dialect, self._forms = dialect, self._new_forms(dialect)
+        if not self._forms or len(set(map(type, results))) != 1:
+            return None
+        columns: list[Sequence[str]] = []
+        for writer in self._writers:
+            texts = writer(results, latencies) if writer is not None else ()
+            if texts is None:
+                return None
+            columns.append(texts)
+        if self._plan.decide is not None:
+            decisions = self._decided(states, results)
+            columns = [texts or decisions for texts in columns]
+        return self._filled(items, origins, list(zip(*columns, strict=True)))
+
+    def _filled(
+        self, items: Sequence[Item], origins: Sequence[int], rows: Sequence[tuple[str, ...]]
+    ) -> Sequence[Sequence[Message]]:
+        traces = [item.correlation_id for item in items]
+        whole = "".join(traces)
+        if not (whole.isascii() and whole.isprintable()) or '"' in whole or "\\" in whole:
+            traces = list(map(escaped, traces))
+        each = len(self._plan.columns) + 1
+        numbers = ids.numbers(each * len(items))
+        binding, sender, found = self._plan.binding, self._sender, []
+        device = topic = name = None
+        single, *more = self._forms
+        for at, item in enumerate(items):
+            if item.event.device_name != device:
+                device = item.event.device_name
+                topic, name = sender.where(binding, device)
+            slots = (traces[at], name, origins[at], *numbers[at * each : at * each + each], *rows[at])
+            messages = (single.fill(topic, slots),)
+            if more:
+                messages += (more[0].fill(sender.rules_topic, slots),)
+            found.append(messages)
+        return found
+
+    def _decided(self, states: Sequence[DeviceState], results: Sequence[Result]) -> Sequence[str]:
+        wanted, words = self._plan.decide, []
+        assert wanted is not None
+        value_of = decide.reader(type(results[0]), wanted)
+        for state, result in zip(states, results, strict=True):
+            state.decide, decision = decide.step(state.decide, value_of(result), wanted)
+            words.append("true" if decision else "false")
+        return words
+
+    def _new_forms(self, dialect: Dialect) -> tuple[Form, ...]:
+        plan, sender = self._plan, self._sender
+        _, profile, name = sender.names(plan.binding, "any")
+        readings = [_sample(column, name, profile) for column in plan.columns]
+        pattern = sender.event(plan.binding, "any", readings, origin=1, tags=plan.tags)
+        made = [forms.form(pattern, dialect)]
+        if plan.binding.publish.rules:
+            made.append(forms.form(pattern, dialect, bare=True))
+        return tuple(one for one in made if one is not None) if None not in made else ()
+
+
+def _sample(column: Column, device: str, profile: str) -> Reading:
+    one = {"Bool": False, "String": ""}.get(column.type.element.value, 0)
+    value = [one] if column.type.is_array else one
+    return values.reading(
+        column.name, value, column.type, device=device, profile=profile, origin=1, units=column.units
+    )
+
+
+def _writer(column: Column, plan: Plan) -> Writer | None:
+    """What writes a column; None for the state, which is decided last."""
+    if column.value == "state":
+        return None
+    if column.value in ("model", "accelerator"):
+        said = escaped(plan.card.name if column.value == "model" else plan.accelerator)
+        return lambda results, _latencies: [said] * len(results)
+    if column.value == "latency":
+        return lambda _results, latencies: _written([one * 1e3 for one in latencies], column.type)
+    return partial(_evaluated, column)
+
+
+def _evaluated(column: Column, results: Sequence[Result], _latencies: Sequence[float]) -> Texts:
+    value_of = result_values.compiled(type(results[0]), column.value, column.type)
+    found = [value_of(result) for result in results]
+    return None if None in found or [] in found else _written(found, column.type)
+
+
+def _written(found: Sequence[object], kind: ValueType) -> Texts:
+    try:
+        if kind in _REALS:
+            return values.float_texts(found, kind)
+        texts = [values.format_value(value, kind) for value in found]
+    except values.Unfit:
+        return None
+    return list(map(escaped, texts)) if kind in _TEXTS else texts
