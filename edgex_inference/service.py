@@ -134,7 +134,9 @@ class Service:
         self._use(live.config.writable)
         if live.config.writable.telemetry != before.writable.telemetry:
             self.reporter.changed()
-            log.info("Writable.Telemetry has changed: metrics every %g s", live.config.writable.telemetry.interval)
+            log.info(
+                "Writable.Telemetry has changed: metrics every %g s", live.config.writable.telemetry.interval
+            )
         self._report(live.problems)
         if live.book is not None:
             self.use(live.book)

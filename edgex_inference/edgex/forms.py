@@ -16,8 +16,8 @@ from edgex_inference.edgex import envelope, ids, wire
 from edgex_inference.edgex.dialect import Dialect
 
 _encode = msgspec.json.Encoder().encode
-_CORRELATION, _DEVICE, _ORIGIN, _FIRST = 0, 1, 2, 3
-"""Slots; then come the ids of the event and of its readings, then the texts of the readings."""
+_CORRELATION, _DEVICE, _ORIGIN, _BLOCK, _FIRST = 0, 1, 2, 3, 4
+"""Slots; from the last one on the texts of the readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,7 @@ class Form:
     _marked: str = ""
 
     def fill(self, topic: str, slots: Sequence[Any]) -> Message:
-        """`slots`: correlation id, device, origin; numbers of `ids.numbers`, event first; each reading's text.
-
-        All texts as `escaped` has them.
-        """
+        """`slots`: correlation id, device, origin, one of `ids.blocks`, each reading's text; as `escaped` has them."""
         body = (self._body % self._pick(slots)).encode()
         if self._around is not None:
             before, middle, after = self._around
@@ -55,8 +52,11 @@ def escaped(text: str) -> str:
 def form(pattern: Event, dialect: Dialect, *, bare: bool = False) -> Form | None:
     """The form of events like `pattern`, whose device, origin, ids and values of simple readings do not matter.
 
-    All readings have the device and the origin of the event. None for a dialect that writes no JSON.
+    All readings have the device and the origin of the event. None for a dialect that writes no JSON, and for more
+    readings than a block has ids.
     """
+    if len(pattern.readings) >= ids.BLOCK:
+        return None
     marks = _Marks.of(len(pattern.readings))
     encode = wire.encode_bare if bare else wire.encode
     message = encode(
@@ -116,19 +116,18 @@ class _Marks:
 
     def slots(self, text: str) -> tuple[str, Callable[[Sequence[Any]], tuple[Any, ...]]]:
         """The text as a format, and what picks its arguments."""
-        marks = (self.correlation, self.device, str(self.origin), *self.ids, *self.values)
-        places = {mark: place for place, mark in enumerate(marks)}
-        last_id = _FIRST + len(self.ids)
+        marks = (self.correlation, self.device, str(self.origin), *self.values)
+        slots = (_CORRELATION, _DEVICE, _ORIGIN, *range(_FIRST, _FIRST + len(self.values)))
+        formats = {mark: (slot, "%s") for mark, slot in zip(marks, slots, strict=True)}
+        formats |= {mark: (_BLOCK, ids.of_block(place)) for place, mark in enumerate(self.ids)}
         found: list[int] = []
 
         def slot(hit: re.Match[str]) -> str:
-            place = places[hit[0]]
+            place, form = formats[hit[0]]
             found.append(place)
-            if place == _ORIGIN:
-                return "%d"
-            return ids.FORM if _FIRST <= place < last_id else "%s"
+            return form
 
-        body = re.sub("|".join(marks), slot, text.replace("%", "%%"))
+        body = re.sub("|".join(formats), slot, text.replace("%", "%%"))
         if len(found) == 1:
             (only,) = found
             return body, lambda slots: (slots[only],)

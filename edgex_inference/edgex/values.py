@@ -156,7 +156,7 @@ def _float(value: object, kind: ValueType) -> str:
     return _scientific(str(np.float32(number)))
 
 
-def float_texts(numbers: Sequence[float], kind: ValueType) -> list[str]:
+def float_texts(numbers: Sequence[Any], kind: ValueType) -> list[str]:
     """As `format_value` for many numbers of Float32 or Float64 at once, a third of the cost of one by one."""
     try:
         wide = np.array(numbers, np.float64)

@@ -151,11 +151,9 @@ class Emission:
         if messages is None:
             return None
         now = self._outlet.clock()
-        self._measures.stages["postprocess"].add_all([(now - started) / len(items) + spent] * len(items))
+        self._measures.stages["postprocess"].repeat((now - started) / len(items) + spent, len(items))
         self._measures.stages["total"].add_all([now - item.arrived for item in items])
-        return [
-            Parcel(state=state, result=result) for state, result in zip(states, messages, strict=True)
-        ]
+        return [Parcel(state=state, result=result) for state, result in zip(states, messages, strict=True)]
 
     def _settled(self, items: Sequence[Item]) -> Sequence[DeviceState] | None:
         """The states of the items' devices, where nothing but the results is to be said about them."""
@@ -207,32 +205,12 @@ class Emission:
             await self._outlet.publish(parcel.result)
         except (TransportError, MessageError) as error:
             log.debug("binding %s: not published: %s", self._plan.binding.name, error)
-            return self._missed(parcel.state, error)
+            return self.missed(parcel.state, error)
         self._measures.stages["publish"].add(self._outlet.clock() - started)
         self._measures.events.add("published")
         if parcel.reply is not None:
             parcel.reply.sent()
         return True
-
-    async def send_all(self, parcels: Sequence[Parcel]) -> Sequence[bool] | None:
-        """As `send` for what was printed, all of it at once; None for a bus that cannot."""
-        if self._outlet.publish_all is None:
-            return None
-        started = self._outlet.clock()
-        told = await self._outlet.publish_all([one for parcel in parcels for one in parcel.result])
-        each = len(parcels[0].result)
-        if told.count(None) == len(told):
-            self._measures.stages["publish"].add_all([self._outlet.clock() - started] * len(parcels))
-            self._measures.events.add("published", len(parcels))
-            return [True] * len(parcels)
-        found = []
-        for at, parcel in enumerate(parcels):
-            error = next((one for one in told[at * each : at * each + each] if one is not None), None)
-            if error is None:
-                self._measures.stages["publish"].add(self._outlet.clock() - started)
-                self._measures.events.add("published")
-            found.append(error is None or self._missed(parcel.state, error))
-        return found
 
     def take_over(self, before: "Emission") -> None:
         """Goes on where another plan of the same binding stopped: with its devices' states and timers."""
@@ -262,7 +240,7 @@ class Emission:
                 self._measures.events.add("suppressed")
         self._memory.clear()
 
-    def _missed(self, state: DeviceState, error: EdgexInferenceError) -> bool:
+    def missed(self, state: DeviceState, error: EdgexInferenceError) -> bool:
         """Counts the one reason why a result did not go out; whether that was its own fault."""
         state.publish = replace(state.publish, arrived=False)
         if isinstance(error, MessageError):
@@ -404,7 +382,7 @@ class Emission:
         messages = self._messages(device, self._event(device, due), due.correlation_id)
         error = await self._hand_over(messages)
         if was_held and error is not None:
-            self._missed(state, error)
+            self.missed(state, error)
         elif was_held:
             self._measures.events.add("published")
         else:

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-
-import msgspec
+from functools import partial
 
 from edgex_inference.contracts.errors import (
     DeviceLost,
@@ -15,14 +14,16 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     MessageError,
 )
-from edgex_inference.contracts.results import Result, Sample, Stack
+from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
-from edgex_inference.engine.bundles import apart, infer_bundled, infer_stacked
+from edgex_inference.engine.bundles import infer_bundled
+from edgex_inference.pipeline.convoy import Convoy
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
 from edgex_inference.pipeline.faults import Faults
 from edgex_inference.pipeline.intake import Intake, Item, Queueing, give_way
 from edgex_inference.pipeline.measure import Measures
+from edgex_inference.pipeline.passage import Passage
 from edgex_inference.pipeline.planning.plan import Plan
 from edgex_inference.pipeline.reply import Outcome
 
@@ -37,34 +38,6 @@ policy, so a slow model gets smaller bursts."""
 
 _AHEAD = 2
 """Bursts in flight: one is prepared while another runs on the lane."""
-
-
-class _Passage(msgspec.Struct, eq=False):
-    """An item with what has become of it so far."""
-
-    item: Item
-    sample: Sample | None = None
-    answer: Tensors | EdgexInferenceError | None = None
-    result: Result | InferenceFailed | None = None
-    spent: float = 0.0
-    """seconds that reading its answer took"""
-
-
-def _passages(
-    items: Sequence[Item],
-    samples: Sequence[Sample],
-    *,
-    answers: Sequence[Answer | None],
-    results: Sequence[Result | InferenceFailed] | None = None,
-    spent: float = 0.0,
-) -> Sequence[_Passage]:
-    """What is known already of items that go on one by one."""
-    return [
-        _Passage(item, sample, answer, result, spent)
-        for item, sample, answer, result in zip(
-            items, samples, answers, results or [None] * len(items), strict=True
-        )
-    ]
 
 
 class Journey:
@@ -95,6 +68,7 @@ class Journey:
         self._idle = asyncio.Event()
         self._idle.set()
         self._faults = Faults(plan.binding.name, measures)
+        self._convoy = Convoy(plan, self._emission, measures, self._faults, outlet=outlet, ran=self._ran)
         self._bursts: set[asyncio.Task[None]] = set()
         self._most = 1
         self._aboard = 0
@@ -206,11 +180,14 @@ class Journey:
         if not len(self._intake):
             self._wake.clear()
         try:
-            stack = self._stacked(items)
+            stack = self._convoy.stacked(items)
             if stack is not None:
-                passages = await self._together(items, stack, before)
+                passages, parcels = await self._convoy.carry(items, stack, partial(self._landing, before))
+                if parcels:
+                    await self._deliver_all(items, parcels)
+                    return
             else:
-                passages = [_Passage(item) for item in items]
+                passages = [Passage(item) for item in items]
                 await self._prepare(passages)
                 await self._infer([passage for passage in passages if passage.sample is not None])
             self._interpret([passage for passage in passages if passage.result is None])
@@ -224,75 +201,11 @@ class Journey:
         if before is not None and not before.done():
             await asyncio.wait({before})
 
-    async def _together(
-        self, items: Sequence[Item], stack: Stack, before: asyncio.Task[None] | None
-    ) -> Sequence[_Passage]:
-        """The rest of the way of a burst as one array; returns what is to go on one by one from where it is."""
-        answer = await self._infer_stack(stack)
-        if answer is None:
-            return [_Passage(item) for item in items]
-        if not isinstance(answer, Mapping):
-            return _passages(items, stack.samples(), answers=answer)
-        started = self._clock()
-        try:
-            results = self.plan.interpret.stacked(answer, stack)
-        except Exception:
-            log.debug("a burst is read one by one", exc_info=True)
-            return _passages(items, stack.samples(), answers=apart(answer))
-        spent = (self._clock() - started) / len(items)
-        await self._landing(before)
-        parcels = self._printed(items, stack, results, spent)
-        if parcels is None:
-            return _passages(items, stack.samples(), answers=apart(answer), results=results, spent=spent)
-        try:
-            through = await self._emission.send_all(parcels)
-        except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._faults.fail(error, len(items))
-            through = [True] * len(items)
-        if through is None:
+    async def _deliver_all(self, items: Sequence[Item], parcels: Sequence[Parcel]) -> None:
+        if not await self._convoy.send(items, parcels):
             await self._send_all(deque(zip(items, parcels, strict=True)))
-            return ()
-        for item, out in zip(items, through, strict=True):
-            item.end(acknowledge=out)
-        return ()
 
-    def _stacked(self, items: Sequence[Item]) -> Stack | None:
-        plan, started = self.plan, self._clock()
-        if plan.preprocess.pixels or plan.binding.limits.max_age is not None or not items:
-            return None
-        try:
-            stack = plan.preprocess.stacked([item.event for item in items])
-        except Exception:  # noqa: BLE001 - whose surprise it is shows when they are tried one by one
-            return None
-        if stack is not None:
-            self._measures.stages["queue"].add_all([started - item.arrived for item in items])
-            share = (self._clock() - started) / len(items)
-            self._measures.stages["preprocess"].add_all([share] * len(items))
-        return stack
-
-    async def _infer_stack(self, stack: Stack) -> Tensors | Sequence[Answer] | None:
-        started, amount = self._clock(), len(stack.origins)
-        try:
-            answer = await infer_stacked(self.plan.lane, stack, timeout=self.plan.binding.limits.timeout)
-        except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._faults.fail(error, amount)
-            return None
-        self._ran(amount, self._clock() - started)
-        return answer
-
-    def _printed(
-        self, items: Sequence[Item], stack: Stack, results: Sequence[Result | InferenceFailed], spent: float
-    ) -> Sequence[Parcel] | None:
-        good = [one for one in results if not isinstance(one, InferenceFailed)]
-        if len(good) < len(items):
-            return None
-        try:
-            return self._emission.printed(items, stack.origins, good, spent=spent)
-        except Exception:
-            log.debug("the results of a burst are written one by one", exc_info=True)
-            return None
-
-    async def _deliver(self, passages: Sequence[_Passage]) -> None:
+    async def _deliver(self, passages: Sequence[Passage]) -> None:
         """Publishes in order; no result waits for the acknowledgement of the one before, a status holds up all."""
         waiting: deque[tuple[Item, Parcel]] = deque()
         for passage in self._unstranded(passages):
@@ -326,7 +239,7 @@ class Journey:
             if follower is not None:
                 follower.cancel()
 
-    def _unstranded(self, passages: Sequence[_Passage]) -> Sequence[_Passage]:
+    def _unstranded(self, passages: Sequence[Passage]) -> Sequence[Passage]:
         """What is left when the items of a lost device are taken over."""
         lost = [passage.item for passage in passages if isinstance(passage.answer, DeviceLost)]
         if not lost or not self._strand(lost):
@@ -342,7 +255,7 @@ class Journey:
             through = True
         item.end(acknowledge=through)
 
-    async def _prepare(self, passages: Sequence[_Passage]) -> None:
+    async def _prepare(self, passages: Sequence[Passage]) -> None:
         now = self._clock()
         self._measures.stages["queue"].add_all([now - passage.item.arrived for passage in passages])
         if not self.plan.preprocess.pixels:
@@ -353,7 +266,7 @@ class Journey:
             *(loop.run_in_executor(self._pixels, self._prepare_one, passage) for passage in passages)
         )
 
-    def _is_fresh(self, passage: _Passage) -> bool:
+    def _is_fresh(self, passage: Passage) -> bool:
         """Whether it is not too old; one that is counts as dropped."""
         stale = self._intake.is_stale(passage.item)
         if stale:
@@ -361,7 +274,7 @@ class Journey:
             passage.item.tell(Outcome(fate="dropped", reason="maxAge", message="older than limits.maxAge"))
         return not stale
 
-    def _prepare_all(self, passages: Sequence[_Passage]) -> None:
+    def _prepare_all(self, passages: Sequence[Passage]) -> None:
         started = self._clock()
         try:
             samples = self.plan.preprocess.many([passage.item.event for passage in passages])
@@ -376,9 +289,9 @@ class Journey:
             else:
                 passage.sample = sample
         prepared = sum(passage.sample is not None for passage in passages)
-        self._measures.stages["preprocess"].add_all([share] * prepared)
+        self._measures.stages["preprocess"].repeat(share, prepared)
 
-    def _prepare_one(self, passage: _Passage) -> None:
+    def _prepare_one(self, passage: Passage) -> None:
         event = passage.item.event
         if self.plan.preprocess.pixels and not self._is_fresh(passage):
             return
@@ -392,7 +305,7 @@ class Journey:
         else:
             self._measures.stages["preprocess"].add(self._clock() - started)
 
-    async def _infer(self, passages: Sequence[_Passage]) -> None:
+    async def _infer(self, passages: Sequence[Passage]) -> None:
         if not passages:
             return
         plan, started = self.plan, self._clock()
@@ -412,12 +325,12 @@ class Journey:
 
     def _ran(self, items: int, seconds: float) -> None:
         self._pace(items, seconds)
-        self._measures.stages["infer"].add_all([seconds] * items)
+        self._measures.stages["infer"].repeat(seconds, items)
 
-    def _interpret(self, passages: Sequence[_Passage]) -> None:
+    def _interpret(self, passages: Sequence[Passage]) -> None:
         """Reads the answers of a burst; whose surprise it is shows when they are read one by one."""
         started = self._clock()
-        answered: list[_Passage] = []
+        answered: list[Passage] = []
         tensors: list[Tensors] = []
         samples: list[Sample] = []
         for passage in passages:
@@ -442,7 +355,7 @@ class Journey:
         elif seconds < patience / 2 and items >= self._most:
             self._most = min(_BURST, 2 * self._most)
 
-    def _emit(self, passage: _Passage) -> Parcel | None:
+    def _emit(self, passage: Passage) -> Parcel | None:
         item, sample, answer = passage.item, passage.sample, passage.answer
         if sample is None or answer is None:
             return None

@@ -11,6 +11,7 @@ from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.edgex.forms import Form, escaped
 from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.planning.plan import Plan
+from edgex_inference.pipeline.publishing import outputs
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.publishing.outputs import Column
 from edgex_inference.pipeline.state import DeviceState
@@ -68,10 +69,14 @@ class Press:
             if texts is None:
                 return None
             columns.append(texts)
+        decided: dict[DeviceState, decide.DecideState] = {}
         if self._plan.decide is not None:
-            decisions = self._decided(states, results)
-            columns = [texts or decisions for texts in columns]
-        return self._filled(items, origins, list(zip(*columns, strict=True)))
+            words = self._decided(states, results, decided)
+            columns = [texts or words for texts in columns]
+        messages = self._filled(items, origins, list(zip(*columns, strict=True)))
+        for state, decision in decided.items():
+            state.decide = decision
+        return messages
 
     def _filled(
         self, items: Sequence[Item], origins: Sequence[int], rows: Sequence[tuple[str, ...]]
@@ -80,28 +85,35 @@ class Press:
         whole = "".join(traces)
         if not (whole.isascii() and whole.isprintable()) or '"' in whole or "\\" in whole:
             traces = list(map(escaped, traces))
-        each = len(self._plan.columns) + 1
-        numbers = ids.numbers(each * len(items))
+        blocks = ids.blocks(len(items))
         binding, sender, found = self._plan.binding, self._sender, []
-        device = topic = name = None
+        device: str | None = None
+        topic = name = ""
         single, *more = self._forms
         for at, item in enumerate(items):
             if item.event.device_name != device:
                 device = item.event.device_name
                 topic, name = sender.where(binding, device)
-            slots = (traces[at], name, origins[at], *numbers[at * each : at * each + each], *rows[at])
-            messages = (single.fill(topic, slots),)
+            slots = (traces[at], name, str(origins[at]), blocks[at], *rows[at])
+            messages = [single.fill(topic, slots)]
             if more:
-                messages += (more[0].fill(sender.rules_topic, slots),)
+                messages.append(more[0].fill(sender.rules_topic, slots))
             found.append(messages)
         return found
 
-    def _decided(self, states: Sequence[DeviceState], results: Sequence[Result]) -> Sequence[str]:
+    def _decided(
+        self,
+        states: Sequence[DeviceState],
+        results: Sequence[Result],
+        decided: dict[DeviceState, decide.DecideState],
+    ) -> Sequence[str]:
+        """The column of the state; `decided` gets what each device's memory is to become."""
         wanted, words = self._plan.decide, []
         assert wanted is not None
         value_of = decide.reader(type(results[0]), wanted)
         for state, result in zip(states, results, strict=True):
-            state.decide, decision = decide.step(state.decide, value_of(result), wanted)
+            before = decided.get(state) or state.decide
+            decided[state], decision = decide.step(before, value_of(result), wanted)
             words.append("true" if decision else "false")
         return words
 
@@ -132,7 +144,7 @@ def _writer(column: Column, plan: Plan) -> Writer | None:
         said = escaped(plan.card.name if column.value == "model" else plan.accelerator)
         return lambda results, _latencies: [said] * len(results)
     if column.value == "latency":
-        return lambda _results, latencies: _written([one * 1e3 for one in latencies], column.type)
+        return lambda _results, latencies: list(map(outputs.milliseconds_text, latencies))
     return partial(_evaluated, column)
 
 

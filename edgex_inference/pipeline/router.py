@@ -201,29 +201,44 @@ class Router:
 
         What cannot be read is counted, said once for each topic, and acknowledged.
         """
-        hands: dict[Run, list[Item]] = {}
+        fresh = self._foreign(messages, acknowledge)
+        if not fresh:
+            return
+        started = self._clock()
+        found = arrivals.read(fresh, max_bytes=self._max_bytes)
+        arrived = self._clock()
+        self.traffic.decode.repeat((arrived - started) / len(fresh), len(fresh))
         fates: dict[str, int] = {}
-        spent: list[float] = []
-        for message in messages:
-            if self._own_topics.get(message.topic) or self._is_own_topic(message.topic):
-                fates["own"] = fates.get("own", 0) + 1
-                acknowledge(message)
-                continue
+        hands: dict[Run, list[Item]] = {}
+        for message, one in zip(fresh, found, strict=True):
             receipt = Receipt(partial(acknowledge, message), 0)
             try:
-                fate = self._take(message, receipt, hands, spent)
+                fate = self._fate(message, one, receipt, arrived, hands)
                 fates[fate] = fates.get(fate, 0) + 1
             except MessageError as error:
                 self._refused(message, error)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one message's surprise must not take the others along
                 self._surprised(message, error)
             if not receipt.holders:
                 receipt.end()
-        self.traffic.decode.add_all(spent)
         for fate, amount in fates.items():
             self.traffic.messages.add(fate, amount)
         for run, items in hands.items():
             run.offer(*items)
+
+    def _foreign(
+        self, messages: Iterable[Message], acknowledge: Callable[[Message], None]
+    ) -> Sequence[Message]:
+        """Those that may be somebody else's events; our own are not even read."""
+        fresh, known = [], self._own_topics
+        for message in messages:
+            own = known.get(message.topic)
+            if self._is_own_topic(message.topic) if own is None else own:
+                self.traffic.messages.add("own")
+                acknowledge(message)
+            else:
+                fresh.append(message)
+        return fresh
 
     def _refused(self, message: Message, error: MessageError) -> None:
         self.traffic.invalid.add(error.reason)
@@ -242,14 +257,18 @@ class Router:
             self._warned.add(source)
         return first
 
-    def _take(
-        self, message: Message, receipt: Receipt, hands: dict[Run, list[Item]], spent: list[float]
+    def _fate(
+        self,
+        message: Message,
+        found: arrivals.Arrival | Exception,
+        receipt: Receipt,
+        arrived: float,
+        hands: dict[Run, list[Item]],
     ) -> str:
         """What became of a message (page.FATES); who takes it gets it into its hands."""
-        started = self._clock()
-        event, correlation_id = arrivals.read(message, max_bytes=self._max_bytes)
-        arrived = self._clock()
-        spent.append(arrived - started)
+        if isinstance(found, Exception):
+            raise found
+        event, correlation_id = found
         if event is None:
             return "notEvent"
         if self._is_own(event):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from edgex_inference.contracts.bindings import Decide
 from edgex_inference.contracts.errors import ModelRejected
@@ -75,7 +74,6 @@ def value_of(result: Result, decide: Resolved) -> float | None:
     return reader(type(result), decide)(result)
 
 
-@lru_cache(maxsize=1024)
 def reader(result: type[Result], decide: Resolved) -> Callable[[Result], float | None]:
     """`value_of` for results of one type."""
     value_of = compiled(result, decide.value, ValueType.FLOAT32)

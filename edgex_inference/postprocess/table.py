@@ -150,9 +150,7 @@ class Reader:
                 if found is not None:
                     return found
         samples = stack.samples()
-        each = [
-            {name: array[at : at + 1] for name, array in tensors.items()} for at in range(len(samples))
-        ]
+        each = [{name: array[at : at + 1] for name, array in tensors.items()} for at in range(len(samples))]
         return self.many(each, samples)
 
     def _tried(self, tensors: Tensors, sample: Sample) -> Result | InferenceFailed:

@@ -1,12 +1,14 @@
 """Counters and latency histograms; cheap to update from any thread, read as plain numbers."""
 
 import threading
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 _BOUNDS = tuple(1e-5 * 2 ** (step / 4) for step in range(84))
 """Bucket bounds in seconds, from 10 µs to about 17 s in steps of a fourth root of two (19 %)."""
@@ -15,6 +17,8 @@ _EDGES = np.array(_BOUNDS)
 
 _FRESH = 512
 """What is added up or sorted into buckets at once: appending costs a fraction of it, and takes no lock."""
+_MANY = 32
+"""Durations from which on an array is worth it."""
 
 
 class Counts:
@@ -118,7 +122,7 @@ class Histogram:
 
     _fresh: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _buckets: list[int] = field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
+    _buckets: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(_BOUNDS) + 1, np.int64))
     _count: int = 0
     _sum: float = 0.0
     _squares: float = 0.0
@@ -126,24 +130,38 @@ class Histogram:
     _most: float = 0.0
 
     def add(self, *seconds: float) -> None:
-        self.add_all(seconds)
-
-    def add_all(self, seconds: Sequence[float]) -> None:
-        """As `add`, for all of a burst."""
         self._fresh.extend(seconds)
         if len(self._fresh) >= _FRESH:
             with self._lock:
                 self._sort_in()
 
+    def add_all(self, seconds: Sequence[float]) -> None:
+        """As `add`, for all of a burst."""
+        if len(seconds) < _MANY:
+            self.add(*seconds)
+            return
+        with self._lock:
+            self._count_in(np.array(seconds))
+
+    def repeat(self, seconds: float, times: int) -> None:
+        """As `add` for as many equal durations."""
+        with self._lock:
+            self._buckets[bisect_left(_BOUNDS, seconds)] += times
+            self._count += times
+            self._sum += seconds * times
+            self._squares += seconds * seconds * times
+            self._least = min(self._least, seconds)
+            self._most = max(self._most, seconds)
+
     def _sort_in(self) -> None:
         """Moves what was added since into the buckets; another thread may go on adding."""
         take = self._fresh.popleft
-        fresh = np.array([take() for _ in range(len(self._fresh))])
-        if not fresh.size:
-            return
-        found, amounts = np.unique(np.searchsorted(_EDGES, fresh), return_counts=True)
-        for index, amount in zip(found.tolist(), amounts.tolist(), strict=True):
-            self._buckets[index] += amount
+        fresh = [take() for _ in range(len(self._fresh))]
+        if fresh:
+            self._count_in(np.array(fresh))
+
+    def _count_in(self, fresh: npt.NDArray[np.float64]) -> None:
+        self._buckets += np.bincount(np.searchsorted(_EDGES, fresh), minlength=len(_BOUNDS) + 1)
         self._count += fresh.size
         self._sum += float(fresh.sum())
         self._squares += float(fresh @ fresh)
@@ -153,7 +171,7 @@ class Histogram:
     def take_in(self, seen: Spread) -> None:
         """Adds all that another one has seen."""
         with self._lock:
-            self._buckets = [mine + theirs for mine, theirs in zip(self._buckets, seen.buckets, strict=True)]
+            self._buckets += np.array(seen.buckets)
             self._count += seen.count
             self._sum += seen.total
             self._squares += seen.squares
@@ -165,7 +183,7 @@ class Histogram:
         with self._lock:
             self._sort_in()
             return Spread(
-                buckets=tuple(self._buckets),
+                buckets=tuple(self._buckets.tolist()),
                 count=self._count,
                 total=self._sum,
                 squares=self._squares,

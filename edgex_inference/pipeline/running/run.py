@@ -92,7 +92,7 @@ class Run:
         if self.binding.model is None and self._order.inactive:
             return True
         wanted = self._wanted
-        for one in event.readings:  # as a rule the first one is wanted
+        for one in event.readings:  # noqa: SIM110 - as a rule the first one is wanted, and a generator is dear
             if one.resource_name in wanted:
                 return True
         return False
