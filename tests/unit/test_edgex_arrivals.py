@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgex_inference.contracts.errors import EnvelopeError
@@ -122,6 +122,7 @@ def test_unusual_envelopes_are_read_as_ever(change: dict[str, Any]) -> None:
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_is_changed_the_outcome_is_the_same(data: st.DataObject) -> None:
     event = json.loads(json.dumps(EVENT))

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgex_inference.contracts.events import Event, Reading, ValueType
@@ -50,6 +50,7 @@ def event(draw: st.DataObject) -> Event:
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
 @pytest.mark.parametrize("bare", [False, True])
+@settings(deadline=None)
 @given(draw=st.data())
 def test_a_filled_form_is_the_message_of_the_event(dialect: Dialect, bare: bool, draw: st.DataObject) -> None:
     pattern = event(draw)
@@ -81,6 +82,7 @@ def test_a_filled_form_is_the_message_of_the_event(dialect: Dialect, bare: bool,
 @pytest.mark.parametrize(
     "dialect", [Dialect(cbor_events=True), Dialect(major="4", cbor_envelope=True)], ids=repr
 )
+@settings(deadline=None)
 @given(draw=st.data())
 def test_cbor_has_no_form(dialect: Dialect, draw: st.DataObject) -> None:
     assert forms.form(event(draw), dialect) is None

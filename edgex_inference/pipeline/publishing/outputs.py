@@ -118,9 +118,9 @@ def milliseconds(latency: float) -> float:
 
 
 def milliseconds_text(latency: float) -> str:
-    """The text of `milliseconds` in a reading of Float32 or Float64."""
+    """The text of `milliseconds` of a latency of at least 0 in a reading of Float32 or Float64."""
     text = f"{latency * 1e3:.3e}"
-    if text[-5] != "0":
+    if text[4] != "0":
         return text
     mantissa, _, exponent = text.partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
