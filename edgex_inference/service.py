@@ -16,7 +16,7 @@ from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
-from edgex_inference.contracts.bus import Bursts, Bus
+from edgex_inference.contracts.bus import Bursts, Bus, Refusal
 from edgex_inference.contracts.errors import Problem, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
@@ -296,7 +296,7 @@ class Service:
             engine=self.engine,
             outlet=Outlet(
                 publish=self._publish,
-                publish_all=self.bus.publish_all if isinstance(self.bus, Bursts) else None,
+                publish_all=self._publish_all if isinstance(self.bus, Bursts) else None,
                 sender=self.sender,
             ),
             pixels=self._pixels,
@@ -311,6 +311,10 @@ class Service:
     async def _publish(self, messages: Sequence[Message]) -> None:
         for message in messages:
             await self.bus.publish(message)
+
+    async def _publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        assert isinstance(self.bus, Bursts)
+        return await self.bus.publish_all(messages)
 
     async def _read(self) -> None:
         """Hands every message that arrives to the router, fairly; by Trigger.Type none comes from the bus."""

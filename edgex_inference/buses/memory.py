@@ -42,9 +42,13 @@ class MemoryHub:
             for bus in self._buses:
                 bus.hub_changed()
 
-    def spread(self, *messages: Message) -> None:
+    def spread(self, message: Message) -> None:
         for bus in self._buses:
-            bus.receive(messages)
+            bus.receive(message)
+
+    def spread_all(self, messages: Sequence[Message]) -> None:
+        for bus in self._buses:
+            bus.receive_all(messages)
 
 
 class MemoryBus:
@@ -95,7 +99,7 @@ class MemoryBus:
     async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         if any(mistake_in_topic(message.topic) for message in messages) or not self.connected:
             return await one_by_one(self.publish, messages)
-        self._hub.spread(*messages)
+        self._hub.spread_all(messages)
         await asyncio.sleep(0)
         return [None] * len(messages)
 
@@ -110,11 +114,11 @@ class MemoryBus:
     async def done(self, messages: Sequence[Message]) -> None:
         """Nothing to acknowledge here."""
 
-    def receive(self, messages: Sequence[Message]) -> None:
-        if len(messages) == 1:
-            self._fanout.deliver(messages[0])
-        else:
-            self._fanout.deliver_all(messages)
+    def receive(self, message: Message) -> None:
+        self._fanout.deliver(message)
+
+    def receive_all(self, messages: Sequence[Message]) -> None:
+        self._fanout.deliver_all(messages)
 
     def hub_changed(self) -> None:
         """Says once each way whether the hub is there."""

@@ -18,6 +18,7 @@ from edgex_inference.edgex.dialect import Dialect
 _encode = msgspec.json.Encoder().encode
 _CORRELATION, _DEVICE, _ORIGIN, _BLOCK, _FIRST = 0, 1, 2, 3, 4
 """Slots; from the last one on the texts of the readings."""
+_MARK = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9]{19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +124,13 @@ class _Marks:
         found: list[int] = []
 
         def slot(hit: re.Match[str]) -> str:
+            if hit[0] not in formats:
+                return hit[0]
             place, form = formats[hit[0]]
             found.append(place)
             return form
 
-        body = re.sub("|".join(formats), slot, text.replace("%", "%%"))
+        body = _MARK.sub(slot, text.replace("%", "%%"))
         if len(found) == 1:
             (only,) = found
             return body, lambda slots: (slots[only],)

@@ -207,7 +207,8 @@ class Router:
         started = self._clock()
         found = arrivals.read(fresh, max_bytes=self._max_bytes)
         arrived = self._clock()
-        self.traffic.decode.repeat((arrived - started) / len(fresh), len(fresh))
+        good = sum(not isinstance(one, Exception) for one in found)
+        self.traffic.decode.repeat((arrived - started) / len(fresh), good)
         fates: dict[str, int] = {}
         hands: dict[Run, list[Item]] = {}
         for message, one in zip(fresh, found, strict=True):

@@ -26,20 +26,24 @@ class Counts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._fresh: deque[tuple[str, int]] = deque()
+        self._fresh: deque[str] = deque()
         self._totals: dict[str, int] = {}
 
     def add(self, word: str, amount: int = 1) -> None:
-        self._fresh.append((word, amount))
-        if len(self._fresh) >= _FRESH:
-            with self._lock:
-                self._sum_up()
+        if amount == 1:
+            self._fresh.append(word)
+            if len(self._fresh) < _FRESH:
+                return
+        with self._lock:
+            self._sum_up()
+            if amount != 1:
+                self._totals[word] = self._totals.get(word, 0) + amount
 
     def _sum_up(self) -> None:
         """Adds up what was added since; another thread may go on adding."""
         for _ in range(len(self._fresh)):
-            word, amount = self._fresh.popleft()
-            self._totals[word] = self._totals.get(word, 0) + amount
+            word = self._fresh.popleft()
+            self._totals[word] = self._totals.get(word, 0) + 1
 
     def total(self, word: str | None = None) -> int:
         """The total under one word, or under all of them."""
@@ -145,6 +149,8 @@ class Histogram:
 
     def repeat(self, seconds: float, times: int) -> None:
         """As `add` for as many equal durations."""
+        if not times:
+            return
         with self._lock:
             self._buckets[bisect_left(_BOUNDS, seconds)] += times
             self._count += times

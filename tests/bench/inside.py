@@ -46,7 +46,7 @@ class Inside:
         while came < amount:
             while sent < amount and sent - came <= window - burst:
                 fresh = min(burst, amount - sent)
-                self.hub.spread(*islice(self.source, fresh))
+                self.hub.spread_all(list(islice(self.source, fresh)))
                 sent += fresh
             try:
                 async with asyncio.timeout(PATIENCE):

@@ -77,7 +77,9 @@ def bare(messages: Sequence[Message]) -> list[Any]:
         event = events.read(envelope.read(message))
         assert event is not None
         assert is_id(event.id)
-        assert all(is_id(reading.id) or not reading.id for reading in event.readings), "optimised ones have none"
+        assert all(is_id(reading.id) or not reading.id for reading in event.readings), (
+            "optimised ones have none"
+        )
         readings = tuple(msgspec.structs.replace(reading, id="") for reading in event.readings)
         found.append((message.topic, msgspec.structs.replace(event, id="", readings=readings)))
     return found
