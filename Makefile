@@ -1,21 +1,30 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
+# make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
+# make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
+MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
+UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check bench soak flame setup setup-test peers clean stale
+.PHONY: run test check live bench soak flame setup setup-test peers matrix clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
 
-test: setup-test peers
+# Judges of all releases, and the official services of EdgeX 4.
+test: setup-test
+	@$(PYTHON) tests/judge.py build judge 4 >/dev/null || $(UNBUILT)
 	$(PYTHON) -m pytest -q
+
+matrix: peers
+	EDGEX_INFERENCE_MATRIX=all $(PYTHON) -m pytest -q $(MATRIX)
 
 check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
@@ -26,6 +35,10 @@ check: $(VENV)/.installed-test
 # Ratios within one run: of processor time where others share the machine. Exit code 1 when a goal is not held.
 bench: setup-test
 	@$(PYTHON) -m tests.bench
+
+# Variables given to make are handed on; exit code 1 when something does not hold. Nothing is left in EdgeX.
+live: $(VENV)/.installed-test
+	@$(PYTHON) -m tests.live
 
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
@@ -40,9 +53,10 @@ setup: $(VENV)/.installed-run
 setup-test: $(VENV)/.installed-test
 	@.ci/setup servers
 
-# EdgeX's own validators and an official device service, built once from pinned Go modules.
+# EdgeX's own validators, device and application services of all releases, built once from pinned Go modules.
 peers: setup-test
-	@$(PYTHON) tests/judge.py build >/dev/null || echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
+	@.ci/setup zeromq
+	@$(PYTHON) tests/judge.py build >/dev/null || $(UNBUILT)
 
 # Entry points of an editable install are frozen when it is made, hence again whenever setup.cfg changes.
 $(VENV)/.installed-%: setup.cfg pyproject.toml .ci/setup $(STALE)

@@ -15,13 +15,14 @@ from edgex_inference.config.schema import CORE_COMMAND, Client
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.outbox import Outbox
 from edgex_inference.pipeline.planning.plan import Engine
 
-_MAJORS: Mapping[str, Major | None] = {"3": "3", "4": "4", "auto": None}
+_MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
 def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
@@ -38,9 +39,13 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
 
 def dialect_of(loaded: Loaded) -> Dialect:
     """How the configuration says that consumers want to be spoken to."""
-    config = loaded.config
+    config, switches = loaded.config, loaded.switches
     return Dialect(
         major=_MAJORS[config.inference.edgex_version],
+        base64_payload=switches.base64_payload,
+        cbor_envelope=switches.cbor_envelope,
+        cbor_events=switches.cbor_events,
+        optimize=switches.optimize,
         escape_names=config.service.enable_name_field_escape,
         base_topic=config.message_bus.base_topic_prefix,
         headers=carries_headers(config.message_bus.type, config.message_bus.optional),
@@ -76,9 +81,10 @@ def open_bus(loaded: Loaded) -> Bus:
     )
 
 
-def open_commands(loaded: Loaded) -> CommandClient:
-    """The configured core-command; nothing is asked yet."""
-    client = CommandClient(loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url)
+def open_commands(loaded: Loaded, presence: Presence) -> CommandClient:
+    """The configured core-command, or the one that the registry knows; nothing is asked yet."""
+    url = loaded.config.clients.get(CORE_COMMAND, Client(port=59882)).url
+    client = CommandClient(url, locate=partial(presence.find, CORE_COMMAND))
     client.major = dialect_of(loaded).major
     return client
 

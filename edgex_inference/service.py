@@ -17,12 +17,13 @@ from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bursts, Bus, Refusal
-from edgex_inference.contracts.errors import Problem, TransportError
+from edgex_inference.contracts.errors import Problem, RegistryUnavailable, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.opening import dialect_of, open_commands, open_engine, with_outbox
+from edgex_inference.pipeline.alerting.lookout import Lookout
 from edgex_inference.pipeline.emission import Outlet
 from edgex_inference.pipeline.live import take_up
 from edgex_inference.pipeline.measuring.ledger import Ledger
@@ -84,22 +85,14 @@ class Service:
         self.secrets = Secrets(loaded.config.writable.insecure_secrets)
         self.ledger = Ledger()
         self.reporter = self._reporter(bus)
-        self.platform = Platform.of(
-            loaded,
-            self.bus,
-            self.sender.dialect,
-            runs=lambda: self.router.runs,
-            changed=self.look,
-            locate=partial(self.presence.find, CORE_METADATA),
-        )
+        self.platform = self._platform()
+        self.lookout = Lookout(self.bus, self.sender, self.router, self.platform, self.presence)
         self.view = self._overview()
-        self._poller = Poller(open_commands(loaded), self.router)
+        self._poller = Poller(open_commands(loaded, self.presence), self.router)
         self.router.heard = self._poller.hear
         self.started = asyncio.Event()
         self.port = 0
-        self._stopping = asyncio.Event()
-        self._listening = asyncio.Event()
-        self._looking = asyncio.Event()
+        self._stopping, self._listening, self._looking = (asyncio.Event() for _ in range(3))
         self._records = NO_RECORDS
         self._through: list[Message] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,6 +107,16 @@ class Service:
             lambda: self.sender,
         )
 
+    def _platform(self) -> Platform | None:
+        return Platform.of(
+            self.loaded,
+            self.bus,
+            self.sender.dialect,
+            runs=lambda: self.router.runs,
+            changed=self.look,
+            locate=partial(self.presence.find, CORE_METADATA),
+        )
+
     def _overview(self) -> Overview:
         return Overview(
             bus=self.bus,
@@ -122,33 +125,41 @@ class Service:
             ledger=self.ledger,
             loaded=lambda: self.loaded,
             sender=lambda: self.sender,
-            trouble=lambda: self.platform.trouble if self.platform is not None else "",
+            lookout=self.lookout,
             lost=lambda: self.reporter.lost,
             secret=self.store_secret,
         )
 
     def apply(self, loaded: Loaded) -> None:
         """Takes up the Writable part of a configuration that changed; what cannot change now is said."""
-        before, live = self.loaded.config, take_up(self.loaded.config, loaded.config, self.book)
+        before, known = self.loaded.config, self.secrets.configured
+        known_before = replace(before, writable=replace(before.writable, insecure_secrets=known))
+        live = take_up(known_before, loaded.config, self.book)
         self.secrets.take_up(live.config.writable.insecure_secrets)
         self._use(live.config.writable)
-        if live.config.writable.telemetry != before.writable.telemetry:
-            self.reporter.changed()
-            log.info(
-                "Writable.Telemetry has changed: metrics every %g s", live.config.writable.telemetry.interval
-            )
         self._report(live.problems)
         if live.book is not None:
             self.use(live.book)
+        telemetry = live.config.writable.telemetry
+        if telemetry != before.writable.telemetry:
+            self.reporter.changed()
+            log.info("Writable.Telemetry has changed: metrics every %g s", telemetry.interval)
 
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Takes up values of a secret that somebody posted."""
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
+        """Takes up values of a secret that somebody posted; why a provider does not keep them, else empty."""
         self.secrets.store(name, values)
         self._use(self.loaded.config.writable)
         log.info("the secret %r has new values of %s", name, ", ".join(sorted(values)))
         bus = self.loaded.config.message_bus
         if name == bus.secret_name and bus.auth_mode != "none":
             log.warning("the secret %r: the message bus logs in with it at the next start", name)
+        base = f"Writable/InsecureSecrets/{name}"
+        texts = {f"{base}/SecretData/{key}": text for key, text in values.items()}
+        try:
+            await self.presence.keep({f"{base}/SecretName": name, **texts})
+        except RegistryUnavailable as error:
+            return str(error)
+        return ""
 
     def _use(self, writable: Writable) -> None:
         writable = replace(writable, insecure_secrets=self.secrets.entries())
@@ -189,6 +200,7 @@ class Service:
             stack.push_async_callback(self.bus.close)
             if self.platform is not None:
                 stack.push_async_callback(self.platform.close)
+            stack.push_async_callback(self.lookout.close)
             stack.push_async_callback(self._end_tasks)
             if self.platform is not None and await self._unless_stopped(self.platform.first()):
                 await self._follow_platform(self.platform)
@@ -198,8 +210,9 @@ class Service:
             self._start_known()
             self._poller.align(self.book)
             self._spawn("files", self._follow_files)
-            self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
             self._spawn("metrics", self.reporter.work)
+            self._spawn("configuration provider", partial(self.presence.watch, self.bus, self.apply))
+            self.lookout.start(self._spawn)
             reader = self._spawn("bus reader", self._read)
             if await self._unless_stopped(self._listening.wait(), reader):
                 await self.bus.open()  # now, since a broker sends at once what it kept for this client
@@ -253,6 +266,7 @@ class Service:
                 await self._read_book()
             if self.platform is not None:
                 await self._follow_platform(self.platform)
+            self._poller.speak(self.sender.dialect.major)
             for run in self.router.runs:
                 if run.models & changes.models:
                     run.refresh()
@@ -264,7 +278,6 @@ class Service:
     async def _follow_platform(self, platform: Platform) -> None:
         """Takes up what core-metadata says now."""
         platform.speak(self.sender)
-        self._poller.speak(self.sender.dialect.major)
         records = platform.records()
         if records is not self._records:
             gone = self._records.devices.keys() - records.devices.keys()

@@ -3,7 +3,8 @@
 import importlib.util
 import logging
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,38 @@ def _neighbor(name: str) -> Any:
     return module
 
 
+@pytest.fixture(scope="session")
+def official() -> Any:
+    """The package tests/official: modules `line`, `services`, `cell`; `program(generation, name)` builds one."""
+    folder = Path(__file__).with_name("official")
+    if "official" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("official", folder / "__init__.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["official"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["official"])
+    for name in ("line", "services", "cell"):
+        importlib.import_module(f"official.{name}")
+    judge = _neighbor("judge")
+
+    def program(generation: str, name: str) -> Path:
+        try:
+            built: Path = judge.program(generation, name)
+        except judge.PeersUnavailable as error:
+            skip_or_fail(str(error))
+        return built
+
+    package: Any = sys.modules["official"]
+    package.program = program
+    return package
+
+
+@pytest.fixture
+def load_neighbor() -> Callable[[str], Any]:
+    """`load_neighbor("name")`: the module of that name in this folder, loaded anew."""
+    return _neighbor
+
+
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """`mosquitto(*config lines, anonymous=True, port=0)`: a started Mosquitto of tests/mosquitto.py, stopped later."""
@@ -112,6 +145,13 @@ def judge() -> Callable[..., list[Any]]:
     except module.PeersUnavailable as error:
         skip_or_fail(str(error))
     found: Callable[..., list[Any]] = module.judge
+    return found
+
+
+@pytest.fixture(scope="session")
+def judge_documents(judge: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """`judge_documents(generation, kind, documents)` of tests/judge.py."""
+    found: Callable[..., list[Any]] = _neighbor("judge").judge_documents
     return found
 
 
@@ -178,3 +218,12 @@ def peer_device(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture
+async def notifications() -> AsyncIterator[Any]:
+    """A started Notifications of tests/notifications.py."""
+    made = _neighbor("notifications").Notifications()
+    await made.start()
+    yield made
+    await made.stop()

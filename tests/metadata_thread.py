@@ -19,13 +19,19 @@ Found = TypeVar("Found")
 
 
 class MetadataThread:
-    """core-metadata of this version on the broker at this port; `heard` is everything below `edgex/`."""
+    """core-metadata of this version on the broker at this port; `heard` is everything below `edgex/`.
 
-    def __init__(self, bus: int, *, version: str = "4.0.2", port: int = 0) -> None:
+    `connect` opens another bus than MQTT; without it and with port 0 there is none, which is enough for EdgeX 2.
+    """
+
+    def __init__(
+        self, bus: int, *, version: str = "4.0.2", port: int = 0, connect: Callable[[], Any] | None = None
+    ) -> None:
         self.heard: list[Message] = []
         self.double: MetadataDouble
         self._options = {"version": version, "port": port}
-        self._settings = MqttSettings(host="127.0.0.1", port=bus, client_id="core-metadata")
+        settings = MqttSettings(host="127.0.0.1", port=bus, client_id="core-metadata")
+        self._connect = connect or ((lambda: MqttBus(settings)) if bus else None)
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
@@ -79,16 +85,17 @@ class MetadataThread:
     async def _serve(self) -> None:
         try:
             async with AsyncExitStack() as stack:
-                bus = MqttBus(self._settings)
-                await bus.open()
-                stack.push_async_callback(bus.close)
-                await eventually(lambda: bus.connected, "the double's bus connects")
-                bursts = await stack.enter_async_context(bus.subscribe("edgex/#"))
+                bus = self._connect() if self._connect is not None else None
+                if bus is not None:
+                    await bus.open()
+                    stack.push_async_callback(bus.close)
+                    await eventually(lambda: bus.connected, "the double's bus connects")
+                    bursts = await stack.enter_async_context(bus.subscribe("edgex/#"))
+                    listening = asyncio.create_task(self._listen(bursts))
+                    stack.callback(listening.cancel)
                 self.double = await stack.enter_async_context(MetadataDouble(bus, **self._options))
-                listening = asyncio.create_task(self._listen(bursts))
                 self._up.set_result(None)
                 await self._over.wait()
-                listening.cancel()
         except BaseException as error:
             if not self._up.done():
                 self._up.set_exception(error)

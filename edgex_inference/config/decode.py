@@ -12,9 +12,9 @@ from edgex_inference.config.schema import MOVED, UNUSED, Choice, Configuration, 
 from edgex_inference.config.sources.held import COMMON, is_held
 from edgex_inference.contracts.errors import Problem
 
+_ACRONYMS = {"cors": "CORS"}
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-_ACRONYMS = {"cors": "CORS"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from edgex_inference.config.schema import BUS_OPTIONS, Configuration
 from edgex_inference.config.sources import documents
 from edgex_inference.config.sources.held import Held, Outside, flat
 from edgex_inference.config.sources.older import modern
+from edgex_inference.config.switches import Switches, switches
 from edgex_inference.contracts.errors import ConfigurationError, Problem
 
 NAMES = ("configuration.toml", "configuration.yaml", "configuration.yml")
@@ -66,6 +67,8 @@ class Loaded:
     private: Mapping[str, str] = field(default_factory=dict)
     """The private configuration as this process alone has it, by the keys of a provider."""
 
+    switches: Switches = Switches()
+
 
 def load(
     flags: Flags | None = None,
@@ -108,6 +111,7 @@ def load(
         state=cache or _state(environ),
         registry=flags.registry,
         private=flat(laid.private),
+        switches=switches(environ),
     )
 
 

@@ -47,9 +47,7 @@ TriggerType = Annotated[
     Choice(("edgex-messagebus", "http"), dict.fromkeys(("external-mqtt", "custom"), _NO_TRIGGER)),
 ]
 Metadata = Annotated[str, Choice(("auto", "required", "none"))]
-EdgexVersion = Annotated[
-    str, Choice(("auto", "3", "4"), {"2": "EdgeX 2 is not supported yet; use 3, 4 or auto"})
-]
+EdgexVersion = Annotated[str, Choice(("auto", "2", "3", "4"))]
 MqttClient = Annotated[str, Choice(("native", "paho"))]
 MqttVersion = Annotated[str, Choice(("3.1.1", "5"))]
 Port = Annotated[int, Range(0, 65535)]
@@ -177,7 +175,7 @@ class Trigger:
         return tuple(topic.strip() for topic in self.subscribe_topics.split(",") if topic.strip())
 
 
-CORE_METADATA, CORE_COMMAND = "core-metadata", "core-command"
+CORE_METADATA, CORE_COMMAND, NOTIFICATIONS = "core-metadata", "core-command", "support-notifications"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +218,7 @@ class Inference:
     drain_timeout: Seconds = Seconds(5.0)
     outbox_max_size: Amount = 64
     outbox_max_age: Seconds = Seconds(86400.0)
+    notification_interval: Seconds = Seconds(900.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,11 @@ class Secrets:
         self._configured = dict(entries)
         self._posted: dict[str, Mapping[str, str]] = {}
 
+    @property
+    def configured(self) -> Mapping[str, Secret]:
+        """Writable.InsecureSecrets itself."""
+        return self._configured
+
     def of(self, name: str) -> Mapping[str, str]:
         """The values of a secret by its SecretName; empty where there is none."""
         entry = next((one for one in self._configured.values() if one.secret_name == name), Secret())

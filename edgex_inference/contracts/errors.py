@@ -8,7 +8,7 @@ EdgexInferenceError
 ├── InferenceError   this run failed: fail the item, others go on
 │   ├── Overloaded · DeadlineExceeded · DeviceLost · InferenceFailed · SourceUnavailable
 └── TransportError   the outside is away: retry with back-off
-    ├── BusUnavailable · MetadataUnavailable · RegistryUnavailable
+    ├── BusUnavailable · MetadataUnavailable · RegistryUnavailable · NotificationsUnavailable
 """
 
 from collections.abc import Sequence
@@ -181,3 +181,7 @@ class MetadataUnavailable(TransportError):
 
 class RegistryUnavailable(TransportError):
     """The registry or configuration provider cannot be reached."""
+
+
+class NotificationsUnavailable(TransportError):
+    """support-notifications cannot be reached."""

@@ -10,6 +10,7 @@ Major = Literal["2", "3", "4"]
 class Dialect:
     """The EdgeX major of the consumers, None while unknown, and EdgeX's own switches for what is sent.
 
+    `early` is for major 2: the shorter envelope of 2.0 to 2.2, where 2.3 has one with ids and an error code.
     The switches are EdgeX's environment variables: `base64_payload` EDGEX_MSG_BASE64_PAYLOAD, `cbor_envelope`
     EDGEX_MSG_CBOR_ENCODE, `cbor_events` EDGEX_ENCODE_ALL_EVENTS_CBOR, `optimize` EDGEX_OPTIMIZE_EVENT_PAYLOAD;
     all but `cbor_events` mean something to EdgeX 4 alone and are ignored for others. `escape_names` is
@@ -18,6 +19,7 @@ class Dialect:
     """
 
     major: Major | None = None
+    early: bool = False
     base64_payload: bool = False
     cbor_envelope: bool = False
     cbor_events: bool = False
@@ -25,3 +27,8 @@ class Dialect:
     escape_names: bool = False
     headers: bool = False
     base_topic: str = "edgex"
+
+    @property
+    def api_version(self) -> str:
+        """What events, requests and envelopes of this dialect call themselves."""
+        return "v2" if self.major == "2" else "v3"

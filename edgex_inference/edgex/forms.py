@@ -53,10 +53,10 @@ def escaped(text: str) -> str:
 def form(pattern: Event, dialect: Dialect, *, bare: bool = False) -> Form | None:
     """The form of events like `pattern`, whose device, origin, ids and values of simple readings do not matter.
 
-    All readings have the device and the origin of the event. None for a dialect that writes no JSON, and for more
-    readings than a block has ids.
+    All readings have the device and the origin of the event. None for a dialect that writes no JSON, for EdgeX 2
+    (where a text may be spelled otherwise), and for more readings than a block has ids.
     """
-    if len(pattern.readings) >= ids.BLOCK:
+    if len(pattern.readings) >= ids.BLOCK or dialect.major == "2":
         return None
     marks = _Marks.of(len(pattern.readings))
     encode = wire.encode_bare if bare else wire.encode

@@ -7,7 +7,6 @@ import cbor2
 import msgspec
 import pybase64
 
-from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.values import parse
@@ -32,13 +31,13 @@ def encode(
 ) -> Message:
     """The AddEventRequest of an event in an envelope under `topic`.
 
-    EdgeX 4 gets raw JSON, EdgeX 3 base64 of JSON, and an unknown generation the latter, which both take;
+    EdgeX 4 gets raw JSON, EdgeX 2 and 3 base64 of JSON, and an unknown generation that of 3, which 4 takes too;
     CBOR in base64 carries events with a Binary reading, since Go services send those no other way, unless an
-    Object is beside it that EdgeX 3 would choke on. `written`: its readings come straight from `values`, so that
-    their texts and ids are not read again.
-    Raises ValueError for an event that a consumer would refuse or choke on: a mistake of ours, never of input;
-    SetupError for EdgeX 2.
+    Object is beside it that EdgeX 2 and 3 would choke on. `written`: its readings come straight from `values`, so
+    that their texts and ids are not read again.
+    Raises ValueError for an event that a consumer would refuse or choke on: a mistake of ours, never of input.
     """
+    event = _spelled(event, dialect)
     check(event, dialect, written=written)
     event = _optimised(event) if dialect.optimize and dialect.major == "4" else event
     binary = "Binary" in map(_type_of, event.readings)
@@ -49,6 +48,7 @@ def encode_bare(
     event: Event, *, topic: str, correlation_id: str, dialect: Dialect, written: bool = False
 ) -> Message:
     """The bare event in an envelope under `topic`, as rule engines read it; raises as `encode` does."""
+    event = _spelled(event, dialect)
     check(event, dialect, written=written)
     return _message(event, topic, correlation_id, dialect, request=False, binary=False)
 
@@ -57,12 +57,13 @@ def encode_json(body: bytes, *, topic: str, correlation_id: str, dialect: Dialec
     """Any JSON text, such as a metric, in an envelope under `topic`."""
     raw = dialect.major == "4"
     if dialect.headers:
-        return Message(topic, body, _headers(correlation_id, JSON))
+        return Message(topic, body, _headers(correlation_id, JSON, dialect.api_version))
     if raw and dialect.cbor_envelope:
         return Message(topic, _cbor_envelope(msgspec.json.decode(body), correlation_id))
     if not raw or dialect.base64_payload:
         body = b'"' + pybase64.b64encode(body) + b'"'
-    return Message(topic, _envelope(body, correlation_id, JSON))
+    wrap = _envelope_of_2 if dialect.major == "2" else _envelope
+    return Message(topic, wrap(body, correlation_id, JSON, dialect))
 
 
 def _message(
@@ -76,16 +77,28 @@ def _message(
     else:
         body, content_type = _json(event, request), JSON
     if dialect.headers:
-        return Message(topic, body, _headers(correlation_id, content_type))
+        return Message(topic, body, _headers(correlation_id, content_type, dialect.api_version))
     if not raw or dialect.base64_payload:
         body = b'"' + pybase64.b64encode(body) + b'"'
-    return Message(topic, _envelope(body, correlation_id, content_type))
+    wrap = _envelope_of_2 if dialect.major == "2" else _envelope
+    return Message(topic, wrap(body, correlation_id, content_type, dialect))
 
 
-def _headers(correlation_id: str, content_type: str) -> dict[str, str]:
+def _spelled(event: Event, dialect: Dialect) -> Event:
+    """EdgeX 2 refuses a String reading without text, ours as well as its own services': a space stands for it."""
+    if dialect.major != "2" or all(one.value != "" for one in event.readings):
+        return event
+    replace = msgspec.structs.replace
+    return replace(
+        event,
+        readings=tuple(replace(one, value=" ") if one.value == "" else one for one in event.readings),
+    )
+
+
+def _headers(correlation_id: str, content_type: str, version: str) -> dict[str, str]:
     """The envelope on NATS, in the case that Go looks for."""
     return {
-        "ApiVersion": "v3",
+        "ApiVersion": version,
         "Content-Type": content_type,
         "ErrorCode": "0",
         "RequestId": "",
@@ -94,11 +107,11 @@ def _headers(correlation_id: str, content_type: str) -> dict[str, str]:
 
 
 def _has_object(event: Event) -> bool:
-    """EdgeX 3 reads an object out of CBOR but cannot write it again: its core-data fails on every query."""
+    """EdgeX 2 and 3 read an object out of CBOR but cannot write it again: core-data fails on every query."""
     return any(reading.value_type == "Object" for reading in event.readings)
 
 
-def _envelope(payload: bytes, correlation_id: str, content_type: str) -> bytes:
+def _envelope(payload: bytes, correlation_id: str, content_type: str, _: Dialect) -> bytes:
     return b"".join(
         (
             b'{"apiVersion":"v3","receivedTopic":"","correlationID":',
@@ -108,6 +121,23 @@ def _envelope(payload: bytes, correlation_id: str, content_type: str) -> bytes:
             b',"contentType":"',
             content_type.encode(),
             b'"}',
+        )
+    )
+
+
+def _envelope_of_2(payload: bytes, correlation_id: str, content_type: str, dialect: Dialect) -> bytes:
+    """Keys in the order of EdgeX's own structures: 2.0 to 2.2 have four of them, 2.3 eight."""
+    early = dialect.early
+    return b"".join(
+        (
+            b'{"ReceivedTopic":"","CorrelationID":',
+            _encode(correlation_id),
+            b"" if early else b',"ApiVersion":"v2","RequestID":"","ErrorCode":0',
+            b',"Payload":',
+            payload,
+            b',"ContentType":"',
+            content_type.encode(),
+            b'"}' if early else b'","QueryParams":{}}',
         )
     )
 
@@ -131,7 +161,8 @@ def _json(event: Event, request: bool) -> bytes:
         body = _encode(event)
     except (TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"event cannot be written as JSON: {error}") from error
-    return b'{"apiVersion":"v3","requestId":"","event":' + body + b"}" if request else body
+    version = event.api_version.encode()
+    return b'{"apiVersion":"' + version + b'","requestId":"","event":' + body + b"}" if request else body
 
 
 def _values(event: Event, request: bool) -> dict[str, Any]:
@@ -139,7 +170,7 @@ def _values(event: Event, request: bool) -> dict[str, Any]:
         body = msgspec.to_builtins(event, builtin_types=(bytes,))
     except (TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"event cannot be written as CBOR: {error}") from error
-    return {"apiVersion": "v3", "requestId": "", "event": body} if request else body
+    return {"apiVersion": event.api_version, "requestId": "", "event": body} if request else body
 
 
 def _optimised(event: Event) -> Event:
@@ -164,11 +195,11 @@ def _optimised(event: Event) -> Event:
 
 
 def check(event: Event, dialect: Dialect, *, written: bool = False) -> None:
-    """Raises ValueError for an event that this dialect's consumers refuse, SetupError for EdgeX 2."""
-    if dialect.major == "2":
-        raise SetupError("sending to EdgeX 2 is not supported yet: set Inference.EdgexVersion to 3 or 4")
-    if event.api_version != "v3":
-        raise ValueError(f"apiVersion {event.api_version!r}: EdgeX 3 and 4 both say v3")
+    """Raises ValueError for an event that this dialect's consumers refuse."""
+    if event.api_version != dialect.api_version:
+        raise ValueError(
+            f"apiVersion {event.api_version!r}: EdgeX {dialect.major} says {dialect.api_version}"
+        )
     if not is_id(event.id):
         raise ValueError(f"event id {event.id!r} is no UUID")
     if not (event.device_name and event.profile_name and event.source_name):
@@ -198,7 +229,7 @@ def _fault(reading: Reading, event: Event, dialect: Dialect) -> str:
     if kind is _OBJECT_ARRAY and dialect.major != "4":
         return f"{kind} is known to EdgeX 4 only"
     if kind is _STRING and isinstance(reading.value, str):
-        return ""
+        return "" if reading.value or dialect.major != "2" else "EdgeX 2 takes no text without a character"
     return _value_fault(reading, kind, dialect)
 
 

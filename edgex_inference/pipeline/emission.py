@@ -104,7 +104,7 @@ class Emission:
         """
         started = self._outlet.clock()
         device = item.event.device_name
-        state = self._memory.of(device)
+        state = self._memory.of(device, item.arrived)
         moment = self._moment(state, result, started - item.arrived)
         _, profile, name = self._outlet.sender.names(self._plan.binding, device)
         origin = origin if 0 < origin <= _LATEST else item.event.origin
@@ -115,10 +115,10 @@ class Emission:
         if unfit:
             self._measures.events.add("unfit", len(unfit))
             status = self._announce(
-                item, DEGRADED, f"{', '.join(unfit)}: a value that is missing or does not fit its type"
+                state, item, DEGRADED, f"{', '.join(unfit)}: a value that is missing or does not fit its type"
             )
         else:
-            status = self._announce(item, self.standing.status, self.standing.reason, lasting=True)
+            status = self._announce(state, item, self.standing.status, self.standing.reason, lasting=True)
         outgoing = Outgoing(readings=readings, origin=origin, correlation_id=item.correlation_id)
         due = self._offer(state, device, outgoing)
         if due is None and item.reply is None:
@@ -184,8 +184,8 @@ class Emission:
         item.tell(Outcome(fate="failed", reason=kind, message=str(error)))
         device = item.event.device_name
         log.debug("%s: binding %s: %s", device, self._plan.binding.name, error)
-        status = self._announce(item, DEGRADED, str(error))
-        state = self._memory.of(device)
+        state = self._memory.of(device, item.arrived)
+        status = self._announce(state, item, DEGRADED, str(error))
         if state.timer is None:
             self._arm(state, device)
         return Parcel(state=state, status=status)
@@ -226,8 +226,11 @@ class Emission:
             self._arm(state, device)
 
     def forget(self, device: str) -> None:
-        """Nothing is remembered of a device any more; a result that was held back counts as suppressed."""
-        state = self._memory.forget(device)
+        """Nothing is remembered of a device any more; a result that was held back counts as suppressed.
+
+        What is still under way for it is published, once, and tells nobody that all is well.
+        """
+        state = self._memory.depart(device, self._outlet.clock())
         if state is not None and state.publish.pending is not None:
             self._measures.events.add("suppressed")
 
@@ -264,13 +267,16 @@ class Emission:
         self._measures.stages["publish"].add(self._outlet.clock() - started)
         return None
 
-    def _announce(self, item: Item, status: str, reason: str, *, lasting: bool = False) -> Sequence[Message]:
+    def _announce(
+        self, state: DeviceState, item: Item, status: str, reason: str, *, lasting: bool = False
+    ) -> Sequence[Message]:
         """The status event of a device, when it is not the one announced last.
 
         `lasting`: the status is the binding's own, and another reason is news too; else it is this item's.
         """
+        if state.stray:
+            return ()
         device, binding = item.event.device_name, self._plan.binding
-        state = self._memory.of(device)
         known = state.status == status and (not lasting or state.lasting == reason)
         state.reason, state.lasting = reason, reason if lasting else ""
         if status == DEGRADED and not lasting:
@@ -341,6 +347,8 @@ class Emission:
         if state.timer is not None:
             state.timer.cancel()
             state.timer = None
+        if state.stray:
+            return
         due, now = self._plan.policy.due_at(state.publish), self._outlet.clock()
         keep_alive = self._plan.binding.publish.keep_alive
         if due is None and keep_alive is not None and state.status == DEGRADED:

@@ -167,8 +167,11 @@ class Intake:
         return item
 
     def is_stale(self, item: Item, now_ns: int | None = None) -> bool:
-        """Whether the capture lies further back than `maxAge` allows."""
+        """Whether the capture lies further back than `maxAge` allows; of an event from the future, its arrival."""
         if self._queueing.max_age is None:
             return False
         now = time.time_ns() if now_ns is None else now_ns
-        return now - item.event.origin > self._queueing.max_age * 1e9
+        age = now - item.event.origin
+        if age < 0:
+            age = int((time.monotonic() - item.arrived) * 1e9)
+        return age > self._queueing.max_age * 1e9

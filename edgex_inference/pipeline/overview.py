@@ -1,6 +1,6 @@
 """The service as its pages show it and as its doors reach it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -10,6 +10,7 @@ from edgex_inference.config.load import Loaded
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.events import Event
 from edgex_inference.pipeline import door, page
+from edgex_inference.pipeline.alerting.lookout import Lookout
 from edgex_inference.pipeline.emission import DEGRADED, RUNNING
 from edgex_inference.pipeline.measuring import figures
 from edgex_inference.pipeline.measuring.ledger import Ledger
@@ -23,19 +24,18 @@ from edgex_inference.telemetry.families import Points
 class Overview:
     """What is asked anew each time is a callable: it may be replaced while the service runs.
 
-    `trouble` says what is amiss outside of bindings and bus, `lost` counts unpublished metrics, `secret` takes
-    values of a secret up.
+    `lost` counts unpublished metrics, `secret` takes values of a secret up.
     """
 
     bus: Bus
     outbox: Outbox | None
     router: Router
     ledger: Ledger
+    lookout: Lookout
     loaded: Callable[[], Loaded]
     sender: Callable[[], Sender]
-    trouble: Callable[[], str]
     lost: Callable[[], int]
-    secret: Callable[[str, Mapping[str, str]], None]
+    secret: Callable[[str, Mapping[str, str]], Awaitable[str]]
 
     @property
     def service_key(self) -> str:
@@ -60,17 +60,21 @@ class Overview:
         return page.rows(self.router.runs if device is None else self.router.runs_heard(device))
 
     def traffic(self) -> Mapping[str, Any]:
-        return page.traffic(self.router.traffic, self.outbox)
+        return page.traffic(self.router.traffic, self.outbox, self.lookout)
 
     async def infer(self, event: Event, correlation_id: str, timeout: float) -> door.Asked:
         return await door.ask(self.router, event, correlation_id, timeout=timeout)
 
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
-        self.secret(name, values)
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
+        return await self.secret(name, values)
 
     async def points(self) -> Points:
         standing = figures.Standing(
-            connected=self.bus.connected, ready=self.ready()[0], lost=self.lost(), outbox=self.outbox
+            connected=self.bus.connected,
+            ready=self.ready()[0],
+            lost=self.lost(),
+            lookout=self.lookout,
+            outbox=self.outbox,
         )
         return await figures.points(self.ledger, self.router.traffic, standing)
 
@@ -81,7 +85,7 @@ class Overview:
             f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
         ]
         served = all(run.status == DEGRADED for run in runs)
-        told = [trouble] if (trouble := self.trouble()) else []
+        told = [*self.lookout.told]
         if self.outbox is not None and self.outbox.waiting:
             told.append(f"{self.outbox.waiting} messages wait on disk for the message bus")
         return not away and served, [*away, *told, *reasons]

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from edgex_inference.pipeline.alerting.lookout import Lookout
 from edgex_inference.pipeline.effective import device_of, effective
 from edgex_inference.pipeline.measure import milliseconds
+from edgex_inference.pipeline.origins import ORIGINS
 from edgex_inference.pipeline.outbox import OUTBOX, Outbox
 from edgex_inference.pipeline.router import Traffic
 from edgex_inference.pipeline.running.run import Run
@@ -46,13 +48,14 @@ def messages(seen: Traffic) -> Mapping[str, int]:
     return {fate: seen.messages.total(fate) for fate in FATES} | {"invalid": seen.invalid.total()}
 
 
-def traffic(seen: Traffic, outbox: Outbox | None = None) -> Mapping[str, Any]:
-    """Messages by fate, refused ones by reason, the times of reading one, and what waited on disk, since the start."""
+def traffic(seen: Traffic, outbox: Outbox | None, lookout: Lookout) -> Mapping[str, Any]:
+    """Since the start: messages by fate, refused ones by reason, times of reading one, what was amiss, who was told."""
     told: dict[str, Any] = {
         "messages": messages(seen),
         "invalid": dict(seen.invalid.by_word()),
+        "origins": {word: seen.origins.counts.total(word) for word in ORIGINS},
         "decodeMs": milliseconds(seen.decode.summary()),
     }
     if outbox is not None:
         told["outbox"] = {"waiting": outbox.waiting, **{word: outbox.counts.total(word) for word in OUTBOX}}
-    return told
+    return {**told, **lookout.counted()}

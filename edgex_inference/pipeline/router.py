@@ -12,10 +12,11 @@ from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
-from edgex_inference.edgex import arrivals, topics
+from edgex_inference.edgex import arrivals, envelope, topics
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
+from edgex_inference.pipeline.origins import Origins
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.repeats import Repeats
 from edgex_inference.pipeline.reply import Reply
@@ -36,10 +37,11 @@ on the bus must not fill the memory, and a side-car may match any."""
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What came in: messages by fate (page.FATES), refused ones by reason, decode times."""
+    """What came in: messages by fate (page.FATES), refused ones by reason, strange origins, decode times."""
 
     messages: Counts = field(default_factory=Counts)
     invalid: Counts = field(default_factory=Counts)
+    origins: Origins = field(default_factory=Origins)
     decode: Histogram = field(default_factory=Histogram)
 
 
@@ -274,6 +276,8 @@ class Router:
             return "notEvent"
         if self._is_own(event):
             return "own"
+        if self._sender.listening:
+            self._sender.heard(message, envelope.read(message, max_bytes=self._max_bytes), event)
         if self._repeats.came_before(event.id, receipt):
             level = logging.INFO if self._is_first(f"{message.topic} again") else logging.DEBUG
             log.log(
@@ -284,6 +288,7 @@ class Router:
         takers = self._takers(event)
         if not takers:
             return "unmatched"
+        self.traffic.origins.look(event)
         receipt.holders = len(takers)
         self._repeats.remember(event.id, receipt)
         item = Item(event, correlation_id or new_id(), arrived, receipt)

@@ -1,5 +1,6 @@
 """What a binding remembers for one device: hysteresis, what was published last, its announced status."""
 
+import math
 from asyncio import TimerHandle
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ class DeviceState:
     said_at: float | None = None
     """whether the trouble that it is in was said at WARN, and when one last was, in monotonic seconds"""
     timer: TimerHandle | None = None
+    stray: bool = False
+    """of a device that is no more: for what was still under way, remembered nowhere"""
 
 
 class Memory:
@@ -33,9 +36,16 @@ class Memory:
     def __init__(self, most: int = 10_000) -> None:
         self.degraded: dict[str, str] = {}
         self._states: OrderedDict[str, DeviceState] = OrderedDict()
+        self._gone: OrderedDict[str, float] = OrderedDict()
         self._most = most
 
-    def of(self, device: str) -> DeviceState:
+    def of(self, device: str, arrived: float = math.inf) -> DeviceState:
+        """`arrived` is when the event came; of a device that is gone, one from before is a stray."""
+        gone = self._gone.get(device)
+        if gone is not None:
+            if arrived <= gone:
+                return DeviceState(stray=True)
+            del self._gone[device]
         state = self._states.get(device)
         if state is None:
             state = self._states[device] = DeviceState()
@@ -51,6 +61,14 @@ class Memory:
         if state is not None and state.timer is not None:
             state.timer.cancel()
         return state
+
+    def depart(self, device: str, now: float) -> DeviceState | None:
+        """Forgets a device for good: what is still under way for it is not remembered either."""
+        self._gone.pop(device, None)
+        self._gone[device] = now
+        if len(self._gone) > self._most:
+            self._gone.popitem(last=False)
+        return self.forget(device)
 
     def clear(self) -> None:
         for device in tuple(self._states):

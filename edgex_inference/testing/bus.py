@@ -83,6 +83,8 @@ async def opened(*buses: Bus) -> AsyncIterator[None]:
         yield
 
 
+_ROUNDS = 10
+
 END = Message("contract/end", b"end")
 
 
@@ -191,13 +193,16 @@ class BusContract:
             assert _payloads(late, "contract/speed") == _payloads(sent, "contract/speed")
 
     async def test_what_waits_comes_as_one_burst(self, server: BusServer) -> None:
-        bus = server.client("bursts")
+        """In one of some rounds: what the quick one has heard may still be on its way to the slow one."""
+        bus, sizes = server.client("bursts"), list[int]()
         async with opened(bus), bus.subscribe("contract/#") as slow, bus.subscribe("contract/#") as quick:
-            await _publish(bus, [*(Message("contract/burst", b"%d" % number) for number in range(10)), END])
-            await collect(quick, END)
-            async with asyncio.timeout(PATIENCE):
-                burst = await anext(slow)
-        assert len(burst) == 11
+            while 11 not in sizes and len(sizes) < _ROUNDS:
+                await _publish(
+                    bus, [*(Message("contract/burst", b"%d" % number) for number in range(10)), END]
+                )
+                await collect(quick, END)
+                sizes.append(await _first(slow))
+        assert 11 in sizes, f"of eleven messages that wait the first burst has {sizes}"
 
     async def test_overlapping_subscriptions_deliver_once(self, server: BusServer) -> None:
         sender, receiver = server.client("sender"), server.client("receiver")
@@ -335,6 +340,15 @@ async def _publish(bus: Bus, messages: Sequence[Message]) -> None:
     async with asyncio.timeout(PATIENCE):
         for message in messages:
             await bus.publish(message)
+
+
+async def _first(bursts: Burst) -> int:
+    """How many messages the next burst has; takes all up to the end."""
+    async with asyncio.timeout(PATIENCE):
+        burst = await anext(bursts)
+    if not any(_same(message, END) for message in burst):
+        await collect(bursts, END)
+    return len(burst)
 
 
 def _payloads(messages: Sequence[Message], topic: str) -> list[bytes]:

@@ -23,12 +23,16 @@ class _Asked:
 
 
 async def store(view: View, request: web.Request) -> web.Response:
-    """Keeps the values in memory; those of the secret that are not named stay."""
+    """Keeps the values, in memory and at the configuration provider; those that are not named stay."""
     try:
         asked = _read(await request.read(), old=answers.api_version(request) == "v2")
     except ValueError as error:
         return answers.failure(request, 400, f"{_REFUSED}: {error}", answers.echoed(request))
-    view.store_secret(asked.name, asked.values)
+    fault = await view.store_secret(asked.name, asked.values)
+    if fault:
+        return answers.failure(
+            request, 500, f"in force, but gone at the next start: {fault}", answers.echoed(request)
+        )
     body: dict[str, Any] = {"apiVersion": answers.api_version(request)}
     if asked.request_id:
         body["requestId"] = asked.request_id

@@ -45,8 +45,8 @@ class View(Protocol):
         """What every binding makes of an event, within so many seconds."""
         ...
 
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Sets values of a secret, at once and in memory."""
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
+        """Sets values of a secret at once; why they are gone at the next start, where a provider took none."""
         ...
 
     async def points(self) -> Points:

@@ -88,6 +88,7 @@ class Stage:
     metadata: int | None = None
     """the port of a core-metadata; without one none is asked"""
     command: int = 59882
+    clients: Mapping[str, Client] = late(default_factory=dict)
 
     # What lies in the folders
 
@@ -150,6 +151,7 @@ class Stage:
             clients={
                 CORE_METADATA: Client(host="127.0.0.1", port=self.metadata or 59881),
                 CORE_COMMAND: Client(host="127.0.0.1", port=self.command),
+                **self.clients,
             },
             inference=inference,
         )

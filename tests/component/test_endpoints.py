@@ -15,6 +15,7 @@ import pytest
 
 from edgex_inference.config.schema import CorsConfiguration, Seconds, Secret, Service
 from edgex_inference.contracts.events import Event
+from edgex_inference.edgex.providers.presence import Presence
 from edgex_inference.pipeline.door import Asked
 from edgex_inference.telemetry.families import Points
 from edgex_inference.web import openapi
@@ -37,6 +38,7 @@ class FakeView:
 
     def __init__(self) -> None:
         self.secrets: list[tuple[str, dict[str, str]]] = []
+        self.fault = ""
 
     def config(self) -> Mapping[str, Any]:
         return {}
@@ -57,8 +59,9 @@ class FakeView:
     async def infer(self, event: Event, correlation_id: str, timeout: float) -> Asked:
         return Asked(unwanted="nobody")
 
-    def store_secret(self, name: str, values: Mapping[str, str]) -> None:
+    async def store_secret(self, name: str, values: Mapping[str, str]) -> str:
         self.secrets.append((name, dict(values)))
+        return self.fault
 
 
 @asynccontextmanager
@@ -133,6 +136,37 @@ async def test_keys_come_in_any_case_as_in_go() -> None:
     async with served(view) as http, http.post("/api/v3/secret", json=given) as answer:
         assert answer.status == 201
     assert view.secrets == [("a", {"k": " v "})]
+
+
+async def test_a_secret_that_the_provider_does_not_keep() -> None:
+    view = FakeView()
+    view.fault = "core-keeper at http://localhost:59890 does not answer: refused"
+    async with served(view) as http, http.post("/api/v3/secret", json=SECRET) as answer:
+        body = await answer.json()
+    assert (answer.status, body["statusCode"]) == (500, 500)
+    assert body["message"] == f"in force, but gone at the next start: {view.fault}"
+
+
+async def test_a_posted_secret_is_kept_by_the_provider(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.simple()
+    kept: dict[str, str] = {}
+
+    async def keep(values: Mapping[str, str]) -> bool:
+        kept.update(values)
+        return True
+
+    async with stage.running() as service:
+        monkeypatch.setattr(Presence, "keep", lambda _self, values: keep(values))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://127.0.0.1:{service.port}/api/v3/secret", json=SECRET) as answer,
+        ):
+            assert answer.status == 201
+    assert kept == {
+        "Writable/InsecureSecrets/mqtt-bus/SecretName": "mqtt-bus",
+        "Writable/InsecureSecrets/mqtt-bus/SecretData/username": "u",
+        "Writable/InsecureSecrets/mqtt-bus/SecretData/password": "p",
+    }
 
 
 async def test_a_posted_secret_is_there_at_once_and_hidden(

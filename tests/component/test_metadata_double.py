@@ -182,7 +182,9 @@ async def test_a_lost_bus_stops_nobody_from_writing(hub: MemoryHub, bus: MemoryB
 
 
 async def test_an_unknown_version_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"no double of core-metadata 5\.0\.0; there are 4\.0\.2, 3\.1\.1"):
+    with pytest.raises(
+        ValueError, match=r"no double of core-metadata 5\.0\.0; there are 4\.0\.2, 3\.1\.1, 2\.3\.0, 2\.1\.1"
+    ):
         MetadataDouble(version="5.0.0")
 
 

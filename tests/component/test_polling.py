@@ -12,6 +12,7 @@ from aiohttp import web
 
 from edgex_inference import service as room
 from edgex_inference.contracts.events import ValueType
+from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.pipeline.polling import poller
 
 HOUR = "1h"
@@ -99,6 +100,27 @@ async def test_values_are_fetched_on_an_interval(stage: Any, make: Any, command:
         assert {one.event.origin for one in stage.results("p")} == {42}
     assert {(device, name) for device, name, _ in command.asked} == {("p", "X"), ("q", "X")}
     assert command.asked[0][2] == {"ds-pushevent": "false", "ds-returnevent": "true"}
+
+
+@pytest.mark.parametrize("where", ["side-car", "override"])
+async def test_one_device_alone_is_polled(stage: Any, make: Any, command: Command, where: str) -> None:
+    poll = {"interval": HOUR}
+    stage.model()
+    override = {}
+    if where == "side-car":
+        stage.profile("pump", X="Float32")
+        match = {"profile": "pump", "device": "p", "resource": "X"}
+        stage.write("side.yaml", {"match": match, "inference": {"Twice": make.binding(poll=poll)}})
+    else:
+        stage.profile("pump", X=("Float32", {"Twice": make.binding()}))
+        override = {"properties": {"inference": {"Twice": {"poll": poll}}}}
+    records = [{"name": "p", "profileName": "pump", **override}, {"name": "q", "profileName": "pump"}]
+    stage.write("devices.yaml", {"deviceList": records})
+    command.values = {("p", "X"): 3}
+    async with stage.running():
+        (one,) = await stage.have(1)
+        assert one.values["Y"] == "7e+00"
+    assert {device for device, _, _ in command.asked} == {"p"}
 
 
 async def test_what_is_polled_is_not_taken_from_the_bus(stage: Any, make: Any, command: Command) -> None:
@@ -254,3 +276,19 @@ async def test_a_binding_that_cannot_run_fetches_nothing_and_says_so(
     async with stage.running():
         await stage.until(lambda: stage.statuses("p") == ["inactive"])
     assert command.asked == []
+
+
+async def test_core_command_is_where_the_registry_says(command: Command) -> None:
+    command.values[("p", "X")] = 3
+    asked: list[int] = []
+
+    async def locate() -> str | None:
+        asked.append(1)
+        return f"http://127.0.0.1:{command.port}"
+
+    client = CommandClient("http://127.0.0.1:1", locate=locate)
+    for _ in range(3):
+        event = await client.get("p", "X", {}, timeout=20)
+        assert event.device_name == "p"
+    await client.close()
+    assert len(asked) == 1, "once in a while is enough"

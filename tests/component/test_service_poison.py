@@ -202,3 +202,19 @@ async def test_a_plug_in_that_breaks_its_promise(stage: Any, make: Any) -> None:
         await stage.have(1)
     assert stage.statuses() == ["degraded", "running"]
     assert "VendorError" in stage.heard[0].values["InferenceReason"]
+
+
+async def test_an_event_that_comes_again_is_not_inferred_again(
+    stage: Any, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.simple()
+    event = make.event("p", X=1)
+    async with stage.running() as service:
+        await stage.send(event, event, event, make.event("p", X=2))
+        await stage.have(2)
+        assert service.router.traffic.messages.total("repeated") == 2
+    assert [one.values["Y"] for one in stage.results()] == ["3e+00", "5e+00"]
+    assert (
+        sum(f"event {event.id} has come before; it is not inferred again" in one for one in caplog.messages)
+        == 1
+    )

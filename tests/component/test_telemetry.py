@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgex_inference.buses.memory import MemoryBus
-from edgex_inference.config.schema import Seconds, Telemetry
+from edgex_inference.config.schema import NOTIFICATIONS, Client, Seconds, Telemetry
 from edgex_inference.contracts.errors import BusUnavailable
 from edgex_inference.contracts.messages import Message
 from edgex_inference.pipeline.measuring import reporting
@@ -174,6 +174,7 @@ async def test_metrics_that_the_bus_does_not_take_are_counted(stage: Any, make: 
 async def test_every_figure_is_a_metric_to_edgex(stage: Any, make: Any, judge: Any) -> None:
     stage.simple()
     stage.bus = Outbox(MemoryBus(stage.hub), stage.folder / "outbox.sqlite", most=1 << 20, max_age=60.0)
+    stage.clients = {NOTIFICATIONS: Client()}
     async with stage.running() as service:
         await stage.send(make.event("pump 1", X=1), make.event("pump-1", X="nan"), make.event("x", X="1e999"))
         await stage.send(Message("edgex/events/device/a/b/c/d", b"no envelope"))
@@ -192,7 +193,7 @@ async def test_every_figure_is_a_metric_to_edgex(stage: Any, make: Any, judge: A
         await service.reporter.report()
     names = {one.topic.rsplit("/", 1)[1] for one in sent}
     assert names == {family.metric for family in FAMILIES if family.metric} - {"InferenceFailed"}
-    verdicts = judge("4", sent, metric=True)
+    verdicts = judge("4", sent, kind="metric")
     assert [one.error for one in verdicts if not one.ok] == []
     timer = next(one.event for one in verdicts if one.event["name"] == "InferenceInferTime")
     assert [field["name"] for field in timer["fields"]][:6] == [
@@ -204,4 +205,4 @@ async def test_every_figure_is_a_metric_to_edgex(stage: Any, make: Any, judge: A
         "timer-variance",
     ]
     spoiled = [Message(sent[0].topic + "X", sent[0].payload), Message(sent[0].topic, b"{}")]
-    assert [one.ok for one in judge("4", spoiled, metric=True)] == [False, False]
+    assert [one.ok for one in judge("4", spoiled, kind="metric")] == [False, False]

@@ -208,6 +208,8 @@ async def test_no_event_is_a_400(stage: Any, make: Any, body: bytes, kind: str) 
         status, answer = await post(stage, body, kind)
     assert (status, answer["statusCode"]) == (400, 400)
     assert answer["message"].startswith("POST /api/v3/trigger: ")
+    if body == b"{}" and kind == "application/json":
+        assert "the body is neither an AddEventRequest nor an Event" in answer["message"]
 
 
 async def test_many_at_once_get_each_its_own(stage: Any, make: Any) -> None:
@@ -235,6 +237,8 @@ async def test_overload_is_answered(stage: Any, make: Any) -> None:
         for one in overtaken:
             status, body = one.result()
             assert (status, body["results"][0]["reason"]) == (503, "overtaken")
+            said = "a newer event of this device came while this one waited"
+            assert body["results"][0]["message"] == said
         strings.release.set()
         found = [status for status, _ in await asyncio.gather(*asked)]
     assert 200 in found

@@ -1,5 +1,6 @@
 """The Redis bus keeps the Bus port's promises on a real redis-server: open, with a password, encrypted."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,17 @@ from edgex_inference.buses.redis.bus import RedisBus
 from edgex_inference.buses.redis.settings import RedisSettings
 from edgex_inference.buses.section import Tls
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.testing.bus import BusContract, BusServer
+from edgex_inference.testing.bus import BusContract, BusServer, opened
 
 Start = Callable[..., Any]
 PLAIN = RedisSettings(host="127.0.0.1")
+
+
+def sockets() -> int:
+    """How many this process has open."""
+    return sum(
+        os.readlink(one).startswith("socket:") for one in Path("/proc/self/fd").iterdir() if one.is_symlink()
+    )
 
 
 class RedisServer:
@@ -59,3 +67,12 @@ class TestRedisBusWithTls(BusContract):
             key_pem=(certificates / "client.key").read_text(),
         )
         return RedisServer(server, replace(PLAIN, tls=tls))
+
+    async def test_a_server_that_hangs_keeps_no_socket_of_ours(self, server: BusServer) -> None:
+        assert isinstance(server, RedisServer)
+        bus, before = server.client("hung"), sockets()
+        async with opened(bus):
+            assert sockets() > before
+            server.server.suspend()
+            await bus.close()
+            assert sockets() == before

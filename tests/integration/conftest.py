@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 from onnx import TensorProto
 
 from edgex_inference.buses.mqtt.settings import MqttSettings
+from edgex_inference.config.flags import Flags
+from edgex_inference.config.load import load
+from edgex_inference.opening import open_bus
 from edgex_inference.testing import onnx_models
 
 
@@ -164,3 +168,63 @@ def acme_block(world: Any, tmp_path: Path) -> Callable[..., str]:
         return f"{{model: {{name: {name}}}, accelerator: acme, limits: {limits}, outputs: {outputs}}}"
 
     return put
+
+
+@pytest.fixture
+def line_to(
+    official: Any, mosquitto: Callable[..., Any], run_server: Callable[..., Any], world: Any
+) -> Callable[[str], Any]:
+    """`line_to(bus)`: a Line of tests/official/line.py to a server of its own that takes pictures."""
+
+    def made(bus: str) -> Any:
+        line, large = official.line.Line, "max_payload: 8388608"
+        match bus:
+            case "redis":
+                return line(kind=bus, port=run_server("Redis").port, protocol="redis")
+            case "nats-core":
+                return line(kind=bus, port=run_server("Nats", large).port)
+            case "nats-jetstream":
+                stream = {
+                    "Subject": "edgex/#",
+                    "AutoProvision": "true",
+                    "Deliver": "new",
+                    "DefaultPubRetryAttempts": "2",
+                }
+                return line(kind=bus, port=run_server("Nats", large, streams=True).port, optional=stream)
+            case "zero":
+                return line(kind=bus, port=world.free_port(), ours=world.free_port())
+        return line(kind=bus, port=mosquitto().port)
+
+    return made
+
+
+@pytest.fixture
+def enter(
+    official: Any,
+    line_to: Callable[..., Any],
+    metadata: Callable[..., Any],
+    world: Any,
+    affine: Callable[..., None],
+    tmp_path: Path,
+) -> Iterator[Callable[..., Any]]:
+    """`enter(generation, bus, wish=…)`: a Cell of tests/official/cell.py, everybody started, stopped afterwards."""
+
+    def core(line: Any, version: str) -> Any:
+        if line.kind == "mqtt":
+            return metadata(line.port, version=version)
+        if line.kind == "zero":  # every publisher has a port of its own there, and 2.x calls device services
+            return metadata(0, version=version)
+        loaded = load(Flags(service_key="core-metadata"), environ=line.environment, directory=tmp_path)
+        return metadata(line.port, version=version, connect=lambda: open_bus(loaded))
+
+    with ExitStack() as stack:
+
+        def start(generation: str, bus: str, wish: Any = None) -> Any:
+            cell = official.cell
+            affine(world, "affine")
+            affine(world, "affine16", 16)
+            line = line_to(bus)
+            ground = cell.Ground(folder=tmp_path, world=world, program=official.program, metadata=core)
+            return cell.enter(stack, ground, line, generation, wish or cell.Wish())
+
+        yield start

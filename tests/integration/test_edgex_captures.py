@@ -133,11 +133,18 @@ def test_frames_of_edgex_2(captures: Path) -> None:
         assert found.topic.startswith("edgex/events/core/")
 
 
-@pytest.mark.xfail(
-    reason="the 2.1.1 capture is cut off within each payload; EdgeX 2 comes later", strict=True
-)
-def test_events_of_edgex_2(captures: Path) -> None:
-    for message in zeromq(captures / "zmq-2.1.1.txt"):
+@pytest.mark.parametrize(("version", "count"), [("2.1.1", 2), ("2.3.0", 10)])
+def test_events_of_edgex_2(testdata: Path, version: str, count: int) -> None:
+    """Of the official SDK v2.3.0 beside either core; that of 2.1 is met in test_matrix."""
+    files = sorted((testdata / "edgex-recorded").glob(f"bus-{version}-*.txt"))
+    lines = [line.split("\t") for file in files for line in file.read_text().splitlines()]
+    messages = [Message(line[1].replace(".", "/"), line[2].encode()) for line in lines if line[1][0] != "#"]
+    found = [message for message in messages if "/events/" in message.topic]
+    assert len(found) >= count
+    for message in found:
         event = read(message)
         assert event is not None
         assert event.api_version == "v2"
+        check(message, event)
+    others = [message for message in messages if "/system-events/" in message.topic]
+    assert [read(message) for message in others] == [None] * len(others)

@@ -53,6 +53,9 @@ VALUES: dict[ValueType, Any] = {
 }
 DIALECTS = {
     "unknown": Dialect(),
+    "2": Dialect(major="2"),
+    "2 early": Dialect(major="2", early=True),
+    "2 cbor": Dialect(major="2", cbor_events=True),
     "3": Dialect(major="3"),
     "3 cbor": Dialect(major="3", cbor_events=True),
     "4": Dialect(major="4"),
@@ -65,15 +68,14 @@ DIALECTS = {
 
 
 def event(*readings: Reading, **fields: Any) -> Event:
-    names = {
+    given = {
         "device_name": NAMES["device"],
         "profile_name": NAMES["profile"],
         "source_name": "Health",
+        "api_version": "v3",
         **fields,
     }
-    return Event(
-        api_version="v3", id=new_id(), origin=ORIGIN, readings=readings, tags={"model": "m"}, **names
-    )
+    return Event(id=new_id(), origin=ORIGIN, readings=readings, tags={"model": "m"}, **given)
 
 
 def made(kind: ValueType, value: Any) -> Reading:
@@ -90,7 +92,12 @@ def everything(dialect: Dialect) -> list[Event]:
     if dialect.major == "4":
         found.append(event(made(ValueType.OBJECT_ARRAY, [{"a": 1}])))
         found += [event(msgspec.structs.replace(one, value=None, object_value=None)) for one in every]
-    return found
+    return [msgspec.structs.replace(one, api_version=dialect.api_version) for one in found]
+
+
+def judges(dialect: Dialect) -> list[str]:
+    """Whoever may be on the other side of this dialect; either EdgeX 2 takes the envelopes of the other."""
+    return {None: ["3", "4"], "2": ["2", "21"], "3": ["3"], "4": ["4"]}[dialect.major]
 
 
 def sent(one: Event, dialect: Dialect) -> Message:
@@ -116,37 +123,41 @@ def switches(dialect: Dialect) -> dict[str, str]:
 def test_everything_that_we_emit(judge: Judge, name: str) -> None:
     dialect = DIALECTS[name]
     given = everything(dialect)
-    for generation in [dialect.major] if dialect.major else ["3", "4"]:
+    for generation in judges(dialect):
         verdicts = judge(generation, [sent(one, dialect) for one in given], environment=switches(dialect))
         faults = [
             (verdict.error, one) for verdict, one in zip(verdicts, given, strict=True) if not verdict.ok
         ]
         assert faults == []
         for verdict, one in zip(verdicts, given, strict=True):
-            compare(verdict.event, one, exact=dialect.major != "4")
+            compare(verdict.event, one, exact=dialect.major != "4", units=generation != "21")
 
 
-def compare(said: dict[str, Any], one: Event, *, exact: bool) -> None:
-    """What Go understood is what we meant; a raw payload passes through float64 there, which rounds origins."""
+def compare(said: dict[str, Any], one: Event, *, exact: bool, units: bool) -> None:
+    """What Go understood is what we meant; a raw payload passes through float64 there, which rounds origins.
+
+    EdgeX 2.1 knows no units.
+    """
     assert (said["id"], said["tags"]) == (one.id, one.tags)
     assert (said["origin"] == ORIGIN) if exact else abs(said["origin"] - ORIGIN) < 1000
     for have, want in zip(said["readings"], one.readings, strict=True):
         assert have["resourceName"] == want.resource_name
-        assert (have["valueType"], have.get("units", "")) == (want.value_type, want.units)
+        assert (have["valueType"], have.get("units", "")) == (want.value_type, want.units if units else "")
         assert (have.get("value") or None) == (want.value or None)
         assert have.get("objectValue") == want.object_value
         assert base64.b64decode(have.get("binaryValue") or "") == (want.binary_value or b"")
 
 
-@pytest.mark.parametrize("name", ["unknown", "3", "4", "4 base64"])
+@pytest.mark.parametrize("name", ["unknown", "2", "2 early", "3", "4", "4 base64"])
 def test_bare_events(judge: Judge, name: str) -> None:
     dialect = DIALECTS[name]
-    given = [event(made(ValueType.FLOAT32, 0.5), made(ValueType.OBJECT, {"a": 1}))]
+    readings = (made(ValueType.FLOAT32, 0.5), made(ValueType.OBJECT, {"a": 1}))
+    given = [event(*readings, api_version=dialect.api_version)]
     messages = [
         wire.encode_bare(one, topic=topics.rules_topic(dialect), correlation_id="", dialect=dialect)
         for one in given
     ]
-    for generation in [dialect.major] if dialect.major else ["3", "4"]:
+    for generation in judges(dialect):
         assert [verdict.error for verdict in judge(generation, messages, bare=True)] == [""]
 
 
@@ -191,3 +202,28 @@ def test_the_judge_bites(judge: Judge) -> None:
     empty = raw.payload.replace(b'"Float32"', b'"Float32Array"').replace(b'"5e-01"', b'""')
     assert judge("4", [Message(raw.topic, empty)])[0].error.startswith("panic")
     assert [verdict.ok for verdict in judge("3", [good, raw])] == [True, False]
+
+
+def test_the_judges_of_edgex_2_bite(judge: Judge) -> None:
+    good = sent(event(made(ValueType.FLOAT32, 0.5), api_version="v2"), Dialect(major="2"))
+    silent = event(made(ValueType.STRING, "x"), api_version="v2")
+    text = sent(silent, Dialect(major="2"))
+    spoiled = [
+        Message(good.topic.replace("press-7", "press-8"), good.payload),
+        _within(good, b'"5e-01"', b'"much"'),
+        _within(good, b'"Float32"', b'"Float16"'),
+        _within(text, b'"value":"x"', b'"value":""'),
+        Message(good.topic, good.payload.replace(b"application/json", b"")),
+    ]
+    for generation, checks_values in (("2", True), ("21", False)):
+        verdicts = [verdict.ok for verdict in judge(generation, [good, text, *spoiled])]
+        assert verdicts == [True, True, False, not checks_values, False, False, False]
+
+
+def _within(message: Message, old: bytes, new: bytes) -> Message:
+    """The message with something else in its base64 payload."""
+    said = json.loads(message.payload)
+    payload = base64.b64decode(said["Payload"])
+    assert old in payload
+    said["Payload"] = base64.b64encode(payload.replace(old, new)).decode()
+    return Message(message.topic, json.dumps(said).encode())

@@ -338,7 +338,9 @@ async def test_a_start_ends_when_its_time_is_over(world: World) -> None:
     world.env["EDGEX_STARTUP_DURATION"] = "0.05"
     del world.keeper.store.values["edgex/v4/core-common-config-bootstrapper/IsCommonConfigReady"]
     with pytest.raises(
-        SetupError, match=r"common configuration is not ready .*EDGEX_STARTUP_DURATION is 0.05 s"
+        SetupError,
+        match=r"the common configuration is not ready .*has core-common-config-bootstrapper run"
+        r".*EDGEX_STARTUP_DURATION is 0.05 s",
     ):
         await world.boot()
     await world.keeper.stop()

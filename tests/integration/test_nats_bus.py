@@ -112,7 +112,13 @@ async def test_a_wrong_password_is_one_clear_line(
             await bus.publish(END)
         await bus.close()
     (line,) = said(caplog, logging.ERROR)
-    for word in ("MessageBus.AuthMode", "MessageBus.SecretName", "NKeySeedFile", str(server.port)):
+    for word in (
+        "refuses us",
+        "MessageBus.AuthMode",
+        "MessageBus.SecretName",
+        "NKeySeedFile",
+        str(server.port),
+    ):
         assert word in line
     assert not said(caplog, logging.WARNING)
 
@@ -219,6 +225,7 @@ async def test_publishing_outside_the_stream_is_a_clear_error(run_server: Start)
         await bus.publish(Message("edgex/inside", b"x"))
         with pytest.raises(EnvelopeError, match=r"MessageBus\.Optional\.Subject \('edgex/#'\)") as caught:
             await bus.publish(Message("rules-events", b"x"))
+        assert "is outside the subjects of every stream" in str(caught.value)
         assert caught.value.reason == "stream"
         assert bus.connected
 
@@ -286,6 +293,22 @@ async def test_a_durable_consumer_loses_nothing_between_two_lives(run_server: St
         async with bare(server) as other:
             info = await other.jetstream().consumer_info("edgex", "d")
     assert info.ack_floor.stream_seq == 2
+
+
+async def test_a_durable_name_that_somebody_reads_with_is_said(
+    run_server: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = run_server("Nats", streams=True)
+    first, second = (NatsBus(streaming(server, durable="d")) for _ in range(2))
+    async with opened(first), first.subscribe("edgex/#") as bursts:
+        await first.publish(END_OF_STREAM)
+        await first.done(await collect(bursts, END_OF_STREAM))
+        with caplog.at_level(logging.INFO, LOGGER):
+            await second.open()
+            async with second.subscribe("edgex/#"):
+                words = "another client reads with the durable name"
+                await eventually(lambda: any(words in one for one in caplog.messages), "it is said")
+            await second.close()
 
 
 async def test_a_durable_name_serves_several_subscriptions(run_server: Start) -> None:

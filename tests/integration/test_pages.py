@@ -45,6 +45,16 @@ UNPLAYED: Mapping[tuple[str, str], str] = {
     ("README.md", "make run"): "makes .venv; the demo has tests of its own, `make test` is this run",
     ("README.md", "pip install"): "installs everything, and needs an EdgeX",
     ("CONTRIBUTING.md", "make check"): "the checks of this run",
+    (
+        "docs/benchmarks.md",
+        "BENCH_ROWS=",
+    ): "measures for minutes; `make bench` has tests of its own in tests/unit",
+    (
+        "docs/benchmarks.md",
+        "make soak",
+    ): "runs for ten minutes; tests/integration/test_soak.py has short ones",
+    ("docs/how-to/configuration-provider.md", "edgex-inference run"): "played by test_provider_how_to.py",
+    ("docs/how-to/configuration-provider.md", "curl -X"): "played by test_provider_how_to.py",
     ("docs/tutorial.md", "make setup"): "installs; the test runs in what it makes",
     ("docs/how-to/core-metadata.md", "curl -X PATCH"): "needs a core-metadata that knows the device",
     ("docs/how-to/write-an-accelerator.md", "pip install"): "installs; the suite is run by tests/contract",

@@ -70,7 +70,7 @@ def troubled(world: Any, affine: Callable[..., None], tmp_path: Path, bind: Bind
     bind(
         {
             "Wear": WEAR,
-            "Endless": "{model: {name: endless}, limits: {timeout: 300ms}, outputs: {EndlessY: {value: value}}}",
+            "Endless": "{model: {name: endless}, limits: {timeout: 2s}, outputs: {EndlessY: {value: value}}}",
             "Picky": "{model: {name: picky}, outputs: {PickyY: {value: value}}}",
         }
     )
@@ -84,7 +84,7 @@ def neighbor_answers(client: Any, process: ModuleType, amount: int = 20) -> None
     def all_there(items: Any) -> bool:
         return {one.correlation for one in items} >= set(sent)
 
-    client.got.wait(all_there, f"{amount} answers of the neighbor", 10)
+    client.got.wait(all_there, f"{amount} answers of the neighbor")
 
 
 def test_a_model_that_hangs(troubled: Any, process: ModuleType, mosquitto: Mosquitto) -> None:
@@ -97,7 +97,7 @@ def test_a_model_that_hangs(troubled: Any, process: ModuleType, mosquitto: Mosqu
     client.send_event("pump-3", process.reading("EndlessIn", "1e+15"))
     neighbor_answers(client, process)
     told = client.status("pump-3", "Endless", "degraded")
-    assert "0.3 s" in told.values["InferenceReason"]
+    assert "2 s" in told.values["InferenceReason"]
     service.said("its session is replaced")
     neighbor_answers(client, process)
     client.send_event("pump-3", process.reading("EndlessIn", "4e+00"))

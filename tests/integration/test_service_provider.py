@@ -128,6 +128,33 @@ def test_a_provider_that_never_comes_ends_the_start(pump: Any) -> None:
     assert service.count("Traceback") == 0
 
 
+def test_a_provider_that_goes_and_comes(
+    pump: Any, process: ModuleType, mosquitto: Make, keeper: Make
+) -> None:
+    broker = mosquitto()
+    holder = keeper(broker.port)
+    often = {"SERVICE_HEALTHCHECKINTERVAL": "200ms"}
+    service = pump.start("run", f"-cp=keeper.{holder.url}", "-r", env=INSECURE | HERE | often).ready()
+    client = pump.client(broker.port)
+    holder.stop()
+    service.said("what it said last goes on")
+    status, body = service.get("/ready")
+    assert status == 200
+    assert any(reason.startswith(f"core-keeper at {holder.url} ") for reason in body["reasons"]), body
+    client.send_event("pump-3", process.reading("Load", "2"))
+    assert json.loads(client.wait_results(1)[0].values["Wear"]) == 5.0
+    service.until(
+        lambda: service.get("/api/v3/inference/traffic")[1]["conditions"]["provider"] == 1, "it is counted"
+    )
+    holder.start()
+    service.said(f"core-keeper at {holder.url} is back")
+    service.until(lambda: "core-keeper" not in str(service.get("/ready")[1]), "nothing is amiss with it")
+    assert holder.put(f"{OWN}/Writable/LogLevel", "DEBUG") == 200
+    service.said("Writable.LogLevel is DEBUG now")
+    assert service.count("what it said last goes on") == 1
+    assert service.stop() == 0
+
+
 def test_core_metadata_is_where_the_registry_says(
     pump: Any, mosquitto: Make, keeper: Make, metadata: Make
 ) -> None:

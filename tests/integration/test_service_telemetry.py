@@ -89,7 +89,7 @@ def test_metrics_follow_the_configuration_file(
             "profile": "pump",
             "binding": "Wear",
         }
-        assert [one.error for one in judge("4", [received, inferred], metric=True)] == ["", ""]
+        assert [one.error for one in judge("4", [received, inferred], kind="metric")] == ["", ""]
         heard = {one.topic for one in listener.got.items}
         assert heard == {
             f"edgex/telemetry/app-inference/{name}" for name in ("MessagesReceived", "InferenceInferTime")

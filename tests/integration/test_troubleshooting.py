@@ -32,6 +32,8 @@ from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.vendor import load_vendor
 from edgex_inference.edgex import envelope
 from edgex_inference.edgex.commands import CommandClient
+from edgex_inference.edgex.notifications import Notification, NotificationClient
+from edgex_inference.edgex.providers.keeper import Keeper
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.lane import Lane, LaneSettings
 from edgex_inference.opening import open_bus
@@ -46,25 +48,7 @@ PAGE = ROOT / "docs" / "how-to" / "troubleshooting.md"
 Heard = list[tuple[str, str]]
 """Kind of error, or where else it was said → the sentence."""
 
-ELSEWHERE: Mapping[str, str] = {
-    "does another client use the id": "tests/integration/test_mqtt_reconnect.py",
-    "refuses the subscription to": "tests/integration/test_mqtt_bus.py",
-    "refuses the user": "tests/integration/test_mqtt_bus.py",
-    "its certificate is not trusted": "tests/integration/test_mqtt_bus.py",
-    "wants TLS": "tests/integration/test_mqtt_bus.py",
-    "is a plain one, set MessageBus.Protocol to tcp": "tests/integration/test_mqtt_bus.py",
-    "set Inference.MqttVersion to the other": "tests/integration/test_mqtt_native.py",
-    "it broke the protocol": "tests/integration/test_mqtt_native.py",
-    "bytes is larger than": "tests/integration/test_mqtt_native.py",
-    "the native client works at 1": "tests/unit/test_bus_mqtt_settings.py",
-    "is too slow": "tests/integration/test_mqtt_bus.py",
-    "would run it in": "tests/integration/test_openvino_models.py",
-    "a value that is missing or does not fit its type": "tests/unit/test_pipeline_emission.py",
-    "not yet supported: window": "tests/component/test_service_status.py",
-    "no binding knows a device": "tests/component/test_web.py",
-    "answers as before; the change is refused": "tests/integration/test_reload_service.py",
-    "is not taken back": "tests/integration/test_reload_service.py",
-}
+ELSEWHERE: Mapping[str, str] = json.loads((ROOT / "tests" / "data" / "troubleshooting.json").read_text())
 """Words of a sentence → the test that provokes it and compares these words."""
 
 
@@ -324,6 +308,14 @@ async def outside(folder: Path, heard: Heard) -> None:
     with contextlib.suppress(errors.SourceUnavailable):
         await core_command.get("pump-7", "Telemetry", {}, timeout=20)
     await core_command.close()
+    notifications = NotificationClient(f"http://127.0.0.1:{closed}", "app-inference")
+    with contextlib.suppress(errors.NotificationsUnavailable):
+        await notifications.post(Notification(content="text", labels=("label",), severity="MINOR"))
+    await notifications.close()
+    keeper = Keeper(f"http://127.0.0.1:{closed}")
+    with contextlib.suppress(errors.RegistryUnavailable):
+        await keeper.alive()
+    await keeper.close()
     with contextlib.suppress(errors.BusUnavailable):
         await MemoryBus(name="app").publish(Message(topic="t", payload=b""))
 

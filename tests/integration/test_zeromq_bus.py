@@ -90,6 +90,19 @@ async def test_a_publisher_may_come_late_and_comes_back(
     assert len([line for line in said(caplog, logging.WARNING) if "connection lost" in line]) == 2
 
 
+async def test_a_publisher_that_is_not_there_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    settings = ZeroMqSettings(
+        publishers=(Address("127.0.0.1", free_port()),), bind_host="127.0.0.1", connect_timeout=0.01
+    )
+    bus = ZeroMqBus(settings)
+    with caplog.at_level(logging.INFO, LOGGER):
+        await bus.open()
+        await eventually(lambda: bool(said(caplog, logging.WARNING)), "it is said")
+        await bus.close()
+    (line,) = said(caplog, logging.WARNING)
+    assert "cannot connect; trying until it works" in line
+
+
 async def test_a_beginning_is_no_match(context: "zmq.Context[Any]") -> None:
     """ZeroMQ compares beginnings, byte by byte; what has no topic is counted."""
     port, drops = free_port(), Counts()
@@ -131,6 +144,7 @@ async def test_a_taken_port_is_one_clear_line(caplog: pytest.LogCaptureFixture) 
                 await bus.publish(Message("t/x", b""))
             await bus.close()
     (line,) = said(caplog, logging.ERROR)
+    assert line.startswith("ZeroMQ: cannot publish on port")
     assert "MessageBus.Optional.PublishPort" in line
 
 

@@ -178,7 +178,7 @@ EdgexVersion = 4
         "configuration.toml:9:8: Service.Port: 70000 is not in 0..65535",
         "configuration.toml:10:25: Service.EnableNameFieldEscape: must be true or false, not yes",
         "configuration.toml:12:12: Inference.Metadata: 'maybe' is not auto, required or none",
-        'configuration.toml:13:16: Inference.EdgexVersion: 4 is not auto, 3 or 4 (a text: write "4" in quotes)',
+        'configuration.toml:13:16: Inference.EdgexVersion: 4 is not auto, 2, 3 or 4 (a text: write "4" in quotes)',
         "configuration.toml:14:2: Inferense: unknown key 'Inferense' (did you mean Inference?)",
         "SERVICE_MAXRESULTCOUNT: Service.MaxResultCount: 0 is not at least 1",
     ]
@@ -215,8 +215,8 @@ EdgexVersion = 4
         ),
         (
             "configuration.toml",
-            '[Inference]\nEdgexVersion = "2"',
-            "configuration.toml:2:16: Inference.EdgexVersion: '2': EdgeX 2 is not supported yet",
+            '[Inference]\nEdgexVersion = "1"',
+            "configuration.toml:2:16: Inference.EdgexVersion: '1' is not auto, 2, 3 or 4",
         ),
     ],
 )

@@ -2,26 +2,29 @@
 
 import base64
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.values import parse
-from edgex_inference.edgex import envelope, events, topics
+from edgex_inference.edgex import envelope, events, topics, wire
 from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.edgex.values import Unfit, format_value
 
 GOLDEN = Path(__file__).parent.parent / "data" / "golden"
 LINES = [
     pytest.param(json.loads(line), id=f"{name} {json.loads(line)['name']}")
-    for name in ("edgex3", "edgex4")
+    for name in ("edgex2.0", "edgex2.1", "edgex2.2", "edgex2.3", "edgex3", "edgex4")
     for line in (GOLDEN / f"{name}.jsonl").read_text().splitlines()
 ]
+PAYLOAD = re.compile(rb'(?<="[pP]ayload":)"([^"]*)"')
 EXPECTED = {
     "Bool": True,
     "Uint64": 2**64 - 1,
@@ -82,6 +85,39 @@ def test_values(line: dict[str, Any]) -> None:
     for name, expected in EXPECTED.items():
         found = values[name]
         assert (found.tolist() if isinstance(found, np.ndarray) else found) == expected, name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [one for one in LINES if one.values[0]["name"] == "base64" and not str(one.id).startswith("edgex2.0")],
+)
+def test_what_we_write_is_wrapped_as_go_wraps_it(line: dict[str, Any]) -> None:
+    """Byte by byte, the payload aside: keys, their order, what is left out. EdgeX 4 gets base64 by its switch."""
+    event = decoded(line)
+    dialect = {
+        "v2": Dialect(major="2", early=b"ApiVersion" not in message(line).payload),
+        "v3": Dialect(major="4", base64_payload=True),
+    }[event.api_version]
+    event = msgspec.structs.replace(event, readings=event.readings[:1], tags=None)
+    sent = wire.encode(
+        event, topic="t", correlation_id="14a42ea6-c394-41c3-8bcd-a29b9f5e6835", dialect=dialect
+    )
+    gos, ours = (PAYLOAD.split(one) for one in (message(line).payload, sent.payload))
+    assert (len(gos), gos[0], gos[2]) == (3, ours[0], ours[2])
+    request = json.loads(base64.b64decode(ours[1]))
+    expected = {"apiVersion": event.api_version, "requestId": "", "event": line["event"]}
+    reading = {key: item for key, item in line["event"]["readings"][0].items() if item}
+    expected["event"] = {**line["event"], "readings": [reading]}
+    expected["event"].pop("tags")
+    assert request == expected
+
+
+def test_edgex_2_0_has_a_checksum_which_nobody_reads() -> None:
+    """Its envelopes have no ReceivedTopic; ours, that of 2.1 and 2.2, has nothing that it would stumble over."""
+    line = next(one.values[0] for one in LINES if str(one.id) == "edgex2.0 base64")
+    said = json.loads(message(line).payload)
+    assert list(said) == ["Checksum", "CorrelationID", "Payload", "ContentType"]
+    assert said["Checksum"] == ""
 
 
 def test_the_topic_of_escaped_names_is_gos() -> None:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.contracts.values import parse
@@ -24,6 +23,9 @@ ORIGIN = 1795418138745047301
 WHO: dict[str, Any] = {"device": "press-7", "profile": "press-inference", "origin": ORIGIN}
 DIALECTS = [
     Dialect(),
+    Dialect(major="2"),
+    Dialect(major="2", early=True),
+    Dialect(major="2", cbor_events=True, cbor_envelope=True, optimize=True, base64_payload=True),
     Dialect(major="3"),
     Dialect(major="3", cbor_events=True, cbor_envelope=True, optimize=True, base64_payload=True),
     Dialect(major="4"),
@@ -65,7 +67,7 @@ def back(message: Message) -> Event:
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 @pytest.mark.parametrize("readings", [(SCORE,), (SCORE, DETAIL), (PICTURE,), (SCORE, PICTURE)])
 def test_round_trip(dialect: Dialect, readings: tuple[Reading, ...]) -> None:
-    one = event(*readings, tags={"model": "m", "modelVersion": "1"})
+    one = event(*readings, tags={"model": "m", "modelVersion": "1"}, api_version=dialect.api_version)
     message = sent(one, dialect)
     assert message.topic == "t"
     found = back(message)
@@ -89,6 +91,54 @@ def outer(one: Event, dialect: Dialect) -> tuple[Any, str]:
         "contentType",
     ]
     return said["payload"], said["contentType"]
+
+
+@pytest.mark.parametrize(
+    ("early", "keys"),
+    [
+        (True, ["ReceivedTopic", "CorrelationID", "Payload", "ContentType"]),
+        (
+            False,
+            [
+                "ReceivedTopic",
+                "CorrelationID",
+                "ApiVersion",
+                "RequestID",
+                "ErrorCode",
+                "Payload",
+                "ContentType",
+                "QueryParams",
+            ],
+        ),
+    ],
+)
+def test_edgex_2_gets_the_envelope_of_its_minor(early: bool, keys: list[str]) -> None:
+    said = json.loads(sent(event(SCORE, api_version="v2"), Dialect(major="2", early=early)).payload)
+    assert list(said) == keys
+    assert (said["CorrelationID"], said["ContentType"], said["ReceivedTopic"]) == (
+        'c"1',
+        "application/json",
+        "",
+    )
+    assert said.get("ApiVersion", "v2") == "v2"
+    request = json.loads(base64.b64decode(said["Payload"]))
+    assert (request["apiVersion"], request["event"]["apiVersion"]) == ("v2", "v2")
+    assert request["event"]["readings"][0]["value"] == "5e-01"
+
+
+def test_a_text_without_characters_is_a_space_to_edgex_2() -> None:
+    """Its validators refuse an empty value, whoever sends it."""
+    silent = reading("Reason", "", ValueType.STRING, **WHO)
+    dialect = Dialect(major="2")
+    whole = event(SCORE, silent, api_version="v2")
+    for message in (
+        sent(whole, dialect),
+        wire.encode_bare(whole, topic="t", correlation_id="", dialect=dialect),
+    ):
+        assert [one.value for one in back(message).readings] == ["5e-01", " "]
+    with pytest.raises(ValueError, match="without a character"):
+        wire.check(whole, dialect)
+    assert back(sent(event(silent), Dialect(major="3"))).readings == (silent,)
 
 
 def test_edgex_4_gets_raw_json_others_base64() -> None:
@@ -204,9 +254,20 @@ def test_null_readings_and_object_arrays_are_for_edgex_4_only() -> None:
                 sent(event(one), dialect)
 
 
-def test_edgex_2_is_refused_with_the_remedy() -> None:
-    with pytest.raises(SetupError, match=r"Inference\.EdgexVersion"):
-        sent(event(SCORE), Dialect(major="2"))
+def test_pictures_go_to_edgex_2_as_cbor() -> None:
+    said = json.loads(sent(event(PICTURE, api_version="v2"), Dialect(major="2")).payload)
+    assert said["ContentType"] == "application/cbor"
+    request = cbor2.loads(base64.b64decode(said["Payload"]))
+    assert request["apiVersion"] == "v2"
+    assert request["event"]["readings"][0]["binaryValue"] == b"\xff\xd8\xff"
+    beside = json.loads(sent(event(PICTURE, DETAIL, api_version="v2"), Dialect(major="2")).payload)
+    assert beside["ContentType"] == "application/json"
+
+
+@pytest.mark.parametrize(("version", "major"), [("v3", "2"), ("v2", "3"), ("v2", "4"), ("v2", None)])
+def test_an_event_of_another_major_is_our_mistake(version: str, major: Any) -> None:
+    with pytest.raises(ValueError, match="apiVersion"):
+        sent(event(SCORE, api_version=version), Dialect(major=major))
 
 
 simple = st.one_of(
@@ -229,13 +290,15 @@ simple = st.one_of(
 @given(st.lists(simple, min_size=1, max_size=5), st.sampled_from(DIALECTS))
 def test_any_values_survive_the_journey(given: list[tuple[ValueType, Any]], dialect: Dialect) -> None:
     readings = tuple(reading(f"r{i}", value, kind, **WHO) for i, (kind, value) in enumerate(given))
-    found = back(sent(event(*readings), dialect))
+    found = back(sent(event(*readings, api_version=dialect.api_version), dialect))
     for (kind, value), one in zip(given, found.readings, strict=True):
         parsed = parse(one)
         if isinstance(parsed, np.ndarray):
             np.testing.assert_array_equal(parsed, np.array(value, parsed.dtype))
         elif kind is ValueType.FLOAT32:
             assert np.float32(parsed) == np.float32(value)
+        elif value == "" and dialect.major == "2":
+            assert parsed == " "
         else:
             assert parsed == value
 

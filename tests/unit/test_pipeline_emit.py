@@ -55,6 +55,24 @@ def test_names_and_topics(publish: dict[str, Any], topic: str, device: str, majo
     assert topics.is_own_event(event)
 
 
+@pytest.mark.parametrize(
+    ("publish", "topic"),
+    [
+        ({}, "edgex/events/device/pump-inference/p-1/B"),
+        ({"as_": "device"}, "edgex/events/device/pump-inference/p-1-B/B"),
+        ({"topic_prefix": "results"}, "edgex/results/pump-inference/p-1/B"),
+    ],
+)
+def test_edgex_2_has_no_service_level(publish: dict[str, Any], topic: str) -> None:
+    dialect = Dialect(major="2")
+    (message,) = sent(Sender(dialect=dialect), binding(**publish))
+    event = read(message)
+    assert (message.topic, event.api_version) == (topic, "v2")
+    assert not topics.is_own_topic(dialect, message.topic)
+    assert topics.is_own_event(event)
+    assert [one.topic for one in sent(Sender(dialect=dialect), binding(rules=True))][1] == "rules-events"
+
+
 def test_another_service_key_and_names_that_break_topics() -> None:
     sender = Sender(service_key="app-inference-7")
     (message,) = sent(sender, binding(), "line/7")

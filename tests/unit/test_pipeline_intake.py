@@ -1,5 +1,6 @@
 """pipeline.intake: overload policies, fairness, order, bounds, receipts."""
 
+import time
 from collections import defaultdict
 
 import pytest
@@ -12,9 +13,9 @@ from edgex_inference.pipeline import intake
 from edgex_inference.pipeline.intake import Intake, Item, Queueing, Receipt
 
 
-def item(device: str = "p", number: int = 0, origin: int = 1) -> Item:
+def item(device: str = "p", number: int = 0, origin: int = 1, arrived: float = 0.0) -> Item:
     event = Event(api_version="v3", id="i", device_name=device, profile_name="x", origin=origin, readings=())
-    return Item(event, str(number), 0.0, Receipt(lambda: None))
+    return Item(event, str(number), arrived, Receipt(lambda: None))
 
 
 def queue(*, latest: bool, length: int, max_age: float | None = None) -> Intake:
@@ -122,7 +123,10 @@ def test_what_is_stale() -> None:
     waiting = queue(latest=False, length=1, max_age=0.5)
     assert not waiting.is_stale(item(origin=1_000_000_000), 1_500_000_000)
     assert waiting.is_stale(item(origin=1_000_000_000), 1_500_000_001)
-    assert not waiting.is_stale(item(origin=3_000_000_000), 1), "a clock that is ahead"
+    now = time.monotonic()
+    ahead = item(origin=3_000_000_000, arrived=now + 60)
+    assert not waiting.is_stale(ahead, 1), "a clock that is ahead: its arrival counts"
+    assert waiting.is_stale(item(origin=3_000_000_000, arrived=now - 0.6), 1)
     assert waiting.is_stale(item(origin=1)), "of the wall clock"
     assert not queue(latest=False, length=1).is_stale(item(origin=1), 2**62)
 

@@ -178,3 +178,23 @@ def test_the_page_knows_devices_of_the_files_and_those_heard(made: Callable[...,
 def test_a_disabled_binding_takes_nothing(made: Callable[..., Router]) -> None:
     router = made(profile(X={"A": {**BLOCK, "enabled": False}}))
     assert taken(router, message()) == [1]
+
+
+def test_the_first_message_of_others_tells_which_edgex_it_is(made: Callable[..., Router]) -> None:
+    """Our own results, which may have come back from a bus of another major, tell nothing."""
+    router = made(profile(X={"A": BLOCK}))
+    dialect = Dialect(major="2")
+    taken(router, message(), message(profile="pump-inference"))
+    assert router._sender.dialect.major == "4"
+    other = made(profile(X={"A": BLOCK}))
+    other.runs_of("pump", "p")
+    for name in ("pump-inference", "pump"):
+        reading = Reading(
+            resource_name="X", value_type="Float32", value="1", origin=7, device_name="p", profile_name=name
+        )
+        event = Event(api_version="v2", id=new_id(), device_name="p", profile_name=name, source_name="s",
+                      origin=7, readings=(reading,))  # fmt: skip
+        topic = f"edgex/events/device/{name}/p/s"
+        taken(other, wire.encode(event, topic=topic, correlation_id="", dialect=dialect))
+        assert other._sender.dialect.major == (None if name == "pump-inference" else "2")
+    assert other.traffic.messages.by_word() == {"matched": 1, "own": 1}

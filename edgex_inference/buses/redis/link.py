@@ -24,17 +24,41 @@ _IDLE = 15.0
 _PATIENCE = 3
 """Times ConnectTimeout after which a server that does not answer has gone."""
 
+_GOODBYE = 1.0
+"""Seconds that a server has to say goodbye, which TLS waits for."""
+
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 _Order = tuple[str, bytes, "asyncio.Future[None]"]
 
 
-class _TlsConnection(Connection):
-    """redis's own takes certificates from files only."""
+class _Wire(Connection):
+    """redis's own, but for certificates, which that takes from files only, and for the end."""
 
     context: ssl.SSLContext | None = None
+    _held: asyncio.StreamWriter | None = None
 
     def _connection_arguments(self) -> dict[str, Any]:
         return {**super()._connection_arguments(), "ssl": self.context}
+
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[no-untyped-call,unused-ignore]
+        self._held = self._writer
+
+    async def hang_up(self) -> None:
+        """Returns when the socket is closed: redis-py forgets one that it has asked to close, and a read that is
+        cancelled asks. A server that hangs is left without a goodbye."""
+        with contextlib.suppress(RedisError, OSError):
+            await self.disconnect(nowait=True)
+        writer, self._held = self._held, None
+        if writer is None:
+            return
+        closed = asyncio.ensure_future(writer.wait_closed())
+        try:
+            await asyncio.wait({closed}, timeout=_GOODBYE)
+        finally:
+            writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await closed
 
 
 class Link:
@@ -46,7 +70,7 @@ class Link:
     def __init__(self, settings: RedisSettings, arrived: Callable[[bytes, bytes], None]) -> None:
         self._settings, self._arrived = settings, arrived
         self._tls = context_of(settings.tls) if settings.tls else None
-        self._connections: list[Connection] = []
+        self._connections: list[_Wire] = []
         self._listening: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._patterns = Patterns()
@@ -89,9 +113,9 @@ class Link:
         self.connected = True
         return Up(lost)
 
-    async def _dial(self) -> Connection:
+    async def _dial(self) -> _Wire:
         settings = self._settings
-        connection = (_TlsConnection if self._tls else Connection)(
+        connection = _Wire(
             host=settings.host,
             port=settings.port,
             password=settings.password or None,
@@ -103,8 +127,7 @@ class Link:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        if isinstance(connection, _TlsConnection):
-            connection.context = self._tls
+        connection.context = self._tls
         self._connections.append(connection)
         await connection.connect()  # type: ignore[no-untyped-call,unused-ignore]
         return connection
@@ -138,9 +161,7 @@ class Link:
         connections, self._connections = self._connections, []
         self._listening = None
         self._patterns.clear()
-        for connection in connections:
-            with contextlib.suppress(RedisError, OSError):
-                await connection.disconnect(nowait=True)
+        await asyncio.gather(*(connection.hang_up() for connection in connections))
 
     def unavailable(self, detail: str) -> BusUnavailable:
         return BusUnavailable(f"{self._settings.place}: {detail}")

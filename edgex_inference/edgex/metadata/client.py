@@ -1,8 +1,7 @@
 """core-metadata over REST: its version, whole lists page by page, and device profiles one by one."""
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -11,11 +10,10 @@ import aiohttp
 import msgspec
 
 from edgex_inference.contracts.errors import MetadataUnavailable
+from edgex_inference.edgex.bodies import whole, words
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Kind, Record, name_of
-
-Locate = Callable[[], Awaitable[str | None]]
-"""Tells where a service answers, None where nobody knows."""
+from edgex_inference.edgex.providers.ports import Locate
 
 _PAGE = 500
 _SMALL_PAGE = 20
@@ -158,11 +156,11 @@ class MetadataClient:
             async with self._session.request(
                 method, self.url + path, data=data, params=query, headers=headers
             ) as answer:
-                raw = await _whole(answer)
+                raw = await whole(answer, _MOST_BYTES)
         except TimeoutError as error:
             raise self._away(f"does not answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._away(_words(error)) from error
+            raise self._away(words(error)) from error
         try:
             decoded = await asyncio.to_thread(msgspec.json.decode, raw) if len(raw) > 65536 else _decoded(raw)
         except msgspec.DecodeError as error:
@@ -177,19 +175,3 @@ class MetadataClient:
 
 def _decoded(raw: bytes) -> Any:
     return msgspec.json.decode(raw)
-
-
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in answer.content.iter_any():
-        raw += chunk
-        if len(raw) > _MOST_BYTES:
-            raise ValueError(f"answers with more than {_MOST_BYTES >> 20} MiB")
-    return bytes(raw)
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno  # asyncio's own text repeats the address
-        return f"cannot be reached: {os.strerror(number) if number else error.os_error}"
-    return str(error) if isinstance(error, ValueError) else f"broke off: {error or type(error).__name__}"

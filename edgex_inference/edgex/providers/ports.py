@@ -6,6 +6,9 @@ from typing import Protocol
 
 from edgex_inference.contracts.bus import Bus
 
+Locate = Callable[[], Awaitable[str | None]]
+"""Tells where a service answers, None where nobody knows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stem:

@@ -13,7 +13,7 @@ from edgex_inference.edgex.providers.boot import Booted, Provided, token_of
 from edgex_inference.edgex.providers.consul import Consul
 from edgex_inference.edgex.providers.keeper import Keeper
 from edgex_inference.edgex.providers.patience import Patience
-from edgex_inference.edgex.providers.ports import Entry, Registry
+from edgex_inference.edgex.providers.ports import Entry, Registry, Store
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class Presence:
     provided: Provided | None = None
     registry: Registry | None = None
     patience: Patience = field(default_factory=Patience)
+    trouble: str = ""
+    """Why the provider or the registry is not to be had; empty while both are."""
     _entry: Entry | None = None
     _away: bool = False
 
@@ -114,6 +116,28 @@ class Presence:
                 log.warning("a change of the configuration is not taken up: %s", error)
 
         await provided.store.watch(bus, provided.stem, changed)
+
+    async def attend(self) -> None:
+        """Asks the provider and the registry as often as they ask us whether they are there, until cancelled."""
+        store = self.provided.store if self.provided is not None else None
+        others: dict[str, Store | Registry] = {
+            str(one): one for one in (store, self.registry) if one is not None
+        }
+        away: dict[str, str] = {}
+        while others:
+            await asyncio.sleep(self.loaded.config.service.health_check_interval)
+            for name, one in others.items():
+                quiet = isinstance(one, Consul) and one is store  # its standing question says so itself
+                try:
+                    await one.alive()
+                except RegistryUnavailable as error:
+                    if name not in away and not quiet:
+                        log.warning("%s: what it said last goes on", error)
+                    away[name] = str(error)
+                else:
+                    if away.pop(name, "") and not quiet:
+                        log.info("%s is back", name)
+            self.trouble = "; ".join(away.values())
 
     async def leave(self) -> None:
         """The end of a service: says that it is gone, and lets go of every connection."""

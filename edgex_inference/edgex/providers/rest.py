@@ -9,6 +9,7 @@ import msgspec
 from yarl import URL
 
 from edgex_inference.contracts.errors import RegistryUnavailable
+from edgex_inference.edgex.bodies import whole
 from edgex_inference.edgex.ids import new_id
 
 _PATIENCE = 10.0
@@ -67,7 +68,7 @@ class Rest:
             async with self._session.request(
                 method, url, data=data, headers=headers, timeout=limit
             ) as answer:
-                content = await answer.content.read(_MOST)
+                content = await whole(answer, _MOST)
                 index = answer.headers.get("X-Consul-Index", "0")
                 return Answer(status=answer.status, body=content, index=int(index) if index.isdigit() else 0)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from edgex_inference.pipeline.alerting.alerts import NOTICES
+from edgex_inference.pipeline.alerting.lookout import Lookout
 from edgex_inference.pipeline.emission import RUNNING
 from edgex_inference.pipeline.measure import STAGES, Measures
 from edgex_inference.pipeline.measuring.ledger import Entry, Key, Ledger
+from edgex_inference.pipeline.origins import ORIGINS
 from edgex_inference.pipeline.outbox import OUTBOX, Outbox
 from edgex_inference.pipeline.page import messages
 from edgex_inference.pipeline.router import Traffic
@@ -101,6 +104,27 @@ STORED = Family(
     help="Messages that found the bus away, by what became of them.",
     labels=("fate",),
 )
+CONDITIONS = Family(
+    metric="InferenceConditions",
+    series="edgex_inference_conditions_total",
+    kind="counter",
+    help="How often each fault from outside has begun.",
+    labels=("condition",),
+)
+STRANGE = Family(
+    metric="InferenceStrangeOrigins",
+    series="edgex_inference_strange_origins_total",
+    kind="counter",
+    help="Inferred events from the future or out of order.",
+    labels=("kind",),
+)
+NOTIFIED = Family(
+    metric="InferenceNotifications",
+    series="edgex_inference_notifications_total",
+    kind="counter",
+    help="Notifications by what became of them.",
+    labels=("fate",),
+)
 _EVENTS = {
     "received": "Events that a binding was offered.",
     "published": "Events of results that went to the bus.",
@@ -174,6 +198,7 @@ TIMES = {
 FAMILIES = (
     *OF_THE_SDK,
     *(MESSAGES, REFUSED, DECODE, CONNECTED, READY, LOST, WAITING, STORED),
+    *(CONDITIONS, STRANGE, NOTIFIED),
     *EVENTS.values(),
     *(DROPPED, FAILED, QUEUED, AT_WORK, MODEL),
     *TIMES.values(),
@@ -188,6 +213,7 @@ class Standing:
     connected: bool
     ready: bool
     lost: int
+    lookout: Lookout
     outbox: Outbox | None = None
 
 
@@ -210,6 +236,14 @@ def _service(traffic: Traffic, standing: Standing) -> Iterator[Point]:
     yield Point(CONNECTED, int(standing.connected))
     yield Point(READY, int(standing.ready))
     yield Point(LOST, standing.lost)
+    for word in ORIGINS:
+        yield Point(STRANGE, traffic.origins.counts.total(word), {"kind": word})
+    conditions, alerts = standing.lookout.conditions, standing.lookout.alerts
+    for kind in conditions.kinds:
+        yield Point(CONDITIONS, conditions.counts.total(kind), {"condition": kind})
+    if alerts is not None:
+        for fate in NOTICES:
+            yield Point(NOTIFIED, alerts.counts.total(fate), {"fate": fate})
     if standing.outbox is not None:
         yield Point(QUEUE_SIZE, standing.outbox.waiting)
         yield Point(WAITING, standing.outbox.waiting)

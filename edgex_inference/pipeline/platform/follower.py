@@ -32,6 +32,9 @@ _SHORTEST, _LONGEST = 1.0, 30.0
 _LOOK = 0.5
 """Seconds between two looks at whether the bus is back: what was said meanwhile was missed."""
 
+_POLL = 1.5
+"""Seconds between two readings of everything where EdgeX tells nobody of changes."""
+
 _STILL = 2.0
 """Seconds without a change before the copy is written to disk, so that a flood of changes is written once."""
 
@@ -119,7 +122,9 @@ class Follower:
                 wait, delay = delay * random.uniform(0.75, 1.25), min(_LONGEST, delay * 2)
             else:
                 wait, delay = self._following.interval or float("inf"), _SHORTEST
-                if missed and heard:
+                if self._client.api == "v2":  # no word of profiles before EdgeX 3, of anything before 2.3
+                    wait = min(wait, _POLL)
+                elif missed and heard:
                     log.info("core-metadata: without a system event: %s", _named(missed))
             connected = await self._rest(wait, self._bus.connected)
 

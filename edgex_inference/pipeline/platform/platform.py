@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import get_args
 
 from edgex_inference.bindings.remote import NO_RECORDS, Records
@@ -16,9 +15,10 @@ from edgex_inference.contracts.errors import MetadataUnavailable
 from edgex_inference.edgex import topics
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.edgex.metadata import changes
-from edgex_inference.edgex.metadata.client import Locate, MetadataClient
+from edgex_inference.edgex.metadata.client import MetadataClient
 from edgex_inference.edgex.metadata.mirror import Mirror
 from edgex_inference.edgex.metadata.records import Barred
+from edgex_inference.edgex.providers.ports import Locate
 from edgex_inference.pipeline.platform.follower import Follower, Following
 from edgex_inference.pipeline.platform.registrar import Registrar
 from edgex_inference.pipeline.publishing.emit import Sender
@@ -100,12 +100,14 @@ class Platform:
     def speak(self, sender: Sender) -> None:
         """Lets `sender` speak the dialect of the EdgeX that is there, unless one is configured."""
         major, before = self.major, sender.dialect.major
-        if major is None or major == before or self.version == self._spoken:
+        if major is None or self.version == self._spoken:
             return
         self._spoken = self.version
         if self._configured == "auto":
-            sender.dialect = replace(sender.dialect, major=major)
+            sender.told(major)
             log.info("Inference.EdgexVersion auto: EdgeX %s, as core-metadata is %s", major, self.version)
+            return
+        if major == before:
             return
         words = "Inference.EdgexVersion is %s, but core-metadata is %s: consumers may not read the results"
         log.warning(words, before, self.version)

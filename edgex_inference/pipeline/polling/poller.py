@@ -116,9 +116,8 @@ class Poller:
         await self._client.close()
 
     def _wanted(self, book: Book) -> Iterable[_Pull]:
-        polled = {binding.profile for binding in book.bindings if binding.poll is not None}
-        for name, device in book.devices.items():
-            if device.profile in polled:
+        for name, device in book.devices.items():  # one alone may poll: by a side-car, by its override
+            if any(binding.poll is not None for binding in book.match(device.profile, name)):
                 for run in self._router.runs_of(device.profile, name):
                     if run.binding.poll is not None and run.binding.enabled:
                         yield _Pull(device=name, run=run, binding=run.binding)

@@ -1,15 +1,20 @@
 """Results and status leave as EdgeX events: names, topics, tags, encoding."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics, values, wire
-from edgex_inference.edgex.dialect import Dialect
+from edgex_inference.edgex.dialect import Dialect, Major
+from edgex_inference.edgex.envelope import Envelope
 from edgex_inference.edgex.forms import escaped
 from edgex_inference.edgex.ids import new_id
+from edgex_inference.edgex.major import guessed
+
+log = logging.getLogger(__name__)
 
 STATUS, REASON = "InferenceStatus", "InferenceReason"
 
@@ -31,11 +36,42 @@ class _Address:
 
 @dataclass(slots=True, kw_only=True)
 class Sender:
-    """How this service signs what it publishes; the dialect changes when the platform's major becomes known."""
+    """How this service signs what it publishes.
+
+    A `dialect` without major gets one from `told`, or for want of that from `heard`.
+    """
 
     service_key: str = topics.SERVICE_KEY
     dialect: Dialect = field(default_factory=Dialect)
+    listening: bool = field(init=False)
+    """whether messages can still change the dialect"""
+    certain: bool = field(init=False)
+    """whether the major is no guess"""
     _known: dict[tuple[str | None, ...], "_Address"] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.certain = self.dialect.major is not None
+        self.listening = self.dialect.major in (None, "2")
+
+    def told(self, major: Major) -> None:
+        """Takes up the major that somebody knows; messages tell no other from then on."""
+        self.certain, self.listening = True, major == "2"
+        if self.dialect.major != major:
+            self.dialect = replace(self.dialect, major=major, early=False)
+
+    def heard(self, message: Message, read: Envelope, event: Event) -> None:
+        """Somebody else's event: a major that nobody has told is what the first of them look like."""
+        found = guessed(self.dialect, message, read, event)
+        if found.major is None or (self.certain and found.major != self.dialect.major):
+            return
+        if found.major != self.dialect.major:
+            log.info(
+                "EdgeX %s is spoken from now on, as messages on %s look like it and nobody has said: "
+                "Inference.EdgexVersion says it for certain",
+                found.major,
+                message.topic,
+            )
+        self.dialect, self.listening = found, found.major == "3"
 
     def names(self, binding: Binding, device: str) -> tuple[str, str, str]:
         """Service level, profile name and device name of the events about `device`."""
@@ -103,7 +139,7 @@ class Sender:
         """One result as an event; `readings` are of `edgex.values`."""
         _, profile, name = self.names(binding, device)
         return Event(
-            api_version="v3",
+            api_version=self.dialect.api_version,
             id=new_id(),
             device_name=name,
             profile_name=profile,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
+from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, ProfileError, SetupError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine.lane import Lane
@@ -55,7 +55,7 @@ class Run:
         self._leaving: set[asyncio.Task[None]] = set()
         self._stranded: list[Item] = []
         self._seeking, self._shaken = False, before is not None
-        self._complaint, self._succeeded = "", False
+        self.complaint, self.rejected, self._succeeded = "", False, False
         self._watched: set[Lane] = set()
         self._patience = Patience(self._asked.set)
         self._absent = Reopening(self._asked.set, shortest=_ABSENT, longest=_LONG_ABSENT, steady=0)
@@ -174,6 +174,7 @@ class Run:
         reason, plan = order.inactive, None
         shaken, self._shaken = self._shaken, False
         self._absent.stop()
+        self.rejected &= not reason
         if not order.binding.enabled:
             await self._end("enabled: false")
             self._take_up(order, DISABLED, "enabled: false")
@@ -183,7 +184,7 @@ class Run:
             try:
                 plan = await self._drawn(order)
             except SetupError as error:
-                reason = error.brief
+                reason, self.rejected = error.brief, isinstance(error, ModelRejected | ProfileError)
                 if isinstance(error, AcceleratorUnavailable):
                     self._absent.later()
             except Exception as error:
@@ -192,7 +193,7 @@ class Run:
         if plan is not None:
             if plan.absent:
                 self._absent.later()
-            mended, self._complaint = bool(self._complaint), ""
+            mended, self.complaint, self.rejected = bool(self.complaint), "", False
             await self._switch(order, plan, mended=mended)
         elif reason:
             if shaken:
@@ -253,10 +254,10 @@ class Run:
         course = self._course
         if course is None:
             self._take_up(order, INACTIVE, reason)
-            if reason != self._complaint:
+            if reason != self.complaint:
                 log.error("%s is inactive: %s", where, reason)
                 self._notices.repeat(order.binding, reason)
-            self._complaint = reason
+            self.complaint = reason
             for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
                 self._refuse(item)
             self._stranded.clear()
@@ -274,9 +275,9 @@ class Run:
     def _complain(self, course: Course, where: str, reason: str) -> None:
         """The change cannot be taken up; said once."""
         said = f"{course.plan.standing} as before; the change is refused: {reason}"
-        if reason != self._complaint:
+        if reason != self.complaint:
             log.error("%s: the change is refused, what ran goes on: %s", where, reason)
-        self._complaint = reason
+        self.complaint = reason
         self._status, self._reason = DEGRADED, said
         course.journey.standing = Standing(status=DEGRADED, reason=said)
 

@@ -13,7 +13,6 @@ from edgex_inference.testing.metadata.generations import Generation
 from edgex_inference.testing.metadata.shapes import Document, Mistyped, Shape, text
 from edgex_inference.testing.metadata.state import Refused, State
 
-API = "/api/v3"
 CORRELATION = "X-Correlation-ID"
 Check = Callable[[str, Document, Generation], Iterator[str]]
 _DEFAULT_LIMIT = 20
@@ -62,9 +61,20 @@ class Call:
 
     request: web.Request
     correlation: str
+    version: str
 
     def flag(self, name: str) -> bool:
         return self.request.query.get(name, "").lower() == "true"
+
+    def said(self, status: int, *, message: str = "", request_id: str = "", id: str = "") -> Document:
+        """EdgeX's BaseResponse; what is empty is left out."""
+        return {
+            "apiVersion": self.version,
+            **({"requestId": request_id} if request_id else {}),
+            **({"message": message} if message else {}),
+            "statusCode": status,
+            **({"id": id} if id else {}),
+        }
 
     def part(self, name: str) -> str:
         """A part of the path, decoded."""
@@ -73,7 +83,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path below /api/v3, and who answers there; what it raises is answered by the server."""
+    """A method and a path below the API, and who answers there; what it raises is answered by the server."""
 
     method: str
     path: str
@@ -97,8 +107,8 @@ async def _one(call: Call, element: Element, act: Act, status: int) -> Document:
     try:
         id = await act(call, element)
     except Refused as refused:
-        return said(refused.status, message=refused.message, request_id=element.request_id)
-    return said(status, request_id=element.request_id, id=id or "")
+        return call.said(refused.status, message=refused.message, request_id=element.request_id)
+    return call.said(status, request_id=element.request_id, id=id or "")
 
 
 def single(data: bytes, body: Body, generation: Generation) -> Element:
@@ -112,6 +122,15 @@ def single(data: bytes, body: Body, generation: Generation) -> Element:
 
 
 def _elements(data: bytes, body: Body, generation: Generation) -> list[Element]:
+    try:
+        return _read(data, body, generation)
+    except Refused:
+        if generation.first:  # 2.1 keeps to itself what is wrong
+            raise Refused(400, f"*[]requests.{body.go_type} json decoding failed") from None
+        raise
+
+
+def _read(data: bytes, body: Body, generation: Generation) -> list[Element]:
     given = _json(data)
     if given is not None and not isinstance(given, list):
         wanted = f"[]requests.{body.go_type}"
@@ -174,7 +193,7 @@ def page(
     if limit and found and offset > len(found):
         raise Refused(416, core.generation.out_of_range(len(found), offset, limit, service))
     shown = [shape.write(record) for record in found[offset : offset + limit]]
-    return answer(call, 200, said(200) | {"totalCount": len(found), key: shown})
+    return answer(call, 200, call.said(200) | {"totalCount": len(found), key: shown})
 
 
 def labelled(call: Call) -> Callable[[Document], bool]:
@@ -198,17 +217,6 @@ def integer(call: Call, name: str, default: int, least: int, most: int = _MOST) 
     if not least <= value <= most:
         raise Refused(400, f"querystring {name}'s value {value} is out of min {least} ~ max {most} range.")
     return value
-
-
-def said(status: int, *, message: str = "", request_id: str = "", id: str = "") -> Document:
-    """EdgeX's BaseResponse; what is empty is left out."""
-    return {
-        "apiVersion": "v3",
-        **({"requestId": request_id} if request_id else {}),
-        **({"message": message} if message else {}),
-        "statusCode": status,
-        **({"id": id} if id else {}),
-    }
 
 
 def answer(call: Call, status: int, document: Any) -> web.Response:

@@ -18,7 +18,7 @@ _DURATION = re.compile(r"[+-]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+")
 
 def service(path: str, record: Document, generation: Generation) -> Iterator[str]:
     yield from _id(path, record, generation)
-    yield from _required(f"{path}.Name", record.get("name"))
+    yield from _name(f"{path}.Name", record.get("name"), generation)
     yield from _address(f"{path}.BaseAddress", record.get("baseAddress", ""), generation)
     yield from _one_of(f"{path}.AdminState", record.get("adminState", ""), _STATES)
 
@@ -33,7 +33,7 @@ def service_update(path: str, record: Document, generation: Generation) -> Itera
 
 def device(path: str, record: Document, generation: Generation) -> Iterator[str]:
     yield from _id(path, record, generation)
-    yield from _required(f"{path}.Name", record.get("name"))
+    yield from _name(f"{path}.Name", record.get("name"), generation)
     yield from _one_of(f"{path}.AdminState", record.get("adminState", ""), _STATES)
     yield from _one_of(f"{path}.OperatingState", record.get("operatingState", ""), _OPERATING)
     yield from _required(f"{path}.ServiceName", record.get("serviceName"))
@@ -57,11 +57,14 @@ def device_update(path: str, record: Document, generation: Generation) -> Iterat
 
 def watcher(path: str, record: Document, generation: Generation) -> Iterator[str]:
     yield from _id(path, record, generation)
-    yield from _required(f"{path}.Name", record.get("name"))
+    yield from _name(f"{path}.Name", record.get("name"), generation)
     yield from _required(f"{path}.ServiceName", record.get("serviceName"))
     if not record.get("identifiers"):
         yield f"{path}.Identifiers field should greater than 0"
     yield from _one_of(f"{path}.AdminState", record.get("adminState", ""), _STATES)
+    if generation.two:
+        yield from _auto_events(path, record, generation)
+        return
     discovered = record.get("discoveredDevice", {})
     yield from _one_of(f"{path}.DiscoveredDevice.AdminState", discovered.get("adminState", ""), _STATES)
     yield from _auto_events(f"{path}.DiscoveredDevice", discovered, generation)
@@ -74,7 +77,7 @@ def update(path: str, record: Document, generation: Generation) -> Iterator[str]
 
 def part_update(path: str, record: Document, generation: Generation) -> Iterator[str]:
     """A patch of a resource or a command, which has no id."""
-    yield from _required(f"{path}.Name", record.get("name"))
+    yield from _name(f"{path}.Name", record.get("name"), generation)
 
 
 def profile(path: str, record: Document, generation: Generation) -> Iterator[str]:
@@ -85,7 +88,9 @@ def profile(path: str, record: Document, generation: Generation) -> Iterator[str
 
 def _profile_fields(path: str, record: Document, generation: Generation) -> Iterator[str]:
     yield from _id(path, record, generation)
-    yield from _required(f"{path}.Name", record.get("name"))
+    yield from _name(f"{path}.Name", record.get("name"), generation)
+    if generation.first and not record.get("deviceResources"):
+        yield f"{path}.DeviceResources field should greater than 0"
     for index, one in enumerate(record.get("deviceResources", ())):
         yield from resource(f"{path}.DeviceResources[{index}]", one, generation)
     for index, one in enumerate(record.get("deviceCommands", ())):
@@ -93,7 +98,7 @@ def _profile_fields(path: str, record: Document, generation: Generation) -> Iter
 
 
 def resource(path: str, record: Document, generation: Generation) -> Iterator[str]:
-    yield from _required(f"{path}.Name", record.get("name"))
+    yield from _name(f"{path}.Name", record.get("name"), generation)
     properties = record.get("properties", {})
     if not properties.get("valueType"):
         yield f"{path}.Properties.ValueType field is required"
@@ -103,7 +108,7 @@ def resource(path: str, record: Document, generation: Generation) -> Iterator[st
 
 
 def command(path: str, record: Document, generation: Generation) -> Iterator[str]:
-    yield from _required(f"{path}.Name", record.get("name"))
+    yield from _name(f"{path}.Name", record.get("name"), generation)
     yield from _access(f"{path}.ReadWrite", record.get("readWrite"))
     operations = record.get("resourceOperations", [])
     if not operations:
@@ -151,6 +156,15 @@ def _known_type(properties: Document) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _name(path: str, value: Any, generation: Generation) -> Iterator[str]:
+    """A name of a record's own; EdgeX 2 takes few characters."""
+    wrong = [*_required(path, value)]
+    yield from wrong
+    if not wrong and generation.two and not set(value) <= set(generation.name_characters):
+        allowed = generation.name_characters
+        yield f"{path} field only allows unreserved characters which are {allowed}"
 
 
 def _required(path: str, value: Any) -> Iterator[str]:

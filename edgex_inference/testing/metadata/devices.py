@@ -16,7 +16,6 @@ from edgex_inference.testing.metadata.calls import (
     integer,
     labelled,
     page,
-    said,
 )
 from edgex_inference.testing.metadata.shapes import Document
 from edgex_inference.testing.metadata.state import Refused
@@ -71,7 +70,7 @@ class Devices:
 
     async def check(self, call: Call) -> web.Response:
         status = 200 if call.part("name") in self._shelf else 404
-        return answer(call, status, said(status))
+        return answer(call, status, call.said(status))
 
     async def with_profile(self, call: Call) -> web.Response:
         return self._page(call, self._state.devices_with_profile(call.part("name")))
@@ -94,13 +93,13 @@ class Devices:
             raise Refused(409, "cannot delete device with children")
         record = self._shelf.remove(name)
         await self._announce(call, "delete", record["serviceName"], record)
-        return answer(call, 200, said(200))
+        return answer(call, 200, call.said(200))
 
     def _page(self, call: Call, found: list[Document]) -> web.Response:
         return page(self._core, call, "devices", found, self._shape)
 
     def _shown(self, call: Call, record: Document) -> web.Response:
-        return answer(call, 200, said(200) | {"device": self._shape.write(record)})
+        return answer(call, 200, call.said(200) | {"device": self._shape.write(record)})
 
     async def _add_one(self, call: Call, element: Element) -> str:
         record, four = element.record, self._core.generation.four
@@ -115,7 +114,8 @@ class Devices:
         if not four:
             self._check_profile(record)
         made = self._shelf.add(record)
-        await self._announce(call, "add", made["serviceName"], made)
+        told = record if self._core.generation.two else made  # 2.3 tells what was sent: without id and times
+        await self._announce(call, "add", made["serviceName"], told)
         return str(made["id"])
 
     async def _overwrite(self, call: Call, record: Document, forced: bool) -> str:
@@ -144,8 +144,12 @@ class Devices:
         await self._announce_update(call, old, changed)
 
     def _check_service(self, name: str) -> None:
-        if name not in self._state.services:
-            raise Refused(400, f"device service '{name}' does not exists")
+        if name in self._state.services:
+            return
+        said, generation = f"device service '{name}' does not exists", self._core.generation
+        if generation.two and not generation.first:
+            said = generation.missing("device service", name)
+        raise Refused(404 if generation.two else 400, said)
 
     def _check_profile(self, record: Document) -> None:
         """4.0 looks at the sources of auto events too, and calls a missing profile a bad request."""

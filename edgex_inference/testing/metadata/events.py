@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import cbor2
 import msgspec
 
 from edgex_inference.contracts.bus import Bus
@@ -16,6 +17,7 @@ from edgex_inference.edgex import envelope, topics
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.testing.metadata.shapes import Document
 from edgex_inference.testing.metadata.state import Refused, State
+from edgex_inference.testing.metadata.two.callbacks import Callbacks
 
 _log = logging.getLogger(__name__)
 SOURCE = "core-metadata"
@@ -37,17 +39,27 @@ class Announcer:
         self._base = base_topic
         self._policies = state.policies
         self._faults = state.faults
+        self._services = state.services
+        self._callbacks = Callbacks()
 
     async def announce(
         self, kind: str, action: str, owner: str, details: Document, *, profile: str = "", correlation: str
     ) -> None:
-        """The system event `<kind>/<action>` to `owner`; one that cannot be sent is logged and forgotten."""
-        if self._bus is None or self._faults.silent:
+        """The system event `<kind>/<action>` to `owner`; one that cannot be sent is logged and forgotten.
+
+        EdgeX 2 calls the device service instead; 2.3 tells everybody of devices as well.
+        """
+        if self._faults.silent:
+            return
+        if self._generation.two and owner in self._services:
+            address = self._services.get(owner)["baseAddress"]
+            self._callbacks.tell(address, kind, action, details, correlation)
+        if self._bus is None or self._generation.first or (self._generation.two and kind != "device"):
             return
         names = [self._level(name) for name in (owner, profile) if name]
         levels = [self._base, "system-events", SOURCE, kind, action, *names]
         event = {
-            "apiVersion": "v3",
+            "apiVersion": self._generation.api_version,
             "type": kind,
             "action": action,
             "source": SOURCE,
@@ -63,6 +75,9 @@ class Announcer:
 
     async def validate(self, device: Document) -> None:
         """Returns when the device's service takes it; raises Refused (500) when not, Unanswered without a word."""
+        if self._generation.two:
+            await self._validate_by_call(device)
+            return
         if self._bus is None:
             return
         request = new_id()
@@ -78,17 +93,33 @@ class Announcer:
                 raise Unanswered from error
         if answer.error_code:
             payload = answer.payload if isinstance(answer.payload, bytes) else b""
-            text = payload if self._generation.four else base64.b64decode(payload)
+            bare = self._generation.four or self._policies.headers
+            text = payload if bare else base64.b64decode(payload)
             said = text.decode(errors="replace")
             raise Refused(500, f"Device {device['name']} validation failed: {said}")
+
+    async def _validate_by_call(self, device: Document) -> None:
+        """2.3 asks over REST, and takes silence for consent; 2.1 does not ask."""
+        if self._generation.first:
+            return
+        if await self._callbacks.refusal(self._services.get(device["serviceName"])["baseAddress"], device):
+            raise Refused(500, "device validation failed")
+
+    async def over(self) -> None:
+        """Returns when no call to a device service is under way."""
+        await self._callbacks.over()
 
     def _level(self, name: str) -> str:
         return topics.escape(name) if self._policies.escape_names else name
 
     def _message(self, topic: str, payload: Document, correlation: str, request: str = "") -> Message:
+        if self._policies.headers:
+            return _in_headers(topic, payload, self._generation.api_version, correlation, request)
         body: Any = payload
         if not self._generation.four:
             body = base64.b64encode(msgspec.json.encode(payload)).decode()
+        if self._generation.two:
+            return Message(topic, msgspec.json.encode(_wrapped_by_2_3(body, correlation)))
         wrapped = {
             "apiVersion": "v3",
             "receivedTopic": "",
@@ -98,7 +129,33 @@ class Announcer:
             "payload": body,
             "contentType": "application/json",
         }
+        if self._policies.cbor_messages and self._generation.four:
+            return Message(topic, cbor2.dumps(wrapped | {"contentType": "application/cbor"}))
         return Message(topic, msgspec.json.encode(wrapped))
+
+
+def _in_headers(topic: str, payload: Document, version: str, correlation: str, request: str) -> Message:
+    headers = {
+        "ApiVersion": version,
+        "Content-Type": "application/json",
+        "ErrorCode": "0",
+        "RequestId": request,
+        "X-Correlation-ID": correlation,
+    }
+    return Message(topic, msgspec.json.encode(payload), headers)
+
+
+def _wrapped_by_2_3(body: str, correlation: str) -> Document:
+    return {
+        "ReceivedTopic": "",
+        "CorrelationID": correlation,
+        "ApiVersion": "v2",
+        "RequestID": "",
+        "ErrorCode": 0,
+        "Payload": body,
+        "ContentType": "application/json",
+        "QueryParams": {},
+    }
 
 
 async def _answer(bursts: AsyncIterator[Sequence[Message]], request: str) -> envelope.Envelope:

@@ -1,4 +1,4 @@
-"""core-metadata 4.0.2 and 3.1.1: the records that each writes, and what else differs between them."""
+"""core-metadata 4.0.2, 3.1.1, 2.3.0 and 2.1.1: the records that each writes, and what else differs between them."""
 
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from edgex_inference.testing.metadata.shapes import (
     texts,
     whole,
 )
+from edgex_inference.testing.metadata.two import records as two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +41,43 @@ class Generation:
     version: str
     four: bool
     """4.x: profiles are optional, devices have parents, `force` and `bypassValidation` are obeyed"""
+    two: bool = False
+    """2.x: /api/v2, device services are called over REST"""
+    first: bool = False
+    """2.1: nothing is validated by device services, nothing is said on the bus, profiles are edited whole"""
     records: Records = field(repr=False)
     router_json: str
     """the content type of answers that come from the router itself"""
     timeout_text: str
     timeout_type: str
 
+    @property
+    def api_version(self) -> str:
+        return "v2" if self.two else "v3"
+
+    @property
+    def api(self) -> str:
+        """How the path of every call begins."""
+        return f"/api/{self.api_version}"
+
+    @property
+    def name_characters(self) -> str:
+        """What names may consist of in EdgeX 2."""
+        known = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~"
+        return known if self.first else f"{known}:;="
+
     def missing(self, noun: str, name: str) -> str:
+        key = two.KEYS.get(noun, "") if self.first else ""
+        if key:
+            kind = "".join(word.capitalize() for word in noun.split())
+            return f"fail to query object *models.{kind}, because {name}: {key} doesn't exist in the database"
         return f"no {noun} with name '{name}' found" if self.four else f"fail to query {noun} by name {name}"
+
+    def not_deleted(self, noun: str, name: str) -> str:
+        """The text for deleting what is not there."""
+        if self.two and noun in ("device profile", "device service"):
+            return f"fail to delete the {noun} with name {name}"
+        return self.missing(noun, name)
 
     def invalid(self, path: str, tag: str) -> str:
         """The text for a field that broke a rule which has no text of its own."""
@@ -66,7 +96,7 @@ class Generation:
 
     def in_use(self, noun: str, name: str, by: str) -> str:
         """The text for deleting what others refer to."""
-        if self.four:
+        if self.four or self.first:
             return f"fail to delete the {noun} when associated {by} exists"
         return f"fail to delete the {noun} with name {name}"
 
@@ -236,6 +266,7 @@ def _watcher(four: bool, events: Field) -> Shape:
     )
 
 
+_TIMEOUT_PAGE = "<html><head><title>Timeout</title></head><body><h1>Timeout</h1></body></html>"
 _ALL = (
     Generation(
         version="4.0.2",
@@ -250,7 +281,28 @@ _ALL = (
         four=False,
         records=_records_of(four=False),
         router_json="application/json; charset=UTF-8",
-        timeout_text="<html><head><title>Timeout</title></head><body><h1>Timeout</h1></body></html>",
+        timeout_text=_TIMEOUT_PAGE,
         timeout_type="text/html",
+    ),
+    *(
+        Generation(
+            version=version,
+            four=False,
+            two=True,
+            first=version == "2.1.1",
+            records=Records(
+                service=two.SERVICE,
+                profile=two.PROFILE,
+                basic_info=two.BASIC_INFO,
+                resource=two.RESOURCE,
+                command=two.COMMAND,
+                device=two.DEVICE,
+                watcher=two.WATCHER,
+            ),
+            router_json="text/plain",
+            timeout_text=_TIMEOUT_PAGE,
+            timeout_type="text/html",
+        )
+        for version in ("2.3.0", "2.1.1")
     ),
 )

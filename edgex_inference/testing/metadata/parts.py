@@ -15,7 +15,6 @@ from edgex_inference.testing.metadata.calls import (
     Route,
     answer,
     batch,
-    said,
     single,
 )
 from edgex_inference.testing.metadata.generations import Generation
@@ -121,7 +120,7 @@ class ProfileParts:
             part: _tagged(old.get(part, []), changes) for part, changes in element.record.items()
         }
         await self._store(call, changed)
-        return answer(call, 200, said(200, request_id=element.request_id))
+        return answer(call, 200, call.said(200, request_id=element.request_id))
 
     async def _patch_info(self, call: Call, element: Element) -> None:
         change = element.record
@@ -155,7 +154,7 @@ class ProfileParts:
         changed = old | {part.list: [one for one in kept if one["name"] != name]}
         self._check(changed)
         await self._store(call, changed)
-        return answer(call, 200, said(200))
+        return answer(call, 200, call.said(200))
 
     def _find(self, kept: list[Document], name: str, part: _Part) -> None:
         if all(one["name"] != name for one in kept):
@@ -168,6 +167,8 @@ class ProfileParts:
     async def _store(self, call: Call, changed: Document) -> None:
         """The event shows the time of the modification before this one, as core-metadata's does."""
         self._shelf.replace(changed)
+        if self._core.generation.two:
+            return  # device services are told of whole profiles only
         services = self._core.state.services_with_profile(changed["name"])
         await self._profiles.announce(call, "update", changed, services)
 

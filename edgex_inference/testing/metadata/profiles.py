@@ -14,7 +14,6 @@ from edgex_inference.testing.metadata.calls import (
     batch,
     labelled,
     page,
-    said,
 )
 from edgex_inference.testing.metadata.shapes import Document, Mistyped
 from edgex_inference.testing.metadata.state import Refused
@@ -67,13 +66,13 @@ class Profiles:
 
     async def upload(self, call: Call) -> web.Response:
         id = await self._add_one(call, Element(request_id="", record=await self._uploaded(call)))
-        return answer(call, 201, said(201, id=id))
+        return answer(call, 201, call.said(201, id=id))
 
     async def upload_again(self, call: Call) -> web.Response:
         record = await self._uploaded(call)
         self._check_changes()
         await self._put_one(call, Element(request_id="", record=record))
-        return answer(call, 200, said(200))
+        return answer(call, 200, call.said(200))
 
     async def all(self, call: Call) -> web.Response:
         found = [self._counted(record) for record in self._shelf.all(labelled(call))]
@@ -91,26 +90,27 @@ class Profiles:
 
     async def get(self, call: Call) -> web.Response:
         record = self._counted(self._shelf.get(call.part("name")))
-        return answer(call, 200, said(200) | {"profile": self._records.profile.write(record)})
+        return answer(call, 200, call.said(200) | {"profile": self._records.profile.write(record)})
 
     async def get_resource(self, call: Call) -> web.Response:
         for resource in self._shelf.get(call.part("name")).get("deviceResources", ()):
             if resource["name"] == call.part("part"):
-                return answer(call, 200, said(200) | {"resource": self._records.resource.write(resource)})
+                return answer(
+                    call, 200, call.said(200) | {"resource": self._records.resource.write(resource)}
+                )
         raise Refused(404, f"resource {call.part('part')} not exists")
 
     async def delete(self, call: Call) -> web.Response:
         if self._state.policies.strict_profile_deletes:
             raise Refused(423, _NOT_DELETED)
         name, noun = call.part("name"), self._shelf.noun
-        self._shelf.get(name)
         if self._state.devices_with_profile(name):
             raise Refused(409, self._core.generation.in_use(noun, name, "device"))
         if self._state.watchers_with_profile(name):
             raise Refused(409, self._core.generation.in_use(noun, name, "provisionWatcher"))
         record = self._shelf.remove(name)
         await self.announce(call, "delete", record, ())
-        return answer(call, 200, said(200))
+        return answer(call, 200, call.said(200))
 
     def _check_changes(self) -> None:
         if self._state.policies.strict_profile_changes:
@@ -146,10 +146,12 @@ class Profiles:
         if record["name"] not in self._shelf and self._core.generation.four:
             raise Refused(404, f"device profile '{record['name']}' does not exist")
         old = self._shelf.get(record["name"])
+        told = dict(record)
         if not self._core.generation.four:
             record |= {"id": old["id"], "created": old["created"]}
         changed = self._shelf.replace(record)
-        await self.announce(call, "update", changed, self._state.services_with_profile(changed["name"]))
+        told = told if self._core.generation.two else changed
+        await self.announce(call, "update", told, self._state.services_with_profile(changed["name"]))
 
     def check_units(self, resources: list[Document] | tuple[()]) -> None:
         """Raises Refused (400) for a unit that EdgeX does not know, where units are validated."""

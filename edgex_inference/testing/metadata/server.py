@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.edgex.ids import new_id
-from edgex_inference.testing.metadata.calls import API, CORRELATION, Call, Core, Route, answer, said
+from edgex_inference.testing.metadata.calls import CORRELATION, Call, Core, Route, answer
 from edgex_inference.testing.metadata.devices import Devices
 from edgex_inference.testing.metadata.events import SOURCE, Announcer, Unanswered
 from edgex_inference.testing.metadata.generations import Generation, generation
@@ -103,8 +103,13 @@ class MetadataDouble:
         """Refuses connections from now on."""
         runner, self._runner = self._runner, None
         self._stopping.set()
+        await self._core.bus.over()
         if runner is not None:
             await runner.cleanup()
+
+    async def settled(self) -> None:
+        """Returns when no call to a device service (EdgeX 2) is under way."""
+        await self._core.bus.over()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -118,7 +123,7 @@ class MetadataDouble:
         data = None if body is None else msgspec.json.encode(body)
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, f"{self.url}{API}{path}", data=data) as response,
+            session.request(method, f"{self.url}{self.state.generation.api}{path}", data=data) as response,
         ):
             return response.status, msgspec.json.decode(await response.read())
 
@@ -132,22 +137,28 @@ class MetadataDouble:
             Devices(self._core),
             Watchers(self._core),
         )
-        _connect(app, [route for room in rooms for route in room.routes()], self._answered)
+        api = self.state.generation.api
+        _connect(app, api, [route for room in rooms for route in room.routes()], self._answered)
         common = [
             Route("GET", "/ping", self._ping),
             Route("GET", "/version", self._version),
             Route("GET", "/config", self._config),
-            Route("GET", "/uom", self._units),
+            *(() if self.state.generation.first else (Route("GET", "/uom", self._units),)),
+            *((Route("GET", "/metrics", self._metrics),) if self.state.generation.two else ()),
         ]
-        _connect(app, common, self._answered)
+        _connect(app, api, common, self._answered)
         return app
 
     async def _answered(self, route: Route, request: web.Request) -> web.StreamResponse:
-        call = Call(request=request, correlation=request.headers.get(CORRELATION) or new_id())
+        call = Call(
+            request=request,
+            correlation=request.headers.get(CORRELATION) or new_id(),
+            version=self.state.generation.api_version,
+        )
         try:
             return await route.handle(call)
         except Refused as refused:
-            return answer(call, refused.status, said(refused.status, message=refused.message))
+            return answer(call, refused.status, call.said(refused.status, message=refused.message))
         except Unanswered:
             return _timeout(self.state.generation)
 
@@ -158,6 +169,8 @@ class MetadataDouble:
         try:
             return await handler(request)
         except web.HTTPMethodNotAllowed as error:
+            if self.state.generation.two:
+                return web.Response(status=405, headers={hdrs.CONTENT_TYPE: ""})
             allow = {"Allow": ", ".join(("OPTIONS", *sorted(error.allowed_methods - {"OPTIONS"})))}
             if request.method == hdrs.METH_OPTIONS:
                 return web.Response(status=204, headers=allow)
@@ -165,6 +178,8 @@ class MetadataDouble:
                 return web.Response(status=405, headers=allow | {hdrs.CONTENT_TYPE: ""})
             return _routed(405, "Method Not Allowed", self.state.generation, allow)
         except web.HTTPNotFound:
+            if self.state.generation.two:
+                return web.Response(status=404, text="404 page not found\n")
             return _routed(404, "Not Found", self.state.generation, {})
 
     @web.middleware
@@ -182,10 +197,15 @@ class MetadataDouble:
 
     async def _ping(self, call: Call) -> web.Response:
         now = time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime())
-        return _common(call, {"timestamp": now})
+        return self._common(call, {"timestamp": now})
 
     async def _version(self, call: Call) -> web.Response:
-        return _common(call, {"version": self.state.generation.version})
+        return self._common(call, {"version": self.state.generation.version})
+
+    async def _metrics(self, call: Call) -> web.Response:
+        """EdgeX 2 tells how much memory it takes; a double takes none."""
+        names = ("Alloc", "Frees", "LiveObjects", "Mallocs", "Sys", "TotalAlloc")
+        return self._common(call, {"metrics": {**{f"mem{name}": 0 for name in names}, "cpuBusyAvg": 0}})
 
     async def _config(self, call: Call) -> web.Response:
         policies = self.state.policies
@@ -198,17 +218,28 @@ class MetadataDouble:
             "UoM": {"Validation": policies.validate_units},
         }
         service = {"Host": "127.0.0.1", "Port": self.port, "MaxResultCount": policies.max_result_count}
-        return _common(call, {"config": {"Service": service, "Writable": writable}})
+        return self._common(call, {"config": {"Service": service, "Writable": writable}})
+
+    def _common(self, call: Call, document: dict[str, Any]) -> web.Response:
+        """Answers of the routes that every EdgeX service has; these make up no correlation id, and end without \\n."""
+        name = {} if self.state.generation.first else {"serviceName": SOURCE}
+        told = {"apiVersion": call.version, **document, **name}
+        return web.Response(
+            body=msgspec.json.encode(told),
+            content_type="application/json",
+            headers={CORRELATION: call.request.headers.get(CORRELATION, "")},
+        )
 
     async def _units(self, call: Call) -> web.Response:
-        if call.request.headers.get("Accept") != _YAML:
-            return answer(call, 200, said(200) | {"uom": _lower(yaml.safe_load(_UNITS))})
+        if call.request.headers.get("Accept") != _YAML or self.state.generation.two:
+            return answer(call, 200, call.said(200) | {"uom": _lower(yaml.safe_load(_UNITS))})
         headers = {hdrs.CONTENT_TYPE: _YAML, CORRELATION: call.correlation}
         return web.Response(body=_UNITS.encode(), headers=headers)
 
 
 def _connect(
     app: web.Application,
+    api: str,
     routes: Sequence[Route],
     answered: Callable[[Route, web.Request], Awaitable[web.StreamResponse]],
 ) -> None:
@@ -217,7 +248,7 @@ def _connect(
         async def handle(request: web.Request, route: Route = route) -> web.StreamResponse:
             return await answered(route, request)
 
-        app.router.add_route(route.method, API + route.path, handle)
+        app.router.add_route(route.method, api + route.path, handle)
 
 
 def _seen(request: web.Request) -> Seen:
@@ -226,16 +257,6 @@ def _seen(request: web.Request) -> Seen:
         path=request.rel_url.raw_path,
         query=request.rel_url.raw_query_string,
         correlation=request.headers.get(CORRELATION, ""),
-    )
-
-
-def _common(call: Call, document: dict[str, Any]) -> web.Response:
-    """Answers of the routes that every EdgeX service has; these make up no correlation id, and end without \\n."""
-    told = {"apiVersion": "v3", **document, "serviceName": SOURCE}
-    return web.Response(
-        body=msgspec.json.encode(told),
-        content_type="application/json",
-        headers={CORRELATION: call.request.headers.get(CORRELATION, "")},
     )
 
 

@@ -13,7 +13,6 @@ from edgex_inference.testing.metadata.calls import (
     batch,
     labelled,
     page,
-    said,
 )
 from edgex_inference.testing.metadata.shapes import Document
 from edgex_inference.testing.metadata.state import Refused
@@ -63,11 +62,10 @@ class Services:
 
     async def get(self, call: Call) -> web.Response:
         record = self._shelf.get(call.part("name"))
-        return answer(call, 200, said(200) | {"service": self._shape.write(record)})
+        return answer(call, 200, call.said(200) | {"service": self._shape.write(record)})
 
     async def delete(self, call: Call) -> web.Response:
         name = call.part("name")
-        self._shelf.get(name)
         state = self._core.state
         for shelf in (state.devices, state.watchers):
             if shelf.all(lambda record: record["serviceName"] == name):
@@ -75,7 +73,7 @@ class Services:
                 raise Refused(409, self._core.generation.in_use(self._shelf.noun, name, by))
         record = self._shelf.remove(name)
         await self._announce(call, "delete", record)
-        return answer(call, 200, said(200))
+        return answer(call, 200, call.said(200))
 
     async def _add_one(self, call: Call, element: Element) -> str:
         made = self._shelf.add(element.record)
@@ -147,18 +145,18 @@ class Watchers:
 
     async def get(self, call: Call) -> web.Response:
         record = self._shelf.get(call.part("name"))
-        return answer(call, 200, said(200) | {_WATCHER: self._shape.write(record)})
+        return answer(call, 200, call.said(200) | {_WATCHER: self._shape.write(record)})
 
     async def delete(self, call: Call) -> web.Response:
         record = self._shelf.remove(call.part("name"))
         await self._announce(call, "delete", record)
-        return answer(call, 200, said(200))
+        return answer(call, 200, call.said(200))
 
     def _page(self, call: Call, found: list[Document]) -> web.Response:
         return page(self._core, call, f"{_WATCHER}s", found, self._shape)
 
     async def _add_one(self, call: Call, element: Element) -> str:
-        profile = _profile(element.record)
+        profile = self._profile(element.record)
         if profile and profile not in self._core.state.profiles:
             raise Refused(404, f"device profile '{profile}' does not exists")
         made = self._shelf.add(element.record)
@@ -168,8 +166,10 @@ class Watchers:
     async def _patch_one(self, call: Call, element: Element) -> None:
         change = element.record
         old = self._shelf.find(id=change.get("id", ""), name=change.get("name", ""))
-        discovered = old.get("discoveredDevice", {}) | change.get("discoveredDevice", {})
-        changed = old | change | {"id": old["id"], "discoveredDevice": discovered}
+        changed = old | change | {"id": old["id"]}
+        if not self._core.generation.two:
+            discovered = old.get("discoveredDevice", {}) | change.get("discoveredDevice", {})
+            changed["discoveredDevice"] = discovered
         self._shelf.replace(changed)
         await self._announce(call, "update", changed)
 
@@ -179,10 +179,9 @@ class Watchers:
             action,
             record["serviceName"],
             self._shape.write(record),
-            profile=_profile(record),
+            profile=self._profile(record),
             correlation=call.correlation,
         )
 
-
-def _profile(record: Document) -> str:
-    return str(record.get("discoveredDevice", {}).get("profileName", ""))
+    def _profile(self, record: Document) -> str:
+        return self._core.state.profile_of_watcher(record)

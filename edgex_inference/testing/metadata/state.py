@@ -66,9 +66,9 @@ class Shelf:
 
     def remove(self, name: str) -> Document:
         """Raises Refused (404)."""
-        record = self.get(name)
-        del self._records[name]
-        return record
+        if name not in self._records:
+            raise Refused(404, self._generation.not_deleted(self.noun, name))
+        return self._records.pop(name)
 
     def all(self, wanted: Callable[[Document], bool] = lambda _: True) -> list[Document]:
         """In the order of lists: 4.0 by creation, 3.1 the last modified first."""
@@ -88,6 +88,10 @@ class Policies:
     max_result_count: int = 1024
     escape_names: bool = False
     """names in topics are percent-encoded (EnableNameFieldEscape)"""
+    cbor_messages: bool = False
+    """whole envelopes are CBOR, as EDGEX_MSG_CBOR_ENCODE has it for EdgeX 4"""
+    headers: bool = False
+    """the envelope travels as headers, as NATS's Format `nats` has it"""
     request_timeout: float = 5.0
     """seconds that a device service has for saying whether it takes a device"""
 
@@ -123,7 +127,12 @@ class State:
         return self.devices.all(lambda device: device.get("profileName") == name)
 
     def watchers_with_profile(self, name: str) -> list[Document]:
-        return self.watchers.all(lambda one: one.get("discoveredDevice", {}).get("profileName") == name)
+        return self.watchers.all(lambda one: self.profile_of_watcher(one) == name)
+
+    def profile_of_watcher(self, record: Document) -> str:
+        """The profile that discovered devices get; EdgeX 2 has it beside the name."""
+        place = record if self.generation.two else record.get("discoveredDevice", {})
+        return str(place.get("profileName", ""))
 
     def services_with_profile(self, name: str) -> list[str]:
         """The device services that have devices with this profile, each once."""

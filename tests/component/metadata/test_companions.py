@@ -119,6 +119,7 @@ class Instance(Registrar):
 @pytest.fixture
 async def client(core: Any) -> Any:
     made = MetadataClient(core.double.url)
+    await made.version()
     yield made
     await made.close()
 
@@ -193,6 +194,8 @@ def _with_output(profile: Any) -> Any:
     (resource,) = profile["deviceResources"]
     outputs = {"Z": {"value": "y.0", "type": "Float64"}}
     inference = {"Twice": {"model": {"name": "double"}, "outputs": outputs}}
+    if "attributes" in resource and "inference" in (resource["attributes"] or {}):
+        return resource | {"attributes": {"inference": inference}}
     return resource | {"properties": resource["properties"] | {"optional": {"inference": inference}}}
 
 

@@ -18,6 +18,9 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_a_block_in_core_metadata_is_inferred(stage: Any, core: Any, make: Any, place: str) -> None:
     await core.profile(place=place)
     async with stage.running() as service:
+        if core.two and place == "optional":  # EdgeX 2 does not know it
+            assert service.router.runs == ()
+            return
         (run,) = service.router.runs
         await stage.until(lambda: run.status == "running")
         await stage.send(make.event("p", X=3))
@@ -58,17 +61,17 @@ async def test_a_devices_override_comes_changes_and_goes(stage: Any, core: Any, 
 
     async with stage.running() as service:
         (run,) = service.router.runs
-        override = {"inference": {"Twice": {"enabled": False}}}
-        await core.change("p", properties=override)
+        override = core.overriding({"Twice": {"enabled": False}})
+        await core.change("p", **override)
         await stage.until(lambda: len(service.router.runs) == 2)
         await stage.send(make.event("p", X=1), make.event("q", X=1))
         await stage.have(1, "q")
         assert sources("p") == []
-        await core.change("p", properties={})
+        await core.change("p", **core.overriding({}))
         await stage.until(lambda: service.router.runs == (run,))
         await stage.send(make.event("p", X=2))
         await stage.have(1, "p")
-        await core.change("p", properties=override)
+        await core.change("p", **override)
         await stage.until(lambda: len(service.router.runs) == 2)
         await core.delete("/device/name/p")
         await stage.until(lambda: service.router.runs == (run,))
@@ -82,7 +85,8 @@ async def test_what_no_system_event_told_is_found_all_the_same(
         core.double.faults.silent = True
         await core.profile()
         await stage.until(lambda: [run.status for run in service.router.runs] == ["running"])
-        assert "core-metadata: without a system event: profile pump" in caplog.messages
+        missed = "core-metadata: without a system event: profile pump" in caplog.messages
+        assert missed != core.two, "of EdgeX 2 nothing else is expected"
         await core.delete("/deviceprofile/name/pump")
         await stage.until(lambda: service.router.runs == ())
 
@@ -169,9 +173,7 @@ async def test_away_at_the_start_files_count_until_it_comes(
 
 async def test_away_at_the_next_start_the_copy_counts(stage: Any, core: Any, make: Any) -> None:
     await core.profile()
-    await core.device(
-        properties={"inference": {"Twice": {"publish": {"when": "change"}}}}, adminState="LOCKED"
-    )
+    await core.device(**core.overriding({"Twice": {"publish": {"when": "change"}}}), adminState="LOCKED")
     copy = stage.folder / "state" / "core-metadata-app-inference.json"
     async with stage.running():
         await stage.until(copy.is_file)
@@ -214,7 +216,7 @@ async def test_an_outage_changes_nothing_and_what_it_hid_is_caught_up(
         await stage.until(lambda: bool(service.platform.trouble))
         await stage.send(make.event("p", X=1))
         await stage.have(1)
-        core.double.state.profiles.add(words.profile("tank"))
+        core.double.state.profiles.add(core.record(name="tank"))
         await core.double.start()
         await stage.until(lambda: {run.binding.profile for run in service.router.runs} == {"tank", "pump"})
     told = [text for text in caplog.messages if text.startswith("core-metadata")]
@@ -271,7 +273,7 @@ def _with_startup(seconds: float) -> Any:
 async def test_lists_are_read_page_by_page(stage: Any, core: Any, words: Any) -> None:
     core.double.state.policies.max_result_count = 30
     for index in range(45):
-        core.double.state.profiles.add(words.profile(f"pump-{index}"))
+        core.double.state.profiles.add(core.record(name=f"pump-{index}"))
     async with stage.running() as service:
         await stage.until(lambda: len(service.router.runs) == 45)
 

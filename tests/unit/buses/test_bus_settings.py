@@ -147,7 +147,7 @@ def test_a_missing_library_is_one_sentence(kind: str, library: str, module: str)
         "from edgex_inference.buses.kinds import bus_from\n"
         "from edgex_inference.contracts.errors import SetupError\n"
         "try:\n"
-        f"    bus_from('{kind}', {{'Host': 'h', 'Port': 1}}, None, service_key='k', file='f', speaking=lambda settings: settings)\n"
+        f"    bus_from('{kind}', {{'Host': 'h', 'Port': 1}}, None, service_key='k', file='f', speaking=lambda s: s)\n"
         "except SetupError as error:\n"
         "    print(error)\n"
     )

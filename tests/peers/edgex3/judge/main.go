@@ -1,7 +1,8 @@
 // Judge says what EdgeX 3's own libraries think of messages.
 //
 // One JSON object a line on standard input: {"topic", "payload": base64 of the bus message's bytes, "bare": true for
-// a bare event, "env": EdgeX switches of the consumer}, or an AddEventRequest as it is. One verdict a line on
+// a bare event, "kind": what else it is, "env": EdgeX switches of the consumer}; or {"kind", "document": a REST
+// request}; or an AddEventRequest as it is. Kinds are those of document in documents.go. One verdict a line on
 // standard output: {"ok", "error", "event": the event as Go understood it}.
 package main
 
@@ -21,11 +22,13 @@ import (
 )
 
 type line struct {
-	Topic   string            `json:"topic"`
-	Payload []byte            `json:"payload"`
-	Bare    bool              `json:"bare"`
-	Env     map[string]string `json:"env"`
-	Event   json.RawMessage   `json:"event"`
+	Topic    string            `json:"topic"`
+	Payload  []byte            `json:"payload"`
+	Bare     bool              `json:"bare"`
+	Env      map[string]string `json:"env"`
+	Event    json.RawMessage   `json:"event"`
+	Kind     string            `json:"kind"`
+	Document json.RawMessage   `json:"document"`
 }
 
 type verdict struct {
@@ -62,6 +65,9 @@ func judge(text []byte) (result verdict) {
 		_ = os.Setenv(name, value)
 		defer os.Unsetenv(name)
 	}
+	if given.Kind != "" {
+		return judgeDocument(given)
+	}
 	request, err := decode(given, text)
 	if err != nil {
 		return verdict{Error: err.Error()}
@@ -80,6 +86,29 @@ func judge(text []byte) (result verdict) {
 		return verdict{Error: "event cannot be written again: " + err.Error()}
 	}
 	return verdict{Ok: true, Event: event}
+}
+
+func judgeDocument(given line) verdict {
+	data, err := content(given)
+	if err == nil {
+		err = document(given.Kind, data)
+	}
+	if err == nil && given.Kind == "metric" {
+		err = underItsName(given.Topic, data)
+	}
+	if err != nil {
+		return verdict{Error: err.Error()}
+	}
+	return verdict{Ok: true, Event: data}
+}
+
+func content(given line) ([]byte, error) {
+	if given.Document != nil {
+		return given.Document, nil
+	}
+	var message types.MessageEnvelope
+	err := json.Unmarshal(given.Payload, &message)
+	return message.Payload, err
 }
 
 func decode(given line, text []byte) (requests.AddEventRequest, error) {

@@ -63,6 +63,8 @@ func (s *spindles) read(
 		return common.ValueTypeFloat32, 40 + float32(s.reads%20)/4, nil
 	case "Setpoint":
 		return common.ValueTypeFloat32, s.setpoints[device], nil
+	case "Health":
+		return common.ValueTypeObject, health(s.reads), nil
 	case "Frame":
 		folder, _ := protocols[protocol][pictures].(string)
 		picture, err := frame(folder, s.reads)
@@ -77,6 +79,10 @@ func vibration(read uint64) []float32 {
 		values[i] = float32(math.Sin(float64(read)/7 + float64(i)))
 	}
 	return values
+}
+
+func health(read uint64) map[string]any {
+	return map[string]any{"Load": float64(read%8) / 4, "State": "cutting"}
 }
 
 func (s *spindles) HandleWriteCommands(

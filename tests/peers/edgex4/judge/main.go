@@ -1,7 +1,8 @@
 // Judge says what EdgeX 4's own libraries think of messages.
 //
 // One JSON object a line on standard input: {"topic", "payload": base64 of the bus message's bytes, "bare": true for
-// a bare event, "metric": true for a metric, "env": EdgeX switches of the consumer}, or an AddEventRequest as it is. One verdict a line on
+// a bare event, "kind": what else it is, "env": EdgeX switches of the consumer}; or {"kind", "document": a REST
+// request}; or an AddEventRequest as it is. Kinds are those of document in documents.go. One verdict a line on
 // standard output: {"ok", "error", "event": the event as Go understood it}.
 package main
 
@@ -13,7 +14,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/edgexfoundry/go-mod-core-contracts/v4/common"
 	"github.com/edgexfoundry/go-mod-core-contracts/v4/dtos"
 	"github.com/edgexfoundry/go-mod-core-contracts/v4/dtos/requests"
 	"github.com/edgexfoundry/go-mod-messaging/v4/messaging/envelope"
@@ -21,12 +21,13 @@ import (
 )
 
 type line struct {
-	Topic   string            `json:"topic"`
-	Payload []byte            `json:"payload"`
-	Bare    bool              `json:"bare"`
-	Metric  bool              `json:"metric"`
-	Env     map[string]string `json:"env"`
-	Event   json.RawMessage   `json:"event"`
+	Topic    string            `json:"topic"`
+	Payload  []byte            `json:"payload"`
+	Bare     bool              `json:"bare"`
+	Env      map[string]string `json:"env"`
+	Event    json.RawMessage   `json:"event"`
+	Kind     string            `json:"kind"`
+	Document json.RawMessage   `json:"document"`
 }
 
 type verdict struct {
@@ -63,8 +64,8 @@ func judge(text []byte) (result verdict) {
 		_ = os.Setenv(name, value)
 		defer os.Unsetenv(name)
 	}
-	if given.Metric {
-		return judgeMetric(given)
+	if given.Kind != "" {
+		return judgeDocument(given)
 	}
 	request, err := decode(given, text)
 	if err != nil {
@@ -86,36 +87,33 @@ func judge(text []byte) (result verdict) {
 	return verdict{Ok: true, Event: event}
 }
 
-// judgeMetric applies what NewMetric asks of names, the DTO's own rules, and the topic that the SDK publishes under.
-func judgeMetric(given line) verdict {
+func judgeDocument(given line) verdict {
+	data, err := content(given)
+	if err == nil {
+		err = document(given.Kind, data)
+	}
+	if err == nil && given.Kind == "metric" {
+		err = underItsName(given.Topic, data)
+	}
+	if err != nil {
+		return verdict{Error: err.Error()}
+	}
+	return verdict{Ok: true, Event: data}
+}
+
+func content(given line) ([]byte, error) {
+	if given.Document != nil {
+		return given.Document, nil
+	}
 	var message types.MessageEnvelope
 	if err := envelope.Unmarshal(given.Payload, &message); err != nil {
-		return verdict{Error: err.Error()}
+		return nil, err
 	}
-	metric, err := types.GetMsgPayload[dtos.Metric](message)
+	payload, err := types.GetMsgPayload[map[string]any](message)
 	if err != nil {
-		return verdict{Error: err.Error()}
+		return nil, err
 	}
-	if err := common.Validate(metric); err != nil {
-		return verdict{Error: err.Error()}
-	}
-	if _, err := dtos.NewMetric(metric.Name, metric.Fields, metric.Tags); err != nil {
-		return verdict{Error: err.Error()}
-	}
-	for _, tag := range metric.Tags {
-		if err := common.Validate(tag); err != nil {
-			return verdict{Error: err.Error()}
-		}
-	}
-	levels := strings.Split(given.Topic, "/")
-	if len(levels) != 4 || levels[1] != "telemetry" || levels[3] != metric.Name {
-		return verdict{Error: "topic " + given.Topic + " is not that of metric " + metric.Name}
-	}
-	text, err := json.Marshal(metric)
-	if err != nil {
-		return verdict{Error: "metric cannot be written again: " + err.Error()}
-	}
-	return verdict{Ok: metric.ApiVersion == common.ApiVersion, Event: text}
+	return json.Marshal(payload)
 }
 
 func decode(given line, text []byte) (requests.AddEventRequest, error) {
