@@ -50,6 +50,18 @@ class Subscriber(AsyncIterator[Sequence[Message]]):
             self._rouse()
         return True
 
+    def offer_all(self, messages: Sequence[Message]) -> None:
+        """As `offer` for each in its turn."""
+        size = sum([len(message.payload) for message in messages])
+        room = self._most - len(self._waiting)
+        if self._ended or len(messages) > room or self._bytes + size > self._limits.bytes:
+            for message in messages:
+                self.offer(message)
+            return
+        self._waiting += messages
+        self._bytes += size
+        self._rouse()
+
     def news(self, topic: str) -> bool:
         """Whether nothing has come on this topic yet, so that a retained message is no repetition."""
         return topic not in self._seen
@@ -154,12 +166,11 @@ class Fanout:
     def deliver_all(self, messages: Sequence[Message]) -> None:
         """As `deliver` for a burst of which nothing is retained."""
         for subscriber, mine in self._sorted(messages):
-            for message in mine:
-                subscriber.offer(message)
+            subscriber.offer_all(mine)
 
     def _sorted(self, messages: Sequence[Message]) -> Sequence[tuple[Subscriber, Sequence[Message]]]:
         """Each subscriber with its messages, in their order."""
-        concerned = {message.topic: self._map.find(message.topic) for message in messages}
+        concerned = {topic: self._map.find(topic) for topic in {message.topic for message in messages}}
         for topic, subscribers in concerned.items():
             for subscriber in subscribers:
                 subscriber.saw(topic)
