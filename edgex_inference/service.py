@@ -49,7 +49,7 @@ _PATIENCE = 10
 _LOOK = 0.5
 """Seconds between two looks at the files of profiles and models."""
 
-_FAIR = 192
+_FAIR = 512
 """Messages read in a row before results and timers get their turn."""
 
 

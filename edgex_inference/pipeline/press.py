@@ -22,6 +22,9 @@ _OBJECTS = (ValueType.OBJECT, ValueType.OBJECT_ARRAY, ValueType.BINARY)
 _REALS = (ValueType.FLOAT32, ValueType.FLOAT64)
 _TEXTS = (ValueType.STRING, ValueType.STRING_ARRAY)
 
+_MOST_PLACES = 16_384
+"""Devices whose topic is kept at hand."""
+
 Texts = Sequence[str] | None
 """A column of a burst as it stands in JSON; None where a value is missing or does not fit."""
 
@@ -40,6 +43,7 @@ class Press:
         self._writers = tuple(_writer(column, plan) for column in plan.columns)
         self._dialect: Dialect | None = None
         self._forms: tuple[Form, ...] = ()
+        self._places: dict[str, tuple[str, str]] = {}
 
     @classmethod
     def of(cls, plan: Plan, sender: Sender) -> "Press | None":
@@ -61,6 +65,7 @@ class Press:
         dialect = self._sender.dialect
         if dialect is not self._dialect:
             self._dialect, self._forms = dialect, self._new_forms(dialect)
+            self._places.clear()
         if not self._forms or len(set(map(type, results))) != 1:
             return None
         columns: list[Sequence[str]] = []
@@ -86,19 +91,26 @@ class Press:
         if not (whole.isascii() and whole.isprintable()) or '"' in whole or "\\" in whole:
             traces = list(map(escaped, traces))
         blocks = ids.blocks(len(items))
-        binding, sender, found = self._plan.binding, self._sender, []
+        sender, found = self._sender, []
         device: str | None = None
         topic = name = ""
         single, *more = self._forms
         for at, item in enumerate(items):
             if item.event.device_name != device:
                 device = item.event.device_name
-                topic, name = sender.where(binding, device)
+                topic, name = self._places.get(device) or self._place(device)
             slots = (traces[at], name, str(origins[at]), blocks[at], *rows[at])
             messages = [single.fill(topic, slots)]
             if more:
                 messages.append(more[0].fill(sender.rules_topic, slots))
             found.append(messages)
+        return found
+
+    def _place(self, device: str) -> tuple[str, str]:
+        """Topic and name of a device's events; forgotten before they fill the memory, and with the dialect."""
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        found = self._places[device] = self._sender.where(self._plan.binding, device)
         return found
 
     def _decided(

@@ -51,7 +51,8 @@ def rows(effort: Effort, folder: Path) -> Sequence[Row]:
 def script(model: Path, port: int) -> Iterator[Process]:
     """The straightforward script on the broker, subscribed."""
     command = [sys.executable, str(SCRIPT), os.fspath(model), str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    env = {**os.environ, "STRAIGHTFORWARD_MODEL": os.fspath(model)}  # not that of the families before
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=env)
     assert process.stdout is not None
     try:
         process.stdout.readline()
