@@ -95,6 +95,7 @@ class Service:
         self._stopping, self._listening, self._looking = (asyncio.Event() for _ in range(3))
         self._records = NO_RECORDS
         self._through: list[Message] = []
+        self._working: set[Run] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pixels = ThreadPoolExecutor(thread_name_prefix="pixels")
 
@@ -317,8 +318,10 @@ class Service:
         run, binding = Run(order, place, before=before), order.binding
         self._upkeep.follow(run.models)
         self.ledger.enter(run)
+        self._working.add(run)
         work = self._spawn(f"binding {binding.name} of {binding.profile}", run.work)
         work.add_done_callback(lambda _: self.ledger.leave(run))
+        work.add_done_callback(lambda _: self._working.discard(run))
         return run
 
     async def _publish(self, messages: Sequence[Message]) -> None:
@@ -364,12 +367,13 @@ class Service:
 
     async def _drain(self) -> None:
         """Lets what was taken in get out, within DrainTimeout; says what did not."""
+        await self._poller.close()
         limit = self.loaded.config.inference.drain_timeout
-        drained = asyncio.gather(*(run.drain() for run in self.router.runs), return_exceptions=True)
+        drained = asyncio.gather(*(run.drain() for run in self._working), return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(limit):
                 await drained
-        left = sum(run.unfinished for run in self.router.runs)
+        left = sum(run.unfinished for run in self._working)
         if left:
             log.warning("Inference.DrainTimeout: %d events were not through after %g s", left, limit)
         await self._acknowledge_all()

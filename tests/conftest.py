@@ -64,6 +64,28 @@ def _neighbor(name: str) -> Any:
 
 
 @pytest.fixture(scope="session")
+def edgetpu(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`edgetpu(fault="none", chips=2)`: the simulated libedgetpu of tests/edgetpu_library.py, built once for each.
+
+    Its attribute `program` makes what a model for it holds.
+    """
+    module = _neighbor("edgetpu_library")
+    built: dict[tuple[str, int], Path] = {}
+
+    def library(fault: str = "none", chips: int = 2) -> Path:
+        if (fault, chips) not in built:
+            folder = tmp_path_factory.mktemp("edgetpu") / f"{fault}-{chips}"
+            try:
+                built[fault, chips] = module.build(folder, fault=fault, chips=chips)
+            except module.CompilerUnavailable as error:
+                skip_or_fail(str(error))
+        return built[fault, chips]
+
+    library.program = module.program  # type: ignore[attr-defined]
+    return library
+
+
+@pytest.fixture(scope="session")
 def official() -> Any:
     """The package tests/official: modules `line`, `services`, `cell`; `program(generation, name)` builds one."""
     folder = Path(__file__).with_name("official")

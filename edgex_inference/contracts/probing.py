@@ -6,7 +6,7 @@ back is the batch length that was seen to work and the output specs that were se
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -158,4 +158,4 @@ def _corrected(spec: TensorSpec, seen: tuple[int, ...], batch: Batch) -> TensorS
         shape: tuple[int | None, ...] = (None, *seen[1:]) if batch.kind == "any" and seen else seen
     else:
         shape = tuple(want if want == have else None for want, have in zip(spec.shape, seen, strict=True))
-    return TensorSpec(name=spec.name, datatype=spec.datatype, shape=shape)
+    return replace(spec, shape=shape)

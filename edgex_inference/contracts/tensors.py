@@ -65,12 +65,24 @@ _NUMPY: dict[Datatype, np.dtype[Any]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """q = round(x / scale + zero), clipped to the element type; x = (q - zero) * scale."""
+
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """A declared tensor; None in `shape` is an extent that each call may choose."""
+    """A declared tensor; None in `shape` is an extent that each call may choose.
+
+    `quantization` is what the file says the whole numbers stand for; None where it, or the runtime, does not tell.
+    """
 
     name: str
     datatype: Datatype
     shape: tuple[int | None, ...]
+    quantization: Quantization | None = None
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape fits, extent by extent."""

@@ -164,7 +164,10 @@ class Journey:
 
     def leave(self) -> Sequence[Item]:
         """What still waits, for whoever carries on after `run` has ended."""
-        return self._intake.take(len(self._intake))
+        items = self._intake.take(len(self._intake))
+        if not self._bursts:
+            self._idle.set()
+        return items
 
     def _landed(self, burst: asyncio.Task[None], gate: asyncio.Semaphore) -> None:
         self._bursts.discard(burst)

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,8 +79,7 @@ class Outbox:
         forwarding, self._forwarding = self._forwarding, None
         if forwarding is not None:
             forwarding.cancel()
-            with suppress(asyncio.CancelledError):
-                await forwarding
+            await asyncio.wait((forwarding,))
         if self._writing is not None:
             await asyncio.wait((self._writing,))
         await self._bus.close()
@@ -170,14 +169,17 @@ class Outbox:
                 await asyncio.sleep(_LOOK)
                 continue
             try:
-                await self._forward_some()
-            except sqlite3.Error as error:
+                held_up = not await self._forward_some()
+            except Exception as error:  # noqa: BLE001 - what waits is kept, whatever goes wrong
                 log.error("%s: %s", self._file, _words(error))
-                await asyncio.sleep(_LOOK * 10)
+                held_up = True
             finally:
                 self._through.set()
+            if held_up:
+                await asyncio.sleep(_LOOK)
 
-    async def _forward_some(self) -> None:
+    async def _forward_some(self) -> bool:
+        """Sends the oldest; whether all of them have left."""
         old = await self._do(self._shelf.drop_old)
         self._waiting -= old
         self.counts.add("outboxAge", old)
@@ -187,32 +189,35 @@ class Outbox:
             if self._writing is not None:
                 await asyncio.wait((self._writing,))
             batch = await self._do(lambda: self._shelf.first(2 * _BATCH))
-        sent = await self._send(batch)
-        await self._do(lambda: self._shelf.remove(sent))
-        self._waiting -= len(sent)
+        fates = await self._send(batch)
+        gone = await self._do(
+            lambda: self._shelf.remove(fates)
+        )  # the rest had to go for want of room meanwhile
+        for id in gone:
+            self.counts.add(fates[id])
+        self._waiting -= len(gone)
         if self._waiting <= 0 and not self._pending:
             self._stored.clear()
             self._said = False
             log.info("what was kept while the message bus was away is out")
+        return len(fates) == len(batch)
 
-    async def _send(self, batch: Sequence[Kept]) -> Sequence[int]:
-        """The ids of those that have left, or never can."""
+    async def _send(self, batch: Sequence[Kept]) -> Mapping[int, str]:
+        """What became of those that have left, or never can, by id; the words are those of OUTBOX."""
         answers = await asyncio.gather(
             *(self._bus.publish(one.message) for one in batch), return_exceptions=True
         )
-        sent = []
+        fates: dict[int, str] = {}
         for one, answer in zip(batch, answers, strict=True):
-            if answer is None:
-                self.counts.add("forwarded")
-            elif isinstance(answer, MessageError):
-                self.counts.add("outboxRefused")
-                log.warning("%.300s; dropped as outboxRefused", answer)
-            elif isinstance(answer, TransportError):
+            if isinstance(answer, TransportError):
                 break  # from here on in order, once the bus is back
-            else:
+            if isinstance(answer, asyncio.CancelledError):
                 raise answer
-            sent.append(one.id)
-        return sent
+            if answer is not None:
+                level = logging.WARNING if isinstance(answer, MessageError) else logging.ERROR
+                log.log(level, "%.300s; dropped as outboxRefused", answer)
+            fates[one.id] = "forwarded" if answer is None else "outboxRefused"
+        return fates
 
     async def _do(self, work: Callable[[], Found]) -> Found:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,6 +1,7 @@
 """Messages on disk, in the order in which they came: SQLite, bounded in bytes and in age."""
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -43,6 +44,7 @@ class Shelf:
     def open(self) -> int:
         """How many messages are there from last time; raises OSError too."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite's other files get its mode
         connection = sqlite3.connect(self._file, timeout=0.0, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -115,14 +117,18 @@ class Shelf:
             Kept(id, Message(topic, payload, json.loads(headers))) for id, topic, headers, payload in found
         ]
 
-    def remove(self, ids: Iterable[int]) -> None:
-        """What has left."""
+    def remove(self, ids: Iterable[int]) -> Sequence[int]:
+        """Takes out what has left; returns the ids of those that were still there."""
         db = self._db()
+        there = []
         with _Transaction(db):
             for id in ids:
                 row = db.execute(f"DELETE FROM messages WHERE id = ? RETURNING {_SIZE}", (id,)).fetchone()
-                self._bytes -= row[0] if row is not None else 0
+                if row is not None:
+                    there.append(id)
+                    self._bytes -= row[0]
         db.execute("PRAGMA incremental_vacuum(64)")
+        return there
 
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:

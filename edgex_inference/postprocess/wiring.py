@@ -16,10 +16,9 @@ from edgex_inference.contracts.models import (
     ModelCard,
     OutputCard,
     Postprocess,
-    Quantization,
 )
 from edgex_inference.contracts.results import Result, Sample
-from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec
+from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Tensors, TensorSpec
 from edgex_inference.postprocess.labels import fit
 
 Interpreter: TypeAlias = Callable[[Tensors, Sample], Result]

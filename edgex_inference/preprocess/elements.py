@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgex_inference.contracts.models import Normalize, Quantization
-from edgex_inference.contracts.tensors import Array, Datatype
+from edgex_inference.contracts.models import Normalize
+from edgex_inference.contracts.tensors import Array, Datatype, Quantization
 
 
 class Unfit(ValueError):

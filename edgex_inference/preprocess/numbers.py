@@ -11,9 +11,9 @@ import numpy as np
 from edgex_inference.contracts.bindings import InputReading
 from edgex_inference.contracts.errors import DecodeError
 from edgex_inference.contracts.events import Event, Reading, ValueType
-from edgex_inference.contracts.models import Normalize, NumbersInput, Quantization
+from edgex_inference.contracts.models import Normalize, NumbersInput
 from edgex_inference.contracts.results import Geometry
-from edgex_inference.contracts.tensors import Array, Datatype
+from edgex_inference.contracts.tensors import Array, Datatype, Quantization
 from edgex_inference.preprocess import raw
 from edgex_inference.preprocess.elements import Elements, Unfit, normalized
 from edgex_inference.preprocess.feeds import Feed, Slot, rejected

@@ -22,6 +22,8 @@ FAMILIES: Mapping[str, str] = {
     "sensor": "the sensor path on the memory bus",
     "broker": "the sensor path through mosquitto",
     "clients": "MQTT clients beside each other, through mosquitto",
+    "edgex-sdk": "beside the official Go application SDK, through mosquitto",
+    "buses": "every message bus",
     "sessions": "sessions against their bare runtimes",
     "many": "many bindings and devices",
     "footprint": "memory and start",
@@ -60,7 +62,9 @@ def main() -> int:
 
 def measured(name: str, effort: Effort) -> Sequence[Row]:
     """The rows of one family, in a folder of its own; one row without a value when it fails."""
-    work: Callable[[Effort, Path], Sequence[Row]] = import_module(f"tests.bench.{name}").rows
+    work: Callable[[Effort, Path], Sequence[Row]] = import_module(
+        f"tests.bench.{name.replace('-', '_')}"
+    ).rows
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             return work(effort, Path(folder))

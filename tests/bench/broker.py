@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 
@@ -51,8 +52,7 @@ def rows(effort: Effort, folder: Path) -> Sequence[Row]:
 def script(model: Path, port: int) -> Iterator[Process]:
     """The straightforward script on the broker, subscribed."""
     command = [sys.executable, str(SCRIPT), os.fspath(model), str(port)]
-    env = {**os.environ, "STRAIGHTFORWARD_MODEL": os.fspath(model)}  # not that of the families before
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=env)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         process.stdout.readline()
@@ -67,11 +67,11 @@ def _settings(port: int, major: str) -> dict[str, str]:
     return {"MESSAGEBUS_TYPE": "mqtt", "MESSAGEBUS_PORT": str(port), "INFERENCE_EDGEXVERSION": major}
 
 
-def _packets(major: str) -> tuple[Sequence[bytes], Sequence[bytes]]:
+def _packets(major: str) -> tuple[Iterator[bytes], Iterator[bytes]]:
     """The same events for the service and for the script, which listens elsewhere."""
     messages = list(sensor_messages(RING, major=major))
     plain = [replace(one, topic=one.topic.replace("edgex/", "plain/", 1)) for one in messages]
-    return [_packet(one) for one in messages], [_packet(one) for one in plain]
+    return cycle([_packet(one) for one in messages]), cycle([_packet(one) for one in plain])
 
 
 def _packet(message: Message) -> bytes:
@@ -108,7 +108,7 @@ def _saturated(effort: Effort, folder: Path, model: Path, port: int, major: str)
     ]  # fmt: skip
 
 
-def _cost(pump: Pump, process: Process, packets: Sequence[bytes], amount: int) -> tuple[float, int]:
+def _cost(pump: Pump, process: Process, packets: Iterator[bytes], amount: int) -> tuple[float, int]:
     """µs of processor time for each event that came through, and how many did not."""
     before = process.cpu
     came, _ = pump.saturate(packets, amount, window=WINDOW)

@@ -9,53 +9,31 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 
 from tests.bench.broker import script
 from tests.bench.effort import Effort
+from tests.bench.fresh import Fresh, marked
 from tests.bench.material import auto_encoder, envelope, sensor_event, sensor_profile, slim
 from tests.bench.outside import Process, service
 from tests.bench.pump import Pump, publication
 from tests.bench.rows import Goal, Row, percentile, ratio
+from tests.bench.subject import Subject
 from tests.mosquitto import Mosquitto, MosquittoUnavailable
 
 CLIENTS = ("native", "paho")
 SIZES = {"1.6 kB": (0, 200), "60 kB": (58_000, 20)}
 """Bytes of tags beside the sixteen values, and how many events may be under way without the broker dropping any."""
 _ALONE, _SERVED, _LOST = Goal(least=2.5), Goal(least=1.0), Goal(most=0)
-_INTERVAL = 0.002
 
 
-class Subject:
-    """One who is measured: its process, the events made for it, the client that feeds it."""
-
-    def __init__(self, process: Process, prefix: str, pump: Pump, bulk: int, window: int) -> None:
-        topic = f"{prefix}/events/device/device-virtual/m/d/all"
-        payloads = [envelope(slim(sensor_event(number), bulk), major="4") for number in range(128)]
-        self.packets = [publication(topic, payload) for payload in payloads]
-        self.size = len(payloads[0])
-        self._process, self._pump, self._window = process, pump, window
-        self.costs: list[float] = []
-        self.paces: list[float] = []
-        self.lost = 0
-
-    def saturate(self, amount: int, *, counts: bool = True) -> None:
-        """As many events as possible at a time; notes µs of processor time for each, and events/s."""
-        before = self._process.cpu
-        came, seconds = self._pump.saturate(self.packets, amount, window=self._window)
-        if not came:
-            raise RuntimeError("nothing came through")
-        if counts:
-            self.costs.append((self._process.cpu - before) / came * 1e6)
-            self.paces.append(came / seconds)
-            self.lost += amount - came
-
-    def paced(self, amount: int) -> tuple[float, list[float]]:
-        """Events at a fixed pace: µs of processor time for each, and seconds from event to result."""
-        before = self._process.cpu
-        took = self._pump.paced(self.packets, amount, interval=_INTERVAL)
-        return (self._process.cpu - before) / amount * 1e6, took
+def _subject(process: Process, prefix: str, pump: Pump, bulk: int, window: int) -> Subject:
+    topic = f"{prefix}/events/device/device-virtual/m/d/all"
+    events = [marked(slim(sensor_event(number), bulk)) for number in range(128)]
+    packets = [pump.packet(topic, envelope(event, major="4")) for event in events]
+    return Subject(process, pump, Fresh(packets), window)
 
 
 def rows(effort: Effort, folder: Path) -> Sequence[Row]:
@@ -98,14 +76,16 @@ def _alone(effort: Effort, port: int, qos: int) -> Sequence[Row]:
     costs: dict[str, list[float]] = {client: [] for client in CLIENTS}
     amount = effort.of(20_000 if not qos else 6000, 400)
     with ExitStack() as stack:
-        pumps: dict[str, tuple[Process, Pump, list[bytes]]] = {}
+        pumps: dict[str, tuple[Process, Pump, Iterator[bytes]]] = {}
         for client in CLIENTS:
             process = stack.enter_context(_echo(port, client, qos))
             pump = stack.enter_context(Pump(port, f"{client}/out", qos=qos, name=client))
-            packets = [
-                publication(f"{client}/in/{number % 5}", os.urandom(1600), qos=qos, number=number + 1)
-                for number in range(128)
-            ]
+            packets = cycle(
+                [
+                    publication(f"{client}/in/{number % 5}", os.urandom(1600), qos=qos, number=number + 1)
+                    for number in range(128)
+                ]
+            )
             pump.saturate(packets, amount // 4, window=100)
             pumps[client] = process, pump, packets
         for _ in range(effort.of(5, 1)):
@@ -137,9 +117,9 @@ def _rows(effort: Effort, folder: Path, model: Path, port: int, size: str) -> Se
             }
             process, _ = stack.enter_context(service(folder, **settings))
             pump = stack.enter_context(Pump(port, f"{client}/events/device/app-inference/#", name=client))
-            subjects[client] = Subject(process, client, pump, bulk, window)
+            subjects[client] = _subject(process, client, pump, bulk, window)
         pump = stack.enter_context(Pump(port, "plain/results/#", name="theirs"))
-        subjects["script"] = Subject(stack.enter_context(script(model, port)), "plain", pump, bulk, window)
+        subjects["script"] = _subject(stack.enter_context(script(model, port)), "plain", pump, bulk, window)
         for subject in subjects.values():
             subject.saturate(amount // 4, counts=False)
         for number in range(effort.of(5, 1)):

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 from onnx import TensorProto, helper, numpy_helper, save
 
 from edgex_inference.contracts.messages import Message
+from tests.bench.fresh import aligned
 
 VALUES = 16
 NAMES = tuple(f"R{number}" for number in range(VALUES))
@@ -33,11 +35,16 @@ BLOCK = {
 """The three readings that the straightforward script publishes too."""
 
 
-def auto_encoder(folder: Path) -> Path:
-    """Writes an MLP 16-32-16 with its card into a model store; returns the file."""
+def weights() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The two matrices of the auto-encoder: [VALUES, 32] and [32, VALUES]."""
     numbers = np.random.default_rng(0)
     inward = (numbers.standard_normal((VALUES, 32)) / 4).astype(np.float32)
-    outward = (numbers.standard_normal((32, VALUES)) / 6).astype(np.float32)
+    return inward, (numbers.standard_normal((32, VALUES)) / 6).astype(np.float32)
+
+
+def auto_encoder(folder: Path) -> Path:
+    """Writes an MLP 16-32-16 with its card into a model store; returns the file."""
+    inward, outward = weights()
     nodes = [
         helper.make_node("MatMul", ["x", "inward"], ["wide"]),
         helper.make_node("Relu", ["wide"], ["active"]),
@@ -102,10 +109,10 @@ def sensor_event(number: int, profile: str = "m", device: str = "d") -> dict[str
 
 
 def envelope(request: dict[str, object], *, major: str) -> bytes:
-    """The message of EdgeX 4, whose payload is JSON as it is, or of EdgeX 3, whose payload is base64."""
-    payload: object = request
-    if major == "3":
-        payload = base64.b64encode(json.dumps(request, separators=(",", ":")).encode()).decode()
+    """The message of EdgeX 4, whose payload is JSON as it is, or of EdgeX 3 and 2.3, whose payload is base64."""
+    if major == "2":
+        return _envelope_of_2(request)
+    payload: object = request if major == "4" else _base64(request)
     said = {
         "apiVersion": "v3",
         "receivedTopic": "",
@@ -116,6 +123,25 @@ def envelope(request: dict[str, object], *, major: str) -> bytes:
         "contentType": "application/json",
     }
     return json.dumps(said, separators=(",", ":")).encode()
+
+
+def _envelope_of_2(request: dict[str, object]) -> bytes:
+    event = request["event"]
+    assert isinstance(event, dict)
+    said = {
+        "ApiVersion": "v2",
+        "ReceivedTopic": "",
+        "CorrelationID": str(uuid.uuid4()),
+        "RequestID": "",
+        "ErrorCode": 0,
+        "Payload": _base64({**request, "apiVersion": "v2", "event": {**event, "apiVersion": "v2"}}),
+        "ContentType": "application/json",
+    }
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def _base64(request: dict[str, object]) -> str:
+    return base64.b64encode(aligned(json.dumps(request, separators=(",", ":")).encode())).decode()
 
 
 def slim(request: dict[str, object], bulk: int = 0) -> dict[str, object]:

@@ -8,14 +8,11 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
 
-PATIENCE = 20.0
+from tests.bench.feeder import PATIENCE, Feeder, is_result
+
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 """Without it a broker that leaves Nagle on keeps a result back until our next event acknowledges the one before."""
-
-QUIET = 2.0
-"""Seconds without any result after which what is missing is lost."""
 
 
 def _text(text: str) -> bytes:
@@ -39,13 +36,13 @@ def publication(topic: str, payload: bytes, *, qos: int = 0, number: int = 1) ->
     return packet(0x30 | qos << 1, _text(topic) + identifier + payload)
 
 
-class Pump:
+class Pump(Feeder):
     """One connection that subscribes to `results`; use as a context manager."""
 
     def __init__(self, port: int, results: str, *, qos: int = 0, name: str = "pump") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._rest = b""
+        self._rest = self._last = b""
         self.acknowledged = 0
         self._send(packet(0x10, _text("MQTT") + bytes([4, 2]) + struct.pack(">H", 0) + _text(name)))
         self._await(0x20)
@@ -58,46 +55,11 @@ class Pump:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def saturate(self, packets: Sequence[bytes], amount: int, *, window: int) -> tuple[int, float]:
-        """Keeps `window` events under way until `amount` were sent; returns how many results came, and the seconds.
+    def packet(self, topic: str, payload: bytes) -> bytes:
+        return publication(topic, payload)
 
-        Sends and reads by turns, so that neither side of the connection fills up.
-        """
-        source = cycle(packets)
-        sent = came = 0
-        began = last = time.perf_counter()
-        while came < amount:
-            room = min(window - (sent - came), amount - sent)
-            if room >= min(window // 2, amount - sent) and room > 0:
-                self._send(b"".join(islice(source, room)))
-                sent += room
-            fresh = self._count(0.1)
-            now = time.perf_counter()
-            if fresh:
-                came, last = came + fresh, now
-            elif now - last > QUIET:
-                break
-        return came, last - began
-
-    def paced(self, packets: Sequence[bytes], amount: int, *, interval: float) -> list[float]:
-        """Sends one event each `interval`; seconds from each event's sending to its result, infinite when lost."""
-        due = time.perf_counter()
-        stamps: list[float] = []
-        took: list[float] = []
-        for one in islice(cycle(packets), amount):
-            due += interval
-            stamps.append(time.perf_counter())
-            self._send(one)
-            self._until(due, stamps, took)
-        self._until(time.perf_counter() + QUIET / 2, stamps, took)
-        return took + [float("inf")] * (len(stamps) - len(took))
-
-    def _until(self, due: float, stamps: Sequence[float], took: list[float]) -> None:
-        while (left := due - time.perf_counter()) > 0:
-            fresh = self._count(left)
-            now = time.perf_counter()
-            for _ in range(min(fresh, len(stamps) - len(took))):
-                took.append(now - stamps[len(took)])
+    def _burst(self, packets: Sequence[bytes]) -> None:
+        self._send(b"".join(packets))
 
     def _send(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -122,7 +84,14 @@ class Pump:
         if kind & 6:
             (length,) = struct.unpack_from(">H", body)
             self._send(packet(0x40, body[2 + length : 4 + length]))
-        return b"InferenceStatus" not in body
+        if not is_result(body):
+            return False
+        self._last = body
+        return True
+
+    def _answer(self) -> bytes:
+        (length,) = struct.unpack_from(">H", self._last)
+        return self._last[2 + length :]
 
     def _packets(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         data = self._rest + data

@@ -2,12 +2,14 @@
 
 The bare call is the fastest that the runtime's own documented interface gives for results that stay valid: for
 ONNX Runtime `InferenceSession.run` with the names of the outputs, for OpenVINO `InferRequest.infer` on shared inputs,
-or on an input tensor that was set once, with the answer copied out, whichever is faster.
+or on an input tensor that was set once, with the answer copied out, whichever is faster; for LiteRT `set_tensor`,
+`invoke`, `get_tensor` on an interpreter that was resized for the batch. LiteRT with one thread runs in the caller's:
+there the thread's processor time is compared, so that others on the machine do not count.
 """
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from edgex_inference.contracts.accelerator import ONNX, Accelerator, LoadRequest
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Accelerator, Format, LoadRequest
+from edgex_inference.testing.tflite_models import Node, Tensor
+from edgex_inference.testing.tflite_models import save as save_tflite
 from tests.bench.effort import Effort
-from tests.bench.material import auto_encoder
-from tests.bench.pictures import detector
+from tests.bench.material import VALUES, auto_encoder, weights
+from tests.bench.pictures import detector, testdata
 from tests.bench.rows import Goal, Row, interleaved, ratio
 
 GOAL = Goal(least=0.95)
@@ -30,16 +34,29 @@ SLICE = 0.004
 PATIENCE = 20.0
 """Seconds for one comparison at most."""
 
-Run = Callable[[npt.NDArray[np.float32]], object]
+Numbers = npt.NDArray[np.float32 | np.uint8]
+Run = Callable[[Numbers], object]
+Clock = Callable[[], float]
+CLOCKS: Mapping[str, Clock] = {"litert": time.thread_time}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A file with an open batch axis."""
+    """A file; with an open batch axis unless `batches` says otherwise."""
 
     name: str
     path: Path
     shape: tuple[int, ...]
+    format: Format = ONNX
+    batches: tuple[int, ...] = (1, 64)
+    whole: bool = False
+
+    def given(self, batch: int) -> Numbers:
+        """Random numbers, bytes where the input holds `whole` ones."""
+        dice = np.random.default_rng(0)
+        if self.whole:
+            return dice.integers(0, 256, (batch, *self.shape), np.uint8)
+        return dice.random((batch, *self.shape), np.float32)
 
 
 def rows(effort: Effort, folder: Path) -> Sequence[Row]:
@@ -52,6 +69,48 @@ def rows(effort: Effort, folder: Path) -> Sequence[Row]:
     for model in models:
         for name in ("onnxruntime", "openvino"):
             found += _compared(effort, name, model)
+    for model in _tflite(folder):
+        found += _compared(effort, "litert", model)
+    return found
+
+
+def _tflite(folder: Path) -> Sequence[Model]:
+    """The MLP as TFLite; with the real models also the detector and a quantized MobileNet, which takes one picture."""
+    inward, outward = weights()
+    path = save_tflite(
+        folder / "ae.tflite",
+        [
+            Node(
+                kind="FULLY_CONNECTED",
+                inputs=["x", "inward"],
+                outputs=["wide"],
+                options={"fusedActivationFunction": 1},
+            ),
+            Node(kind="FULLY_CONNECTED", inputs=["wide", "outward"], outputs=["y"]),
+        ],
+        [
+            Tensor(name="x", shape=(None, VALUES)),
+            Tensor(name="wide", shape=(None, 32)),
+            Tensor(name="y", shape=(None, VALUES)),
+        ],
+        {"inward": np.ascontiguousarray(inward.T), "outward": np.ascontiguousarray(outward.T)},
+    )
+    found = [Model(name="MLP 16-32-16", path=path, shape=(VALUES,), format=TFLITE)]
+    data = testdata()
+    if data is not None:
+        rfb = data / "models" / "face-rfb320" / "version-RFB-320_without_postprocessing.tflite"
+        mobile = data / "models" / "coral" / "mobilenet_v1_0.25_128_quant.tflite"
+        found += [
+            Model(name="RFB-320", path=rfb, shape=(240, 320, 3), format=TFLITE),
+            Model(
+                name="MobileNet int8",
+                path=mobile,
+                shape=(128, 128, 3),
+                format=TFLITE,
+                batches=(1,),
+                whole=True,
+            ),
+        ]
     return found
 
 
@@ -69,15 +128,16 @@ def _open_batch(folder: Path) -> Model:
 
 def _compared(effort: Effort, name: str, model: Model) -> Sequence[Row]:
     plugin: Accelerator = import_module(f"accelerators.{name}").PLUGIN
-    request = LoadRequest(path=model.path, format=ONNX, options=plugin.options())
+    request = LoadRequest(path=model.path, format=model.format, options=plugin.options())
     assert plugin.load is not None
     session = plugin.load(request)
     tensor = session.inputs[0].name
     found: list[Row] = []
-    for batch in (1, 64):
-        given = np.random.default_rng(0).random((batch, *model.shape), np.float32)
-        ours = _timed(lambda given: session.infer({tensor: given}), given)
-        bare = [_timed(run, given) for run in BARE[name](model.path, tensor, batch, session.parallel)]
+    for batch in model.batches:
+        given = model.given(batch)
+        clock = CLOCKS.get(name, time.perf_counter)
+        ours = _timed(lambda given: session.infer({tensor: given}), given, clock)
+        bare = [_timed(run, given, clock) for run in BARE[name](model.path, tensor, batch, session.parallel)]
         once = sum(work() for work in (ours, *bare)) * 1e-6
         rounds = min(effort.of(301, 3), max(15, int(PATIENCE / max(once, 3 * SLICE))))
         measured = interleaved(rounds, ours, *bare)
@@ -93,18 +153,18 @@ def _compared(effort: Effort, name: str, model: Model) -> Sequence[Row]:
     return found
 
 
-def _timed(run: Run, given: npt.NDArray[np.float32]) -> Callable[[], float]:
+def _timed(run: Run, given: Numbers, clock: Clock = time.perf_counter) -> Callable[[], float]:
     """µs for each call, measured over about SLICE seconds of calls."""
     run(given)
-    began = time.perf_counter()
+    began = clock()
     run(given)
-    amount = max(1, int(SLICE / (time.perf_counter() - began)))
+    amount = max(1, int(SLICE / (clock() - began)))
 
     def measure() -> float:
-        began = time.perf_counter()
+        began = clock()
         for _ in range(amount):
             run(given)
-        return (time.perf_counter() - began) / amount * 1e6
+        return (clock() - began) / amount * 1e6
 
     return measure
 
@@ -138,7 +198,7 @@ def _bare_openvino(path: Path, tensor: str, batch: int, parallel: int) -> Sequen
     copying.set_input_tensor(own)
     view = own.data
 
-    def copied(given: npt.NDArray[np.float32]) -> object:
+    def copied(given: Numbers) -> object:
         view[...] = given
         copying.infer()
         return [copying.get_output_tensor(index).data.copy() for index in range(len(compiled.outputs))]
@@ -146,7 +206,25 @@ def _bare_openvino(path: Path, tensor: str, batch: int, parallel: int) -> Sequen
     return [lambda given: sharing.infer({tensor: given}, share_inputs=True), copied]
 
 
+def _bare_litert(path: Path, tensor: str, batch: int, parallel: int) -> Sequence[Run]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    native = Interpreter(model_content=path.read_bytes(), num_threads=1)
+    (entry,) = native.get_input_details()
+    native.resize_tensor_input(entry["index"], [batch, *entry["shape"][1:]])
+    native.allocate_tensors()
+    outputs = [one["index"] for one in native.get_output_details()]
+
+    def run(given: Numbers) -> object:
+        native.set_tensor(entry["index"], given)
+        native.invoke()
+        return [native.get_tensor(index) for index in outputs]
+
+    return [run]
+
+
 BARE: dict[str, Callable[[Path, str, int, int], Sequence[Run]]] = {
     "onnxruntime": _bare_onnxruntime,
     "openvino": _bare_openvino,
+    "litert": _bare_litert,
 }

@@ -30,6 +30,7 @@ def point(name: str, value: str) -> EntryPoint:
 
 FAKE = point("fake", "edgex_inference.testing.fake_accelerator:PLUGIN")
 REAL = point("onnxruntime", "accelerators.onnxruntime:PLUGIN")
+LITERT = point("litert", "accelerators.litert:PLUGIN")
 OPENVINO = point("openvino", "accelerators.openvino:PLUGIN")
 REFERENCE = point("reference", "accelerators.reference:PLUGIN")
 PAPER = point("paper", "paper_plugin:PLUGIN")
@@ -103,16 +104,18 @@ def test_the_installed_catalogue_lists_everything() -> None:
     assert entries["onnxruntime"].devices[0] == "CPU"
     assert entries["onnxruntime"].reason == ""
     assert entries["openvino"].level == entries["reference"].level == "proven"
+    assert (entries["litert"].level, entries["litert"].devices) == ("tuned", ("CPU",))
+    assert (entries["edgetpu"].level, entries["edgetpu"].formats) == ("simulated", ("tflite-edgetpu",))
     assert entries["openvino"].devices[0] == entries["reference"].devices[0] == "CPU"
     assert {"AUTO", "HETERO", "BATCH"} < set(entries["openvino"].devices)
     assert entries["openvino"].formats == ("onnx", "openvino-ir", "paddle", "tensorflow", "tflite")
 
 
 def test_auto_takes_what_reads_the_model_in_order_of_level() -> None:
-    catalog = Catalog([REFERENCE, OPENVINO, FAKE, REAL])
+    catalog = Catalog([REFERENCE, OPENVINO, LITERT, FAKE, REAL])
     auto = AcceleratorChoice(name="auto")
     assert [str(one) for one in catalog.candidates(auto, [ONNX])] == ["onnxruntime:CPU", "openvino:CPU"]
-    assert [str(one) for one in catalog.candidates(auto, [TFLITE])] == ["openvino:CPU"]
+    assert [str(one) for one in catalog.candidates(auto, [TFLITE])] == ["litert:CPU", "openvino:CPU"]
     assert [str(one) for one in catalog.candidates(auto, [ONNX, Format("fake")])] == [
         "fake:CPU",
         "onnxruntime:CPU",

@@ -175,7 +175,8 @@ async def test_headers_and_bytes_are_kept(opened: Make, hub: MemoryHub, tmp_path
     hub.stop()
     message = Message("edgex/é", bytes(range(256)), {"Content-Type": "application/cbor"})
     await outbox.publish(message)
-    assert (tmp_path / "state" / "outbox.sqlite").stat().st_mode & 0o077 == 0
+    for file in (tmp_path / "state").iterdir():
+        assert file.stat().st_mode & 0o077 == 0, file
     hub.start()
     await eventually(lambda: bool(heard), "it arrives")
     assert heard == [message]
@@ -229,6 +230,78 @@ async def test_a_full_disk_is_a_bus_that_is_away(
     hub.start()
     await outbox.publish(*numbered(2))
     await listener.have(2)
+
+
+async def test_what_is_thrown_out_while_it_is_sent_is_counted_once(
+    opened: Make, hub: MemoryHub, listener: Listener
+) -> None:
+    length = len("edgex/results") + len("{}") + 3
+    outbox = await opened(most=20 * length)
+    hub.stop()
+    for message in numbered(*range(100, 120)):
+        await outbox.publish(message)
+    hub.start()
+    await asyncio.gather(*(outbox.publish(message) for message in numbered(*range(200, 600))))
+    await eventually(lambda: outbox.waiting == 0, "nothing waits")
+    counts = outbox.counts
+    assert counts.total("stored") == counts.total("forwarded") + counts.total("outboxFull")
+    before = counts.total("stored")
+    await outbox.publish(*numbered(600))
+    await eventually(lambda: 600 in listener.numbers, "it arrives")
+    assert counts.total("stored") == before, "straight to the bus"
+
+
+class Broken(MemoryBus):
+    """Has a defect for number 2; takes nothing at all while it is `tired`, though it is connected."""
+
+    tired = False
+    attempts = 0
+
+    async def publish(self, message: Message) -> None:
+        self.attempts += 1
+        if self.tired:
+            raise BusUnavailable("no stream")
+        if self.connected and int(message.payload) == 2:
+            raise ValueError("a defect")
+        await super().publish(message)
+
+
+async def test_a_defect_of_the_bus_ends_nothing(
+    opened: Make, hub: MemoryHub, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = await opened(Broken(hub))
+    hub.stop()
+    for message in numbered(1, 2, 3):
+        await outbox.publish(message)
+    hub.start()
+    await listener.have(1, 3)
+    await eventually(lambda: outbox.waiting == 0, "nothing waits")
+    assert outbox.counts.total("outboxRefused") == 1
+    assert any("a defect; dropped as outboxRefused" in text for text in caplog.messages)
+
+
+async def test_a_bus_that_takes_nothing_is_not_asked_all_the_time(
+    opened: Make, hub: MemoryHub, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = Broken(hub)
+    outbox = await opened(bus)
+    bus.tired = True
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    await outbox.publish(*numbered(1))
+    monkeypatch.setattr(room.asyncio, "sleep", noted)
+    before = bus.attempts
+    while bus.attempts < before + 5:
+        await sleep(0.001)
+    bus.tired = False
+    await listener.have(1)
+
+    assert pauses.count(room._LOOK) >= 4
 
 
 async def test_results_of_a_service_outlive_an_outage(

@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
+from accelerators.litert import PLUGIN as LITERT
 from accelerators.onnxruntime import PLUGIN as ONNXRUNTIME
 from accelerators.openvino import PLUGIN as OPENVINO
 from accelerators.reference import PLUGIN as REFERENCE
-from edgex_inference.contracts.accelerator import ONNX, Accelerator, LoadRequest
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Accelerator, Format, LoadRequest
 from edgex_inference.contracts.bindings import AcceleratorChoice
+from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.probing import sample
-from edgex_inference.contracts.results import Anomaly, Detections, Result
+from edgex_inference.contracts.results import Anomaly, Classification, Detections, Result
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
@@ -81,6 +83,20 @@ decoder: reconstruction
 score: {metric: mse, direction: higherIsWorse, limit: 30}
 """,
     ),
+    "people": (
+        "mlperf-tiny",
+        """schema: 1
+name: mlperf-tiny
+version: "1"
+task: classification
+files: [FILES]
+inputs:
+  picture: {kind: image, color: rgb, layout: NHWC, size: [96, 96], fit: stretch, resize: bilinear, range: [0, 1]}
+outputs:
+  scores: {role: scores}
+labels: [no person, person]
+""",
+    ),
 }
 BUILDS = {
     "rfb.onnx": "{path: version-RFB-320.onnx, format: onnx}",
@@ -92,18 +108,25 @@ BUILDS = {
     "ad01.int8": "{path: ad01_int8.tflite, format: tflite, "
     "inputs: {frames: {dtype: int8, quantization: {scale: 0.3910152316093445, zero: 89}}}, "
     "outputs: {reconstruction: {dtype: int8, quantization: {scale: 0.36449846625328064, zero: 96}}}}",
+    "ad01.int8.bare": "{path: ad01_int8.tflite, format: tflite, inputs: {frames: {dtype: int8}}, "
+    "outputs: {reconstruction: {dtype: int8}}}",
+    "ad01.int8.wrong": "{path: ad01_int8.tflite, format: tflite, "
+    "inputs: {frames: {dtype: int8, quantization: {scale: 0.5, zero: 89}}}, outputs: {reconstruction: {dtype: int8}}}",
+    "vww": "{path: vww_96_int8.tflite, format: tflite}",
 }
 
 
 @pytest.fixture(autouse=True)
 def _runtimes(needs: Callable[..., None]) -> None:
-    needs("onnxruntime", "openvino", "onnx")
+    needs("onnxruntime", "openvino", "onnx", "ai_edge_litert")
 
 
-def answer(plugin: Accelerator, path: Path, given: Tensors | None = None) -> tuple[Tensors, Tensors]:
+def answer(
+    plugin: Accelerator, path: Path, given: Tensors | None = None, format_: Format = ONNX
+) -> tuple[Tensors, Tensors]:
     """The inputs, random ones unless given, and the outputs."""
     assert plugin.load is not None
-    session = plugin.load(LoadRequest(path=path, format=ONNX))
+    session = plugin.load(LoadRequest(path=path, format=format_))
     try:
         given = given or sample(session.inputs, np.random.default_rng(1))
         return given, session.infer(given)
@@ -137,6 +160,32 @@ def test_our_own_models_answer_as_the_reference_does(plugin: Accelerator, file: 
 def test_real_models_answer_as_the_reference_does(testdata: Path, plugin: Accelerator, file: str) -> None:
     given, exact = answer(REFERENCE, testdata / "models" / file)
     assert_near(answer(plugin, testdata / "models" / file, given)[1], exact)
+
+
+@pytest.mark.parametrize(
+    ("file", "steps"),
+    [
+        ("face-rfb320/version-RFB-320_without_postprocessing.tflite", 0),
+        ("mlperf-tiny/ad01_fp32.tflite", 0),
+        ("mlperf-tiny/ad01_int8.tflite", 20),
+        ("mlperf-tiny/vww_96_int8.tflite", 20),
+        ("coral/mobilenet_v1_0.25_128_quant.tflite", 20),
+        ("coral/split_concat.tflite", 0),
+    ],
+)
+def test_tflite_files_answer_alike_in_litert_and_openvino(testdata: Path, file: str, steps: int) -> None:
+    """Floats are near; numbers of quantized files at most `steps` apart: each runtime rounds in its own places."""
+    path = testdata / "models" / file
+    given, ours = answer(LITERT, path, format_=TFLITE)
+    theirs = answer(OPENVINO, path, given, format_=TFLITE)[1]
+    if steps == 0:
+        assert_near(ours, theirs)
+    for name, array in ours.items():
+        assert array.dtype == theirs[name].dtype
+        assert (
+            int(np.abs(array.astype(np.float32) - theirs[name].astype(np.float32)).max()) <= steps
+            or not steps
+        )
 
 
 @pytest.mark.parametrize("accelerator", ["onnxruntime", "openvino", "reference"])
@@ -178,6 +227,8 @@ async def results(
         ("openvino", ["rfb.tflite", "rfb.onnx"]),
         ("onnxruntime", ["rfb.tflite", "rfb.onnx"]),
         ("reference", ["rfb.tflite", "rfb.onnx"]),
+        ("litert", ["rfb.tflite"]),
+        ("litert", ["rfb.onnx", "rfb.tflite"]),
         ("auto", ["rfb.tflite"]),
     ],
 )
@@ -205,10 +256,17 @@ async def test_three_bottles_on_every_runtime(testdata: Path, tmp_path: Path, ac
 
 
 @pytest.mark.parametrize(
-    ("build", "normal", "noise"), [("ad01.fp32", 9.71, 430.6), ("ad01.int8", 10.27, 435.5)]
+    ("accelerator", "build", "normal", "noise"),
+    [
+        ("openvino", "ad01.fp32", 9.71, 430.6),
+        ("openvino", "ad01.int8", 10.27, 435.5),
+        ("litert", "ad01.fp32", 9.71, 430.6),
+        ("litert", "ad01.int8", 10.27, 435.5),
+        ("litert", "ad01.int8.bare", 10.27, 435.5),
+    ],
 )
 async def test_the_machine_sound_is_normal_and_noise_is_not(
-    testdata: Path, tmp_path: Path, build: str, normal: float, noise: float
+    testdata: Path, tmp_path: Path, accelerator: str, build: str, normal: float, noise: float
 ) -> None:
     sound = np.fromfile(testdata / "models" / "mlperf-tiny" / "normal_id_01.bin", np.float32).reshape(-1, 640)
     uniform = np.random.default_rng(0).uniform(sound.min(), sound.max(), sound.shape)
@@ -217,13 +275,27 @@ async def test_the_machine_sound_is_normal_and_noise_is_not(
         files = [tmp_path / f"{kind}{index}.json" for index in range(len(windows))]
         for file, window in zip(files, windows, strict=True):
             file.write_text(f'{{"frames": {window.tolist()}}}')
-        found = await results(testdata, tmp_path, "sound", [build], "openvino", *files)
+        found = await results(testdata, tmp_path, "sound", [build], accelerator, *files)
         scores = [evaluate(one, "score") for one in found if isinstance(one, Anomaly)]
         assert len(scores) == len(windows) == 40
         means.append(float(np.mean(np.array(scores, dtype=float))))
-    print(build, means)
+    print(accelerator, build, means)
     assert means[0] == pytest.approx(normal, rel=0.03)
     assert means[1] == pytest.approx(noise, rel=0.03)
+
+
+async def test_a_card_that_contradicts_the_file_is_refused(testdata: Path, tmp_path: Path) -> None:
+    said = "inputs.frames.quantization: the card says scale 0.5 and zero 89, the file says scale 0.391015 and zero 89"
+    with pytest.raises(ModelRejected, match=said):
+        await results(testdata, tmp_path, "sound", ["ad01.int8.wrong"], "litert")
+
+
+async def test_people_are_told_from_cats(testdata: Path, tmp_path: Path) -> None:
+    pictures = [testdata / "images" / f"{name}.bmp" for name in ("squat", "cat")]
+    found = await results(testdata, tmp_path, "people", ["vww"], "litert", *pictures)
+    assert all(isinstance(one, Classification) for one in found)
+    assert [evaluate(one, "label") for one in found] == ["person", "no person"]
+    assert [evaluate(one, "score") for one in found] == pytest.approx([0.965, 0.957], abs=0.02)
 
 
 async def test_four_bindings_of_one_model_at_once(testdata: Path, tmp_path: Path) -> None:

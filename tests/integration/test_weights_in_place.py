@@ -19,18 +19,23 @@ from edgex_inference.engine.cards.card import read_card
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.lane import Lane
-from edgex_inference.testing import onnx_models
+from edgex_inference.testing import onnx_models, tflite_models
+from edgex_inference.testing.tflite_models import Node, Tensor
 
 ROWS, WIDTH = 256, 256
 CASES = [
     ("onnxruntime", "external"), ("onnxruntime", "inline"), ("openvino", "external"), ("openvino", "inline"),
-    ("openvino", "ir"), ("reference", "external"),
+    ("openvino", "ir"), ("reference", "external"), ("litert", "tflite"),
 ]  # fmt: skip
 
 
 def table(folder: Path, form: str) -> list[Path]:
     """A graph that looks rows up in a table, which no runtime repacks; all its files."""
     numbers = np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH)
+    if form == "tflite":
+        x, y = Tensor(name="x", shape=(None,), dtype=np.int64), Tensor(name="y", shape=(None, WIDTH))
+        look_up = Node(kind="GATHER", inputs=["table", "x"], outputs=["y"])
+        return [tflite_models.save(folder / "table.tflite", [look_up], [x, y], {"table": numbers})]
     graph = onnx_models.save(
         folder / "table.onnx",
         [helper.make_node("Gather", ["table", "x"], ["y"])],
@@ -48,7 +53,7 @@ def table(folder: Path, form: str) -> list[Path]:
 @asynccontextmanager
 async def opened(accelerator: str, folder: Path, file: str, form: str) -> AsyncIterator[Lane]:
     """The model as the service loads it."""
-    kind = "openvino-ir" if form == "ir" else "onnx"
+    kind = {"ir": "openvino-ir", "tflite": "tflite"}.get(form, "onnx")
     (folder / "model.yaml").write_text(
         f'schema: 1\nname: {folder.parent.name}\nversion: "{folder.name}"\ntask: raw\n'
         f"files: [{{path: {file}, format: {kind}}}]\ninputs: {{x: {{kind: vector}}}}\noutputs: {{y: {{}}}}\n"

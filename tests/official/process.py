@@ -36,6 +36,12 @@ class OfficialService:
     def output(self) -> str:
         return self._text("output.txt")
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def _text(self, name: str) -> str:
         path = self._folder / name
         return path.read_text(errors="replace") if path.is_file() else ""

@@ -3,9 +3,9 @@
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import islice
 
 from tests.bench.pump import Pump, packet
 
@@ -23,12 +23,11 @@ _STATUS = b"InferenceStatus"
 class Stream:
     """Events of one profile: `rate` a second on the average, `gather` of them sent at once."""
 
-    packets: Sequence[bytes]
+    packets: Iterator[bytes]
     rate: float
     gather: int = 1
     sent: int = 0
     _due: float = field(default=0.0, init=False)
-    _at: int = field(default=0, init=False)
 
     def due(self, seconds: float) -> Sequence[bytes]:
         """The packets that are to be sent after so many more seconds."""
@@ -36,9 +35,7 @@ class Stream:
         amount = int(self._due) // self.gather * self.gather
         self._due -= amount
         self.sent += amount
-        chosen = tuple(islice(cycle(self.packets), self._at, self._at + amount))
-        self._at = (self._at + amount) % len(self.packets)
-        return chosen
+        return tuple(islice(self.packets, amount))
 
 
 class Meter(Pump):

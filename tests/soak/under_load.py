@@ -8,8 +8,9 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -104,9 +105,11 @@ def _editor(folder: Path) -> Callable[[int], None]:
     return edit
 
 
-def _packets(profile: str) -> Sequence[bytes]:
+def _packets(profile: str) -> Iterator[bytes]:
     messages = sensor_messages(RING, profiles=(profile,))
-    return [publication(one.topic, one.payload, qos=1, number=at + 1) for at, one in enumerate(messages)]
+    return cycle(
+        [publication(one.topic, one.payload, qos=1, number=at + 1) for at, one in enumerate(messages)]
+    )
 
 
 def _soaked(

@@ -13,9 +13,9 @@ from PIL import Image
 from edgex_inference.contracts.bindings import Binding, InputReading, ModelChoice, Resource
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.events import Event, Reading
-from edgex_inference.contracts.models import ImageInput, InputCard, Normalize, NumbersInput, Quantization
+from edgex_inference.contracts.models import ImageInput, InputCard, Normalize, NumbersInput
 from edgex_inference.contracts.results import Geometry, Sample
-from edgex_inference.contracts.tensors import Array, Datatype, TensorSpec
+from edgex_inference.contracts.tensors import Array, Datatype, Quantization, TensorSpec
 from edgex_inference.preprocess.build import Preprocess, build
 from edgex_inference.preprocess.framing import Fit, Framing, placement
 

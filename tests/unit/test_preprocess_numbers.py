@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from edgex_inference.contracts.bindings import Binding, InputReading, ModelChoice, Resource
 from edgex_inference.contracts.errors import DecodeError, ModelRejected
 from edgex_inference.contracts.events import Event, Reading
-from edgex_inference.contracts.models import InputCard, Normalize, NumbersInput, Quantization
-from edgex_inference.contracts.tensors import Array, Datatype, TensorSpec
+from edgex_inference.contracts.models import InputCard, Normalize, NumbersInput
+from edgex_inference.contracts.tensors import Array, Datatype, Quantization, TensorSpec
 from edgex_inference.preprocess.build import Preprocess, build
 
 F32, I64 = Datatype.FP32, Datatype.INT64

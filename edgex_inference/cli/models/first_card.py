@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from edgex_inference.contracts.accelerator import Session
-from edgex_inference.contracts.models import Build, ImageInput, InputCard, ModelCard, Task
+from edgex_inference.contracts.models import Build, ImageInput, InputCard, ModelCard, OutputCard, Task
 from edgex_inference.contracts.tensors import Datatype, TensorSpec
 from edgex_inference.engine.cards import exporter
 from edgex_inference.engine.cards.card import SCHEMA
@@ -59,7 +59,12 @@ def write(card: ModelCard, build: Build, session: Session, *, guess: bool) -> Fi
     for index, output in enumerate(build.outputs):
         role = found.roles[index] if index < len(found.roles) else ""
         spec = next(spec for spec in session.outputs if spec.name == output.tensor)
-        lines.append(_line(f"  {_key(output.name)}: {{{f'role: {role}' if role else ''}}}", str(spec)))
+        lines.append(
+            _line(
+                f"  {_key(output.name)}: {{{_keys(f'role: {role}' if role else '', _quantization(output))}}}",
+                str(spec),
+            )
+        )
     lines += _decoder(found, questions)
     lines += _labels(build, found.task, questions)
     lines += _rest(found.task, questions)
@@ -72,7 +77,7 @@ def _guessed(card: ModelCard, build: Build, session: Session) -> _Guess:
     if meant is not None:
         return _of_exporter(replace(card, task=meant), session, "the file says so")
     picture = any(isinstance(entry, ImageInput) for entry in build.inputs)
-    outputs = [spec for spec in session.outputs if spec.datatype.numpy.kind == "f"]
+    outputs = [one for one in session.outputs if one.datatype.numpy.kind == "f" or one.quantization]
     shapes = [_without_batch(spec) for spec in outputs]
     ins = [_without_batch(spec) for spec in session.inputs]
     if len(outputs) == len(session.outputs) == 1:
@@ -149,15 +154,21 @@ def _input(entry: InputCard, session: Session, found: _Guess, questions: list[st
     spec = next(spec for spec in session.inputs if spec.name == entry.tensor)
     if isinstance(entry, ImageInput):
         return _picture(entry, spec, found, questions)
-    if spec.datatype is Datatype.INT8 and len(spec.shape) == 4 and {1, 3} & set(spec.shape[1:]):
+    if (
+        spec.datatype is Datatype.INT8
+        and not entry.quantization
+        and len(spec.shape) == 4
+        and {1, 3} & set(spec.shape[1:])
+    ):
         questions.append(
             f"inputs.{entry.name}: is it a picture? Then kind: image, with quantization: {{scale, zero}} as trained"
         )
-    shape = f", shape: {list(entry.shape)}" if entry.shape else ""
+    shape = f"shape: {list(entry.shape)}" if entry.shape else ""
+    keys = _keys(f"kind: {entry.kind}", shape, _quantization(entry))
     return "\n".join(
         [
             "  # names: [A, B]  the readings that feed it, in order; normalize: {mean: 0, std: 1}  as in training",
-            _line(f"  {_key(entry.name)}: {{kind: {entry.kind}{shape}}}", str(spec)),
+            _line(f"  {_key(entry.name)}: {{{keys}}}", str(spec)),
         ]
     )
 
@@ -169,7 +180,7 @@ def _picture(entry: ImageInput, spec: TensorSpec, found: _Guess, questions: list
     if entry.size is None:
         questions.append(f"inputs.{entry.name}.size: [width, height], which the file leaves open")
     size = f"size: {list(entry.size)}, " if entry.size is not None else ""
-    range_ = "[0, 255]" if spec.datatype is Datatype.UINT8 else "[0, 1]"
+    quantization = _quantization(entry)
     return "\n".join(
         [
             "  # pixel p becomes (p/255 * (high - low) + low - mean) / std; all of it as in training",
@@ -180,9 +191,30 @@ def _picture(entry: ImageInput, spec: TensorSpec, found: _Guess, questions: list
             ),
             f"  {_key(entry.name)}:  # {spec}",
             f"    {{kind: image, layout: {entry.layout}, color: {entry.color}, {size}fit: {found.fit},",
-            f"     resize: bilinear, decode: full, range: {range_}, mean: 0, std: 1}}",
+            *([f"     {quantization},"] if quantization else []),
+            f"     resize: bilinear, decode: full, range: {_range(entry, spec)}, mean: 0, std: 1}}",
         ]
     )
+
+
+def _range(entry: ImageInput, spec: TensorSpec) -> str:
+    """What 0 and 255 become: as quantized pictures mostly are fed, each pixel is a number of the tensor."""
+    said = entry.quantization
+    if said is None:
+        return "[0, 255]" if spec.datatype is Datatype.UINT8 else "[0, 1]"
+    least = -128 if spec.datatype is Datatype.INT8 else 0
+    low, high = ((number - said.zero) * said.scale for number in (least, least + 255))
+    return f"[{low:.6g}, {high:.6g}]"
+
+
+def _quantization(entry: InputCard | OutputCard) -> str:
+    """Scale and zero of the file, written out for runtimes that do not tell them."""
+    said = entry.quantization
+    return f"quantization: {{scale: {said.scale!r}, zero: {said.zero}}}" if said is not None else ""
+
+
+def _keys(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
 
 
 def _decoder(found: _Guess, questions: list[str]) -> list[str]:

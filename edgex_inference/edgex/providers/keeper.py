@@ -10,7 +10,7 @@ import msgspec
 
 from edgex_inference.config.sources.held import text_of
 from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import EnvelopeError, RegistryUnavailable, SetupError
+from edgex_inference.contracts.errors import EnvelopeError, RegistryUnavailable, SetupError, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import envelope
 from edgex_inference.edgex.providers.ports import Entry, Stem
@@ -91,6 +91,10 @@ class Keeper:
             returns = asyncio.create_task(_after_outages(bus, changed), name="bus outages")
             try:
                 async for burst in bursts:
+                    try:
+                        await bus.done(burst)
+                    except TransportError as error:
+                        log.debug("not acknowledged: %s", error)
                     for message in burst:
                         if await self._matters(message, stem):
                             await changed()

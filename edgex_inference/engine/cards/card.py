@@ -9,7 +9,13 @@ from pathlib import Path
 from edgex_inference.config.places import Node, listed, suggest
 from edgex_inference.config.problems import Document
 from edgex_inference.config.reader import Cursor, Reader
-from edgex_inference.contracts.accelerator import KNOWN_FORMATS, TENSORFLOW, Format
+from edgex_inference.contracts.accelerator import (
+    KNOWN_FORMATS,
+    TENSORFLOW,
+    TFLITE,
+    TFLITE_EDGETPU,
+    Format,
+)
 from edgex_inference.contracts.errors import Problem, ProfileError
 from edgex_inference.contracts.models import (
     NOBODY,
@@ -37,6 +43,9 @@ BY_SUFFIX: Mapping[str, str] = {
     ".pdmodel": "paddle",
     ".xmodel": "xmodel",
 }
+_COMPILED = "_edgetpu"
+"""How Google's compiler ends the names of what it writes."""
+
 FORMAT = re.compile(r"[a-z0-9][a-z0-9.-]*")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -175,6 +184,8 @@ def format_of(path: Path) -> Format | None:
     if path.is_dir():
         return TENSORFLOW if _is_saved_model(path) else None
     known = BY_SUFFIX.get(path.suffix.lower())
+    if known == TFLITE and path.stem.lower().endswith(_COMPILED):
+        return TFLITE_EDGETPU
     return Format(known) if known is not None else None
 
 

@@ -16,12 +16,14 @@ from edgex_inference.contracts.models import (
     NumbersInput,
     OutputCard,
 )
-from edgex_inference.contracts.tensors import Datatype, TensorSpec
+from edgex_inference.contracts.tensors import Datatype, Quantization, TensorSpec
 from edgex_inference.engine.cards import exporter
 from edgex_inference.engine.cards.tensors import SPELLED
 
 Entry = TypeVar("Entry", InputCard, OutputCard)
 _CHANNELS = {"rgb": 3, "bgr": 3, "gray": 1}
+_ROUNDED = 0.01
+"""Share by which a person may have rounded a scale; the file's own is taken."""
 
 
 def complete(card: ModelCard, build: Build, session: Session) -> Build:
@@ -81,6 +83,7 @@ def _matched(
 
 def _input(card: ModelCard, entry: InputCard, spec: TensorSpec, session: Session) -> InputCard:
     dtype = _dtype(card, ("inputs", entry.name), entry, spec)
+    entry = replace(entry, quantization=_quantization(card, ("inputs", entry.name), entry, spec))
     if isinstance(entry, ImageInput):
         return replace(_image(card, entry, spec, session), tensor=spec.name, dtype=dtype)
     shape = _sample_shape(spec, session)
@@ -104,7 +107,9 @@ def _check_names(card: ModelCard, entry: NumbersInput, shape: tuple[int, ...] | 
 
 
 def _output(card: ModelCard, entry: OutputCard, spec: TensorSpec) -> OutputCard:
-    return replace(entry, tensor=spec.name, dtype=_dtype(card, ("outputs", entry.name), entry, spec))
+    path = ("outputs", entry.name)
+    dtype, quantization = _dtype(card, path, entry, spec), _quantization(card, path, entry, spec)
+    return replace(entry, tensor=spec.name, dtype=dtype, quantization=quantization)
 
 
 def _dtype(card: ModelCard, path: Steps, entry: InputCard | OutputCard, spec: TensorSpec) -> Datatype:
@@ -115,6 +120,22 @@ def _dtype(card: ModelCard, path: Steps, entry: InputCard | OutputCard, spec: Te
         reason = f"the file says {spec}, which holds no whole numbers: remove it"
         raise ModelRejected(card.name, reason, card=(*path, "quantization"))
     return spec.datatype
+
+
+def _quantization(
+    card: ModelCard, path: Steps, entry: InputCard | OutputCard, spec: TensorSpec
+) -> Quantization | None:
+    """What whole numbers stand for: as the file says it, else as the card does."""
+    said, found = entry.quantization, spec.quantization
+    if said is None or found is None:
+        return found or said
+    if said.zero != found.zero or abs(said.scale - found.scale) > _ROUNDED * found.scale:
+        reason = (
+            f"the card says scale {said.scale:.6g} and zero {said.zero}, "
+            f"the file says scale {found.scale:.6g} and zero {found.zero}: remove it"
+        )
+        raise ModelRejected(card.name, reason, card=(*path, "quantization"))
+    return found
 
 
 def _image(card: ModelCard, entry: ImageInput, spec: TensorSpec, session: Session) -> ImageInput:

@@ -10,9 +10,8 @@ from edgex_inference.contracts.models import (
     Normalize,
     NumbersInput,
     OutputCard,
-    Quantization,
 )
-from edgex_inference.contracts.tensors import Datatype
+from edgex_inference.contracts.tensors import Datatype, Quantization
 
 T = TypeVar("T", bound=str)
 

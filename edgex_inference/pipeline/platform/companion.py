@@ -137,10 +137,10 @@ def merged(companion: Companion, there: Record, service: str, *, add_only: bool)
         name = name_of(record)
         ours = wanted.pop(name, None)
         if ours is None:
-            gone = _owner(record) == service and not add_only
+            gone = owner(record) == service and not add_only
             changed |= gone
             resources.update({} if gone else {name: record})
-        elif ours.same(record) or add_only or _owner(record) != service:
+        elif ours.same(record) or add_only or owner(record) != service:
             foreign += [] if ours.same(record) else [name]
             resources[name] = record
         else:
@@ -186,7 +186,8 @@ def _records(there: Record, key: str) -> Sequence[Record]:
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
-def _owner(record: Record) -> str:
+def owner(record: Record) -> str:
+    """The service that a companion's resource belongs to; empty where nobody says so."""
     attributes = record.get("attributes")
     return str(attributes.get(PUBLISHER, "")) if isinstance(attributes, Mapping) else ""
 

@@ -72,6 +72,7 @@ class Follower:
         self._asked = asyncio.Event()
         self._unsaved = 0.0
         self._warned: set[str] = set()
+        self._reading = False
         self._meanwhile: deque[Change] = deque(maxlen=_MOST_MEANWHILE)
 
     @property
@@ -167,12 +168,20 @@ class Follower:
             return False
         if change is None:
             return False
-        self._meanwhile.append(change)
+        if self._reading:
+            self._meanwhile.append(change)
         return self.mirror.take(change)
 
     async def _read(self) -> Sequence[str]:
         """Everything anew; returns what is different from what was known."""
         self._meanwhile.clear()
+        self._reading = True
+        try:
+            return await self._read_all()
+        finally:
+            self._reading = False
+
+    async def _read_all(self) -> Sequence[str]:
         version = await self._client.version()
         different: list[str] = []
         lists = [(kind, await self._client.all(kind)) for kind in KINDS]

@@ -6,12 +6,12 @@ from typing import Any
 
 from edgex_inference.edgex.metadata.client import MetadataClient, Verdict
 from edgex_inference.edgex.metadata.records import Record
-from edgex_inference.pipeline.platform.companion import Companion, companions, fresh, merged
+from edgex_inference.pipeline.platform.companion import Companion, companions, fresh, merged, owner
 from edgex_inference.pipeline.running.run import Run
 
 log = logging.getLogger(__name__)
 
-_TAKEN, _INVALID = 409, 400
+_TAKEN, _INVALID, _FAULT = 409, 400, 500
 
 
 class Registrar:
@@ -46,28 +46,29 @@ class Registrar:
             return
         for companion in self._wanted:
             known = self._done.get(companion.profile) == companion
-            if not known or all_anew:
-                await self._settle(companion, add_only=known)
+            if (not known or all_anew) and await self._settle(companion, add_only=known):
                 self._done[companion.profile] = companion
 
-    async def _settle(self, companion: Companion, *, add_only: bool) -> None:
+    async def _settle(self, companion: Companion, *, add_only: bool) -> bool:
+        """Whether there is nothing to try again."""
         there = await self._client.profile(companion.name)
         if there is None:
-            await self._write(companion, fresh(companion, self._client.api), self._client.add_profile)
-            return
+            whole = fresh(companion, self._client.api)
+            return await self._write(companion, whole, self._client.add_profile)
         found = merged(companion, there, self._service, add_only=add_only)
         if found.foreign:
             self._say_once(
                 f"{companion.name}: {', '.join(found.foreign)} published with another type or units by another "
                 "service: core-metadata keeps its description"
             )
-        if found.profile is not None:
-            await self._write(companion, found.profile, self._client.replace_profile)
+        if found.profile is None:
+            return True
+        return await self._write(companion, found.profile, self._client.replace_profile)
 
     async def _write(
         self, companion: Companion, profile: Record, write: Callable[[Record], Awaitable[Verdict]]
-    ) -> None:
-        bare = _without_units(profile)
+    ) -> bool:
+        bare = self._bare(profile)
         verdict = await write(bare if companion.name in self._without_units else profile)
         if verdict.status == _INVALID and "units" in verdict.message and bare != profile:
             self._without_units.add(companion.name)
@@ -77,16 +78,20 @@ class Registrar:
             log.info("%s is registered in core-metadata", companion.name)
         elif verdict.status != _TAKEN:  # another instance was faster: the next look adds what is missing
             self._say_once(f"{companion.name} is not registered in core-metadata: {verdict.message}")
+        return verdict.ok or (verdict.status != _TAKEN and verdict.status < _FAULT)
+
+    def _bare(self, profile: Record) -> Record:
+        """The profile without the units of what is ours."""
+        resources = [
+            _unit_less(one) if owner(one) == self._service else one
+            for one in profile.get("deviceResources", ())
+        ]
+        return {**profile, "deviceResources": resources}
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
             log.warning("%s", text)
-
-
-def _without_units(profile: Record) -> Record:
-    resources = [_unit_less(one) for one in profile.get("deviceResources", ())]
-    return {**profile, "deviceResources": resources}
 
 
 def _unit_less(resource: Mapping[str, Any]) -> Mapping[str, Any]:

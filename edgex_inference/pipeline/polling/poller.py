@@ -157,8 +157,9 @@ class Poller:
                 event = await self._event(pull)
         except (SourceUnavailable, EnvelopeError) as error:
             item = Item(_nothing(pull), correlation, arrived, Receipt(_nobody))
-            run.measures.events.add("received")
-            await run.journey.missed(item, SourceUnavailable(str(error)))
+            if run.journey is not None:
+                run.measures.events.add("received")
+                await run.journey.missed(item, SourceUnavailable(str(error)))
         else:
             run.offer(Item(event, correlation, arrived, Receipt(_nobody)))
 

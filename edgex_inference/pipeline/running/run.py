@@ -188,8 +188,11 @@ class Run:
                 if isinstance(error, AcceleratorUnavailable):
                     self._absent.later()
             except Exception as error:
-                self._reason = f"a defect of ours: {error!r}; trying again"
-                raise
+                reason = f"a defect of ours: {error!r}; trying again"
+                if self._course is None:
+                    self._reason = reason
+                    raise
+                self._absent.later()  # what runs goes on
         if plan is not None:
             if plan.absent:
                 self._absent.later()
@@ -284,7 +287,7 @@ class Run:
     async def _end(self, reason: str) -> None:
         """Ends what runs in good order."""
         course = self._course
-        self._status, self._reason = DISABLED, reason
+        self._status, self._reason, self.complaint = DISABLED, reason, ""
         self._notices.forget()
         if course is not None:
             course.journey.resume()
@@ -310,13 +313,22 @@ class Run:
         if course is None:
             return
         self.settled.clear()
-        self._status, self._reason = STARTING, _LOADING
-        course.work.cancel()
-        await asyncio.wait((course.work,))
+        self._status, self._reason, self.complaint = STARTING, _LOADING, ""
+        await self._end_at_once(course)
         for item in (*self._stranded, *course.journey.leave()):
             self._hold(item)
         self._stranded.clear()
         await release(course.plan, self._place.engine)
+
+    async def _end_at_once(self, course: Course) -> None:
+        """After a surprise what is under way gets a moment, and what does not land counts; not so at a stop."""
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            course.journey.pause()
+            await course.journey.landed(_ORDERLY)
+            self.measures.failed.add("unexpected", course.journey.unfinished - course.journey.queued)
+        course.work.cancel()
+        await asyncio.wait((course.work,))
 
     def _leave(self, course: Course) -> None:
         task = asyncio.create_task(self._gone(course), name=f"{course.work.get_name()} ends")
@@ -382,12 +394,14 @@ class Run:
 
     async def drain(self) -> None:
         """Returns when everything offered has left or was dropped; a model is waited for only if events are."""
-        if len(self._waiting) or self._stranded:
-            await self.settled.wait()
-        if self._course is not None:
-            await self._course.journey.drain()
-        if self._leaving:
-            await asyncio.wait(tuple(self._leaving))
+        while self.unfinished or self._leaving:  # again where another plan has taken over meanwhile
+            if self._held:
+                await self.settled.wait()
+            if self._course is not None:
+                await self._course.journey.drain()
+            if self._leaving:
+                await asyncio.wait(tuple(self._leaving))
+            await asyncio.sleep(0)
         await self._notices.drain()
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgex_inference.config.schema import Seconds
-from edgex_inference.edgex.metadata.client import MetadataClient
+from edgex_inference.edgex.metadata.client import MetadataClient, Verdict
 from edgex_inference.pipeline.platform.companion import Companion, Resource
 from edgex_inference.pipeline.platform.registrar import Registrar
 
@@ -164,6 +164,34 @@ async def test_units_that_edgex_does_not_know_are_left_out(
         await stage.until(lambda: bool(core.companion()))
     assert core.results()["Y"] == ("Float64", "")
     assert len([text for text in caplog.messages if "registered without units" in text]) == 1
+
+
+async def test_units_of_others_stay(core: Any, client: MetadataClient) -> None:
+    from edgex_inference.contracts.events import ValueType as V
+
+    theirs = {"name": "Other", "properties": {"valueType": "Float32", "readWrite": "R", "units": "celsius"}}
+    there = {"name": "pump-inference", "deviceResources": [theirs]}
+    assert await core.send("POST", "/deviceprofile", "profile", there) == 201
+    instance = Instance(client, "app-inference", ("Y", V.FLOAT64))
+    instance._without_units.add("pump-inference")
+    await instance.write()
+    assert core.results() == {"Other": ("Float32", "celsius"), "Y": ("Float64", "")}
+
+
+async def test_what_core_metadata_could_not_do_is_tried_again(core: Any, client: MetadataClient) -> None:
+    from edgex_inference.contracts.events import ValueType as V
+
+    instance = Instance(client, "app-inference", ("Y", V.FLOAT64))
+    add = client.add_profile
+
+    async def broken(_profile: Any) -> Verdict:
+        return Verdict(status=503, message="request timeout")
+
+    client.add_profile = broken  # type: ignore[method-assign]
+    await instance.write()
+    client.add_profile = add  # type: ignore[method-assign]
+    await instance.write()
+    assert "Y" in core.results()
 
 
 async def test_a_platform_that_allows_no_changes_is_told_once(
