@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import msgspec
 
@@ -148,11 +149,11 @@ class Intake:
 
     def take(self, most: int) -> Sequence[Item]:
         """Takes up to `most` items, the devices in turn so that a busy one cannot starve the others."""
-        if len(self._waiting) == 1 and most >= self._total:
-            (queue,) = self._waiting.values()
+        if most >= self._total:
+            queues = tuple(self._waiting.values())
             self._waiting.clear()
             self._total = 0
-            return list(queue)
+            return [item for turn in zip_longest(*queues) for item in turn if item is not None]
         return [self._next() for _ in range(min(most, self._total))]
 
     def _next(self) -> Item:
