@@ -1,5 +1,6 @@
 """What the configuration says as things that work: the engine, the message bus, its dialect."""
 
+import hashlib
 from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
@@ -94,5 +95,9 @@ def with_outbox(loaded: Loaded, bus: Bus) -> Bus:
     inference, section = loaded.config.inference, loaded.config.message_bus
     if loaded.state is None or not inference.outbox_max_size or section.disabled or section.type == "memory":
         return bus
-    file = loaded.state / f"outbox-{loaded.service_key}.sqlite"
+    bus_there = (
+        f"{section.type}://{section.host}:{section.port}"  # results wait for that bus and for no other
+    )
+    digest = hashlib.blake2b(bus_there.encode(), digest_size=4).hexdigest()
+    file = loaded.state / f"outbox-{loaded.service_key}-{digest}.sqlite"
     return Outbox(bus, file, most=inference.outbox_max_size << 20, max_age=inference.outbox_max_age)

@@ -5,18 +5,20 @@ is a block where core-metadata would drop it or copy it on every event.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from pathlib import Path
 from types import MappingProxyType
 
 from edgex_inference.bindings.profiles import Block, Profile, blocks_in, read_profile
-from edgex_inference.config.places import Node, Place, Source, Steps, suggest
+from edgex_inference.config.places import Node, Place, Source, Steps, spell, suggest
 from edgex_inference.config.problems import Document
 from edgex_inference.config.reader import Reader
 from edgex_inference.contracts.errors import Problem
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+_BLOCKS, _NEAR, _DEEP = "inference", 0.85, 6
 _MAPPINGS = re.compile(r"\.resourceOperations\[\d+\]\.mappings\.[^.]*$")
 _AWAY = "the folder is away: what its files said stays in force until it is back"
 _KEPT = "what the file said before stays in force until it is mended or removed"
@@ -193,8 +195,46 @@ def refuse_misplaced(document: Document, problems: list[Problem]) -> None:
         for index in range(len(node.items) if node is not None else 0):
             places.append(((top, index, "inference"), _DROPPED))
             places.append(((top, index, "properties", "inference"), _DROPPED))
+            places.append(((top, index, "optional", "inference"), _DROPPED))
             places.append(((top, index, "tags", "inference"), _TAGS))
     _refuse(document, places, home, problems)
+    _misspelt(document, problems)
+
+
+def _misspelt(document: Document, problems: list[Problem]) -> None:
+    """Keys that are all but a block's name or place: a profile without a binding looks like a good one."""
+    told = {problem.path for problem in problems}
+    listed = document.root.child("deviceResources")
+    for index, resource in enumerate(listed.items if listed is not None else ()):
+        base: Steps = ("deviceResources", index)
+        for steps in _named_alike(resource, base):
+            if spell(steps) in told:
+                continue
+            if steps[:-1] in ((*base, "properties", "optional"), (*base, "attributes")):
+                problems.append(document.problem(steps, f"did you mean {_BLOCKS}?", key=True))
+            else:
+                message = (
+                    f"no block is read here: move it to {spell((*base, 'properties', 'optional', _BLOCKS))}"
+                )
+                theirs = steps[2] == "attributes"  # of a driver, which may mean something by it
+                severity = "warning" if theirs else "error"
+                problems.append(document.problem(steps, message, key=True, severity=severity))
+
+
+def _named_alike(node: Node, steps: Steps) -> Iterator[Steps]:
+    """Ways to keys that are called like blocks, where no block is read; nothing below a block is looked at."""
+    legal = steps[2:] in (("properties", "optional"), ("attributes",))
+    for key, entry in node.entries.items():
+        if key == _BLOCKS and legal:
+            continue
+        if _alike(key):
+            yield (*steps, key)
+        elif len(steps) < _DEEP:
+            yield from _named_alike(entry.node, (*steps, key))
+
+
+def _alike(key: str) -> bool:
+    return SequenceMatcher(None, key.lower(), _BLOCKS).ratio() > _NEAR
 
 
 def _refuse(

@@ -100,7 +100,8 @@ def _help() -> str:
             "commands:",
             *lines,
             "",
-            f"{PROGRAM} COMMAND --help says more; {PROGRAM} --version says which release this is.",
+            f"Without a command it runs the service, as EdgeX's own do. {PROGRAM} COMMAND --help says more;",
+            f"{PROGRAM} --version says which release this is.",
         ]
     )
 

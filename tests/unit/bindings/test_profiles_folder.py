@@ -238,3 +238,37 @@ def test_a_mangled_profile_gives_problems_and_never_raises(
     found = Book(read([path]))
     names = {problem.message for problem in found.problems if problem.severity == "error"}
     assert found.bindings or found.rejected or names or "inference" not in text
+
+
+@pytest.mark.parametrize(
+    ("block", "path", "words"),
+    [
+        (
+            "properties: {valueType: Float32, optional: {inferense: {A: {}}}}",
+            "properties.optional.inferense",
+            "mean",
+        ),
+        (
+            "properties: {valueType: Float32, optional: {Inference: {A: {}}}}",
+            "properties.optional.Inference",
+            "mean",
+        ),
+        ("attributes: {infrence: {A: {}}}", "attributes.infrence", "did you mean inference?"),
+        ("optional: {inference: {A: {}}}", "optional.inference", "core-metadata drops this key silently"),
+    ],
+)
+def test_a_block_under_another_name_or_elsewhere_is_told(
+    tmp_path: Path, block: str, path: str, words: str
+) -> None:
+    (tmp_path / "p.yaml").write_text(f"name: p\ndeviceResources:\n  - name: X\n    {block}\n")
+    (problem,) = load(tmp_path).problems
+    assert problem.path == f"deviceResources[0].{path}"
+    assert words in problem.message
+    assert problem.line == 4
+
+
+def test_attributes_of_drivers_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "name: p\ndeviceResources:\n  - name: X\n    attributes: {interface: a, reference: b, inferred: c}\n"
+    )
+    assert load(tmp_path).problems == ()
