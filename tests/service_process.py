@@ -191,6 +191,9 @@ class Service:
             self._process.kill()
             self._process.wait()
         self._reader.join(5)
+        print(
+            f"what the service said (it ended with {self._process.returncode}):\n{self.log}"
+        )  # seen on failure
 
     def _ended(self, seconds: float) -> bool:
         try:

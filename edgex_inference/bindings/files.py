@@ -204,33 +204,40 @@ def refuse_misplaced(document: Document, problems: list[Problem]) -> None:
 def _misspelt(document: Document, problems: list[Problem]) -> None:
     """Keys that are all but a block's name or place: a profile without a binding looks like a good one."""
     told = {problem.path for problem in problems}
-    listed = document.root.child("deviceResources")
-    for index, resource in enumerate(listed.items if listed is not None else ()):
-        base: Steps = ("deviceResources", index)
-        for steps in _named_alike(resource, base):
-            if spell(steps) in told:
-                continue
-            if steps[:-1] in ((*base, "properties", "optional"), (*base, "attributes")):
-                problems.append(document.problem(steps, f"did you mean {_BLOCKS}?", key=True))
-            else:
-                message = (
-                    f"no block is read here: move it to {spell((*base, 'properties', 'optional', _BLOCKS))}"
-                )
-                theirs = steps[2] == "attributes"  # of a driver, which may mean something by it
-                severity = "warning" if theirs else "error"
-                problems.append(document.problem(steps, message, key=True, severity=severity))
+    for steps in _named_alike(document.root, ()):
+        path = spell(steps)
+        if any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in told):
+            continue
+        home = ("deviceResources", "[]", "properties", "optional", _BLOCKS)
+        message, severity = (
+            f"no block is read here: move it to {'.'.join(home).replace('.[]', '[]')}",
+            "error",
+        )
+        if _holds_blocks(steps[:-1]):
+            message = f"did you mean {_BLOCKS}?"
+        elif steps[0] == "deviceResources" and "attributes" in steps[2:3]:
+            severity = "warning"  # a driver's own, which may mean something by it
+        problems.append(document.problem(steps, message, key=True, severity=severity))
 
 
 def _named_alike(node: Node, steps: Steps) -> Iterator[Steps]:
     """Ways to keys that are called like blocks, where no block is read; nothing below a block is looked at."""
-    legal = steps[2:] in (("properties", "optional"), ("attributes",))
+    if len(steps) > _DEEP:
+        return
+    for index, item in enumerate(node.items):
+        yield from _named_alike(item, (*steps, index))
     for key, entry in node.entries.items():
-        if key == _BLOCKS and legal:
+        if key == _BLOCKS and _holds_blocks(steps):
             continue
         if _alike(key):
             yield (*steps, key)
-        elif len(steps) < _DEEP:
+        else:
             yield from _named_alike(entry.node, (*steps, key))
+
+
+def _holds_blocks(steps: Steps) -> bool:
+    """Whether these steps lead to where a block stands."""
+    return steps[:1] == ("deviceResources",) and steps[2:] in (("properties", "optional"), ("attributes",))
 
 
 def _alike(key: str) -> bool:

@@ -7,10 +7,13 @@ and `run(args) -> int`. Flags alone mean `run`, as EdgeX starts its services.
 import argparse
 import importlib
 import keyword
+import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import NoReturn, Protocol
 
 from edgex_inference.config.flags import spell_out
 from edgex_inference.config.places import suggest
@@ -57,6 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     return code
+
+
+def program() -> NoReturn:
+    """Ends the process with the exit code of `main`.
+
+    A run that is still under way in a runtime's code would come back into an interpreter that is being taken down,
+    which aborts the process: then nothing is taken down.
+    """
+    code = main()
+    if not any(thread.daemon for thread in threading.enumerate()):
+        sys.exit(code)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _main(argv: list[str]) -> int:

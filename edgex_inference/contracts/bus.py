@@ -28,7 +28,10 @@ class Bus(Protocol):
         """Disconnects; subscriptions end as if their iterators were exhausted."""
 
     async def publish(self, message: Message) -> None:
-        """At QoS ≥ 1 returns on the acknowledgement, at QoS 0 when handed over; raises BusUnavailable."""
+        """At QoS ≥ 1 returns on the acknowledgement, at QoS 0 when handed over; raises BusUnavailable.
+
+        Messages leave in the order of the calls, also of calls that wait side by side.
+        """
 
     def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Message]]]:
         """Yields bursts: one hand-off for all that has arrived; leaving the context unsubscribes."""

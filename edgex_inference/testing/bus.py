@@ -9,6 +9,7 @@ class TestMyBus(BusContract):
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar, Protocol
@@ -111,6 +112,17 @@ class BusContract:
             assert _payloads(got, topic) == _payloads(sent, topic), (
                 f"lost, doubled or out of order on {topic}"
             )
+
+    async def test_what_is_published_side_by_side_keeps_its_order(self, server: BusServer) -> None:
+        """Also when there is no room for more, and those that wait for some are not the newest."""
+        sender, receiver = server.client("sender"), server.client("receiver")
+        sent = [Message("contract/crowd", b"%d" % number + bytes(1000)) for number in range(1000)]
+        async with opened(sender, receiver), receiver.subscribe("contract/#") as bursts:
+            async with asyncio.timeout(PATIENCE):
+                waiting = deque([*sent, END])
+                await asyncio.gather(*(_publish_all(sender, waiting) for _ in range(4)))
+            got = await collect(bursts, END, receiver)
+        assert _payloads(got, "contract/crowd") == _payloads(sent, "contract/crowd")
 
     async def test_a_bus_hears_itself(self, server: BusServer) -> None:
         bus = server.client("lonely")
@@ -349,6 +361,12 @@ async def _first(bursts: Burst) -> int:
     if not any(_same(message, END) for message in burst):
         await collect(bursts, END)
     return len(burst)
+
+
+async def _publish_all(bus: Bus, waiting: deque[Message]) -> None:
+    """Begins the next as soon as the one before is through; others do the same."""
+    while waiting:
+        await bus.publish(waiting.popleft())
 
 
 def _payloads(messages: Sequence[Message], topic: str) -> list[bytes]:

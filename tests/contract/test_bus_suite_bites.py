@@ -212,6 +212,7 @@ FAULTS: list[tuple[type[Faultless], Promise]] = [
     (Doubles, lambda on, at, _: on.test_everything_published_after_subscribing_arrives_in_order(at)),
     (Reorders, lambda on, at, _: on.test_everything_published_after_subscribing_arrives_in_order(at)),
     (Loses, lambda on, at, _: on.test_everything_published_after_subscribing_arrives_in_order(at)),
+    (Reorders, lambda on, at, _: on.test_what_is_published_side_by_side_keeps_its_order(at)),
     (Doubles, lambda on, at, _: on.test_a_bus_hears_itself(at)),
     (Corrupts, lambda on, at, _: on.test_binary_arrives_intact(at, 65_536)),
     (Corrupts, lambda on, at, _: on.test_binary_arrives_intact(at, -1)),

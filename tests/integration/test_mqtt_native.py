@@ -10,7 +10,6 @@ import pytest
 
 from edgex_inference.buses.mqtt import packets
 from edgex_inference.buses.mqtt.bus import MqttBus
-from edgex_inference.buses.mqtt.inbox import Burst, Control
 from edgex_inference.buses.mqtt.native_link import TOO_LARGE, NativeLink
 from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
@@ -156,11 +155,14 @@ async def test_a_turn_that_is_cancelled_goes_to_the_next() -> None:
         bus = MqttBus(native(port, qos=1))
         async with opened(bus):
             link, sent = cast(NativeLink, bus._link), lambda: puppets[0].of(0x32)
-            first, second, third = (asyncio.create_task(bus.publish(Message("t", b""))) for _ in range(3))
+            first, second, third = (
+                asyncio.create_task(bus.publish(Message("t", b"%d" % n))) for n in range(3)
+            )
             await until(lambda: len(sent()) == 1 and len(link._queue) == 2, "two are waiting")
-            link.received(link._wire, Burst(controls=[Control(4, int.from_bytes(sent()[0][3:5], "big"))]))
-            second.cancel()  # in the very moment in which it has its turn
+            second.cancel()
+            puppets[0].say(b"\x40\x02" + sent()[0][3:5])
             await until(lambda: len(sent()) == 2, "the third has its turn")
+            assert sent()[1].endswith(b"2")
             puppets[0].say(b"\x40\x02" + sent()[1][3:5])
             await asyncio.gather(first, third)
 

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from onnx import TensorProto, helper
 
 from edgex_inference.testing import onnx_models
 from edgex_inference.testing.kinds import Kind
@@ -123,3 +126,34 @@ def test_nobody_reads_the_output(pump: Any, process: ModuleType, mosquitto: Mosq
         client.wait_results(count)
     assert service.get("/ready")[0] == 200
     assert service.stop() == 0
+
+
+BESIDE = """
+import sys, threading
+import numpy as np, onnxruntime
+from edgex_inference.cli import main
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+feed, ran = {"x": np.ones((300, 300), np.float32)}, threading.Event()
+def work():
+    while True:
+        session.run(None, feed)
+        ran.set()
+threading.Thread(target=work, daemon=True).start()
+ran.wait()
+main.main = lambda: print("said") or 7
+main.program()
+"""
+
+
+def test_a_run_under_way_does_not_abort_the_end_of_the_process(
+    tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    """Python ends a thread that comes back late by unwinding it, which C++ takes for a crash."""
+    needs("onnxruntime")
+    square = (TensorProto.FLOAT, (300, 300))
+    node = helper.make_node("MatMul", ["x", "x"], ["y"])
+    file = onnx_models.save(tmp_path / "square.onnx", [node], {"x": square}, {"y": square}, [])
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE, file], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, "said\n", "")

@@ -10,6 +10,7 @@ from typing import Any
 from edgex_inference.buses.bursts import one_by_one
 from edgex_inference.buses.mqtt import inbox as incoming
 from edgex_inference.buses.mqtt import link, packets, properties
+from edgex_inference.buses.mqtt.greeting import hello
 from edgex_inference.buses.mqtt.inbox import Burst, Control, Inbox, Oversize
 from edgex_inference.buses.mqtt.link import Arrival, Loss
 from edgex_inference.buses.mqtt.native_wire import Wire
@@ -27,6 +28,8 @@ TOO_LARGE = "busSize"
 
 _WINDOW = 1000
 """Messages of ours that may be without the broker's acknowledgement."""
+Answer = asyncio.Future[Sequence[str]]
+"""Why each thing that was asked for is refused, empty texts when granted."""
 _VERSIONS = {"3.1.1": 4, "5": 5}
 
 
@@ -42,10 +45,10 @@ class NativeLink:
         self._wire: Wire | None = None
         self._dropped: Wire | None = None
         self._welcome: asyncio.Future[Loss | None] | None = None
-        self._answers: dict[int, asyncio.Future[Sequence[str]]] = {}
+        self._answers: dict[int, Answer] = {}
         self._asked: dict[int, int] = {}
         self._published: dict[int, str] = {}
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[tuple[str, bytes, asyncio.Future[Answer | None]]] = deque()
         self._last_mid = 0
         self._open: set[int] = set()
         self._listening = True
@@ -67,7 +70,7 @@ class NativeLink:
                 except (OSError, ValueError) as error:
                     hint = link.TRY_PLAIN if self._tls and link.is_abrupt(error) else ""
                     return Loss("down", link.reason(error) + hint)
-                wire.send(packets.connect(self._hello()))
+                wire.send(packets.connect(hello(self._settings, self._version, self._most_open)))
                 refusal = await self._welcome
         except TimeoutError:
             said = "the server took the connection but does not answer as an MQTT broker does"
@@ -103,27 +106,6 @@ class NativeLink:
             raise
         self._wire, self._dropped = wire, None
         return wire
-
-    def _hello(self) -> packets.Hello:
-        settings, will = self._settings, None
-        if settings.will_topic:
-            will = packets.Will(
-                topic=settings.will_topic,
-                payload=settings.will_payload,
-                qos=min(settings.qos, 1),
-                retained=settings.retained,
-            )
-        return packets.Hello(
-            version=self._version,
-            client_id=settings.client_id,
-            clean=settings.clean_session,
-            keep_alive=settings.keep_alive,
-            username=settings.username,
-            password=settings.password,
-            will=will,
-            receive_maximum=min(65_535, self._most_open),
-            largest=min(settings.max_packet, packets.MOST),
-        )
 
     @property
     def _most_open(self) -> int:
@@ -190,7 +172,10 @@ class NativeLink:
         for answer in answers.values():
             if not answer.done():
                 answer.set_exception(self._unavailable(f"the connection was lost ({loss.text})"))
-        self._wake(len(self._queue))
+        while self._queue:
+            _, _, turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_exception(self._unavailable(f"the connection was lost ({loss.text})"))
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(loss)
 
@@ -281,14 +266,14 @@ class NativeLink:
 
     # -- requests ---------------------------------------------------------------------------------------------
 
-    def subscribe(self, filters: Sequence[str]) -> "asyncio.Future[Sequence[str]]":
+    def subscribe(self, filters: Sequence[str]) -> Answer:
         """Resolves to why each filter is refused, empty when granted."""
         wire, mid = self._connected(), self._new_mid()
         wire.send(packets.subscribe(mid, filters, self._qos, self._version))
         self._asked[mid] = len(filters)
         return self._await(mid)
 
-    def unsubscribe(self, filters: Sequence[str]) -> "asyncio.Future[Sequence[str]]":
+    def unsubscribe(self, filters: Sequence[str]) -> Answer:
         wire, mid = self._connected(), self._new_mid()
         wire.send(packets.unsubscribe(mid, filters, self._version))
         return self._await(mid)
@@ -302,18 +287,17 @@ class NativeLink:
             answer.set_result([properties.words(code) if code >= 128 else "" for code in control.codes])
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """At QoS 0 returns when there is room for more, else on the acknowledgement."""
-        if self._qos:
-            await self._publish_surely(topic, payload)
-            return
+        """At QoS 0 returns when there is room for more, else on the acknowledgement; leaves in the order of calls."""
         wire = self._connected()
-        while wire.crowded():
-            await wire.room()
-            wire = self._connected()
-        head = packets.plain_publication(topic, len(payload), self._first, self._version)
-        self._fits(topic, len(head) + len(payload))
-        wire.send(head, payload)
-        if wire.crowded():
+        if self._queue or self._full(wire):
+            answer = await self._in_turn(topic, payload)
+        else:
+            answer = self._post(wire, topic, payload)
+        if answer is not None:
+            (refusal,) = await answer
+            if refusal:
+                raise EnvelopeError(topic, f"{self._settings.place} refuses it: {refusal}", reason="refused")
+        elif wire.crowded():
             await wire.room()
             if wire is not self._wire:
                 raise self._unavailable("the connection was lost")
@@ -324,36 +308,47 @@ class NativeLink:
         for message in messages:
             wire, payload = self._wire, message.payload
             head = packets.plain_publication(message.topic, len(payload), self._first, self._version)
-            if wire is None or wire.crowded() or len(head) + len(payload) > self._largest:
+            if wire is None or self._queue or self._full(wire) or len(head) + len(payload) > self._largest:
                 found += await one_by_one(lambda one: self.publish(one.topic, one.payload), [message])
             else:
                 wire.send(head, payload)
                 found.append(None)
         return found
 
-    async def _publish_surely(self, topic: str, payload: bytes) -> None:
-        wire = self._connected()
-        while wire.crowded() or len(self._published) >= self._window:
-            await (wire.room() if wire.crowded() else self._turn())
-            wire = self._connected()
-        mid = self._new_mid()
+    def _full(self, wire: Wire) -> bool:
+        return wire.crowded() or len(self._published) >= self._window
+
+    def _post(self, wire: Wire, topic: str, payload: bytes) -> Answer | None:
+        """Hands over now; what the broker will answer at QoS 1."""
+        mid = self._new_mid() if self._qos else 0
         head = packets.publication(topic, len(payload), self._first, mid, self._version)
         self._fits(topic, len(head) + len(payload))
-        self._published[mid] = topic
         wire.send(head, payload)
-        (refusal,) = await self._await(mid)
-        if refusal:
-            raise EnvelopeError(topic, f"{self._settings.place} refuses it: {refusal}", reason="refused")
+        if not mid:
+            return None
+        self._published[mid] = topic
+        return self._await(mid)
 
-    async def _turn(self) -> None:
-        """Waits until one of those under way is acknowledged, or the connection is over."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            self._wake(turn.done() and not turn.cancelled())  # it is the next one's turn then
-            raise
+    async def _in_turn(self, topic: str, payload: bytes) -> Answer | None:
+        """What `_post` says, when there is room and all that came before are sent."""
+        turn: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._queue.append((topic, payload, turn))
+        return await turn
+
+    def roomy(self, wire: Wire) -> None:
+        """Sends what waits, as far as there is room."""
+        while self._queue and wire is self._wire and not self._full(wire):
+            topic, payload, turn = self._queue.popleft()
+            if turn.done():  # given up
+                continue
+            try:
+                answer = self._post(wire, topic, payload)
+            except EnvelopeError as error:
+                turn.set_exception(error)
+                continue
+            if answer is not None:
+                answer.add_done_callback(_heed)
+            turn.set_result(answer)
 
     def _settle(self, control: Control) -> None:
         if self._published.pop(control.mid, None) is None:
@@ -362,21 +357,15 @@ class NativeLink:
         if answer is not None and not answer.done():
             code = control.codes[0]
             answer.set_result([_words(code, control.properties) if code >= 128 else ""])
-        self._wake(1)
-
-    def _wake(self, count: int) -> None:
-        while count and self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                count -= 1
+        if self._queue and self._wire is not None:
+            self.roomy(self._wire)
 
     def _fits(self, topic: str, size: int) -> None:
         if size > self._largest:
             raise EnvelopeError(topic, f"{size} bytes, and the broker takes {self._largest}", reason="size")
 
-    def _await(self, mid: int) -> "asyncio.Future[Sequence[str]]":
-        answer: asyncio.Future[Sequence[str]] = asyncio.get_running_loop().create_future()
+    def _await(self, mid: int) -> Answer:
+        answer: Answer = asyncio.get_running_loop().create_future()
         self._answers[mid] = answer
         return answer
 
@@ -391,6 +380,12 @@ class NativeLink:
         if self._wire is None or not self.connected:
             raise self._unavailable("not connected")
         return self._wire
+
+
+def _heed(answer: Answer) -> None:
+    """Whoever waited for it may have given up meanwhile: asyncio would complain that nobody took its exception."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _words(code: int, found: properties.Properties) -> str:

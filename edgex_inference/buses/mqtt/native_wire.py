@@ -22,6 +22,9 @@ class Owner(Protocol):
     def received(self, wire: "Wire", burst: Burst) -> None:
         """Everything that one reading completed."""
 
+    def roomy(self, wire: "Wire") -> None:
+        """There is room for more."""
+
     def ended(self, wire: "Wire", why: str) -> None:
         """The connection is over; said once, and not after `abort`."""
 
@@ -110,6 +113,9 @@ class Wire(asyncio.BufferedProtocol):
         await asyncio.shield(self._room)
 
     def _make_room(self) -> None:
+        """Those that wait for their turn come before those that have sent and wait to send more."""
+        if self._owner is not None:
+            self._owner.roomy(self)
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         self._room = None

@@ -16,6 +16,7 @@ from edgex_inference.pipeline.intake import Item, give_way
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan, draw, release
+from edgex_inference.pipeline.running.drawing import Drawing, Watch
 from edgex_inference.pipeline.running.notices import Notices
 from edgex_inference.pipeline.running.order import Course, Order, Workplace, has_others
 from edgex_inference.pipeline.running.patience import Patience
@@ -51,12 +52,12 @@ class Run:
         self._notices = Notices(place.outlet)
         self._course: Course | None = None
         self._asked = asyncio.Event()
-        self._drawing: asyncio.Task[Plan] | None = None
+        self._drawing = Drawing()
         self._leaving: set[asyncio.Task[None]] = set()
         self._stranded: list[Item] = []
         self._seeking, self._shaken = False, before is not None
         self.complaint, self.rejected, self._succeeded = "", False, False
-        self._watched: set[Lane] = set()
+        self._watch = Watch(self._changed)
         self._patience = Patience(self._asked.set)
         self._absent = Reopening(self._asked.set, shortest=_ABSENT, longest=_LONG_ABSENT, steady=0)
         self._take_up(before or order, STARTING, _LOADING)
@@ -138,8 +139,7 @@ class Run:
     def refresh(self) -> None:
         """Draws the plan anew: something that it was made from has changed."""
         self._absent.opened()  # what was changed may be what brings it
-        if self._drawing is not None:
-            self._drawing.cancel()
+        self._drawing.stop()
         self._asked.set()
 
     # The work
@@ -216,13 +216,7 @@ class Run:
     async def _drawn(self, order: Order, card: ModelCard | None = None) -> Plan | None:
         """The plan, or None when something else is wanted meanwhile."""
         work = draw(order.binding, self._place.engine, order.book, card)
-        self._drawing = asyncio.create_task(work, name=f"drawing {order.binding.name}")
-        try:
-            await asyncio.wait((self._drawing,))
-            return None if self._drawing.cancelled() else self._drawing.result()
-        finally:
-            self._drawing.cancel()
-            self._drawing = None
+        return await self._drawing.plan(work, f"drawing {order.binding.name}")
 
     async def _switch(self, order: Order, plan: Plan, *, mended: bool = False) -> None:
         """Lets another plan answer from here on; the one before finishes what it has begun."""
@@ -239,7 +233,7 @@ class Run:
             journey.take_over(before.journey)
         name = f"binding {plan.binding.name} of {plan.binding.profile}"
         self._course = Course(journey, asyncio.create_task(journey.run(), name=name))
-        self._watch(plan)
+        self._watch.over(plan)
         status = DEGRADED if plan.reserve and plan.binding.fallback != "allow" else RUNNING
         say(before.plan if before is not None else None, plan, changed=mended or order is not self._taken)
         self._take_up(order, status, plan.standing)
@@ -293,7 +287,7 @@ class Run:
             course.journey.resume()
             await course.journey.drain()
             self._course = None
-            self._watch(None)
+            self._watch.over(None)
             if not self._succeeded:
                 self._notices.farewell(course.plan.binding, course.journey.devices, reason)
             self._leave(course)
@@ -304,12 +298,11 @@ class Run:
     async def _close(self) -> None:
         """Stops at once; what waits is kept for another `work`."""
         course, self._course = self._course, None
-        self._watch(None)
+        self._watch.over(None)
         self._notices.close()
         self._patience.stop()
         self._absent.stop()
-        if self._drawing is not None:
-            self._drawing.cancel()
+        self._drawing.stop()
         if course is None:
             return
         self.settled.clear()
@@ -344,14 +337,6 @@ class Run:
             await release(course.plan, self._place.engine)
 
     # Lost devices
-
-    def _watch(self, plan: Plan | None) -> None:
-        """Looks at the lanes of this plan and at no others."""
-        for lane in self._watched:
-            lane.watchers.discard(self._changed)
-        self._watched = {plan.lane, *plan.reserve} if plan is not None else set()
-        for lane in self._watched:
-            lane.watchers.add(self._changed)
 
     def _changed(self, lane: Lane) -> None:
         """A lane's state: lost, and another candidate is sought; back, and it is taken again."""

@@ -1,0 +1,45 @@
+"""The drawing of a plan, which another wish cuts short, and an eye on its lanes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from edgex_inference.engine.lane import Lane
+from edgex_inference.pipeline.planning.plan import Plan
+
+
+class Drawing:
+    """One plan at a time is drawn."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Plan] | None = None
+
+    def stop(self) -> None:
+        """Something else is wanted; legal at any time."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def plan(self, work: Coroutine[Any, Any, Plan], name: str) -> Plan | None:
+        """The plan, or None when it was stopped; raises what `work` raises."""
+        self._task = asyncio.create_task(work, name=name)
+        try:
+            await asyncio.wait((self._task,))
+            return None if self._task.cancelled() else self._task.result()
+        finally:
+            self._task.cancel()
+            self._task = None
+
+
+class Watch:
+    """Tells of each change of a plan's lanes, and of no others'."""
+
+    def __init__(self, changed: Callable[[Lane], None]) -> None:
+        self._changed = changed
+        self._lanes: set[Lane] = set()
+
+    def over(self, plan: Plan | None) -> None:
+        for lane in self._lanes:
+            lane.watchers.discard(self._changed)
+        self._lanes = {plan.lane, *plan.reserve} if plan is not None else set()
+        for lane in self._lanes:
+            lane.watchers.add(self._changed)
