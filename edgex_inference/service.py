@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -16,7 +16,7 @@ from edgex_inference.bindings.remote import NO_RECORDS
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
-from edgex_inference.contracts.bus import Bus
+from edgex_inference.contracts.bus import Bursts, Bus, Refusal
 from edgex_inference.contracts.errors import Problem, RegistryUnavailable, SetupError, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
@@ -49,7 +49,7 @@ _PATIENCE = 10
 _LOOK = 0.5
 """Seconds between two looks at the files of profiles and models."""
 
-_FAIR = 192
+_FAIR = 512
 """Messages read in a row before results and timers get their turn."""
 
 
@@ -306,7 +306,11 @@ class Service:
         """A run for a binding that the router meets for the first time."""
         place = Workplace(
             engine=self.engine,
-            outlet=Outlet(publish=self._publish, sender=self.sender),
+            outlet=Outlet(
+                publish=self._publish,
+                publish_all=self._publish_all if isinstance(self.bus, Bursts) else None,
+                sender=self.sender,
+            ),
             pixels=self._pixels,
         )
         run, binding = Run(order, place, before=before), order.binding
@@ -322,6 +326,10 @@ class Service:
         for message in messages:
             await self.bus.publish(message)
 
+    async def _publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        assert isinstance(self.bus, Bursts)
+        return await self.bus.publish_all(messages)
+
     async def _read(self) -> None:
         """Hands every message that arrives to the router, fairly; by Trigger.Type none comes from the bus."""
         if self.loaded.config.trigger.type == "http":
@@ -335,15 +343,10 @@ class Service:
                 rest = deque(burst)
                 try:
                     while len(rest) > _FAIR:
-                        self._take(rest, _FAIR)
+                        self.router.take(_first(rest, _FAIR), self._acknowledge)
                         await asyncio.sleep(0)
                 finally:  # what has come is taken in, also when it is time to stop
-                    self._take(rest, len(rest))
-
-    def _take(self, messages: deque[Message], count: int) -> None:
-        for _ in range(count):
-            message = messages.popleft()
-            self.router.take(message, partial(self._acknowledge, message))
+                    self.router.take(_first(rest, len(rest)), self._acknowledge)
 
     def _acknowledge(self, message: Message) -> None:
         """Collects what is through, and tells the bus once for all of a turn of the loop."""
@@ -384,3 +387,9 @@ class Service:
             _, left = await asyncio.wait(left, timeout=0.5)
         for task in left:
             log.error("%s does not end: a defect of ours", task.get_name())
+
+
+def _first(rest: deque[Message], count: int) -> Iterator[Message]:
+    """Lets go of each message as it is taken: a picture may hang on it."""
+    for _ in range(count):
+        yield rest.popleft()

@@ -30,6 +30,7 @@ class Subscriber(AsyncIterator[Sequence[Message]]):
     def __init__(self, filters: Sequence[str], limits: Limits, drops: Counts, log: logging.Logger) -> None:
         self.filters = tuple(filters)
         self._limits, self._drops, self._log = limits, drops, log
+        self._most = limits.messages
         self._waiting: list[Message] = []
         self._bytes = self._lost = 0
         self._wake: asyncio.Future[None] | None = None
@@ -38,21 +39,36 @@ class Subscriber(AsyncIterator[Sequence[Message]]):
 
     def offer(self, message: Message) -> bool:
         """Takes the message, or drops and counts it; never waits."""
-        size = len(message.payload)
-        full = len(self._waiting) >= self._limits.messages or self._bytes + size > self._limits.bytes
-        if self._ended or (full and self._waiting):
+        size, waiting = len(message.payload), self._waiting
+        full = len(waiting) >= self._most or self._bytes + size > self._limits.bytes
+        if self._ended or (full and waiting):
             self._drop()
             return False
-        self._waiting.append(message)
+        waiting.append(message)
+        self._bytes += size
+        if self._wake is not None:
+            self._rouse()
+        return True
+
+    def offer_all(self, messages: Sequence[Message]) -> None:
+        """As `offer` for each in its turn."""
+        size = sum([len(message.payload) for message in messages])
+        room = self._most - len(self._waiting)
+        if self._ended or len(messages) > room or self._bytes + size > self._limits.bytes:
+            for message in messages:
+                self.offer(message)
+            return
+        self._waiting += messages
         self._bytes += size
         self._rouse()
-        return True
 
     def news(self, topic: str) -> bool:
         """Whether nothing has come on this topic yet, so that a retained message is no repetition."""
         return topic not in self._seen
 
     def saw(self, topic: str) -> None:
+        if topic in self._seen:
+            return
         if len(self._seen) >= _SEEN:
             self._seen.clear()
         self._seen.add(topic)
@@ -140,12 +156,29 @@ class Fanout:
 
     def deliver(self, message: Message, *, retained: bool = False) -> int:
         """Offers the message to every subscriber that it concerns; how many took it."""
-        taken = 0
-        for subscriber in self._map.find(message.topic):
-            if not retained or subscriber.news(message.topic):
+        taken, topic = 0, message.topic
+        for subscriber in self._map.find(topic):
+            if not retained or subscriber.news(topic):
                 taken += subscriber.offer(message)
-            subscriber.saw(message.topic)
+            subscriber.saw(topic)
         return taken
+
+    def deliver_all(self, messages: Sequence[Message]) -> None:
+        """As `deliver` for a burst of which nothing is retained."""
+        for subscriber, mine in self._sorted(messages):
+            subscriber.offer_all(mine)
+
+    def _sorted(self, messages: Sequence[Message]) -> Sequence[tuple[Subscriber, Sequence[Message]]]:
+        """Each subscriber with its messages, in their order."""
+        concerned = {topic: self._map.find(topic) for topic in {message.topic for message in messages}}
+        for topic, subscribers in concerned.items():
+            for subscriber in subscribers:
+                subscriber.saw(topic)
+        if len(set(concerned.values())) == 1:
+            (subscribers,) = set(concerned.values())
+            return [(subscriber, messages) for subscriber in subscribers]
+        everybody = dict.fromkeys(one for subscribers in concerned.values() for one in subscribers)
+        return [(one, [each for each in messages if one in concerned[each.topic]]) for one in everybody]
 
     def forget(self) -> None:
         self._each(Subscriber.forget)

@@ -5,8 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from edgex_inference.buses.bursts import one_by_one
 from edgex_inference.buses.fanout import Fanout, Limits
 from edgex_inference.buses.topics import mistake_in_topic
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
@@ -43,6 +45,10 @@ class MemoryHub:
     def spread(self, message: Message) -> None:
         for bus in self._buses:
             bus.receive(message)
+
+    def spread_all(self, messages: Sequence[Message]) -> None:
+        for bus in self._buses:
+            bus.receive_all(messages)
 
 
 class MemoryBus:
@@ -90,6 +96,13 @@ class MemoryBus:
         if self._published % self._in_a_row == 0:
             await asyncio.sleep(0)  # readers get their turn, as they would while a socket is written
 
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        if any(mistake_in_topic(message.topic) for message in messages) or not self.connected:
+            return await one_by_one(self.publish, messages)
+        self._hub.spread_all(messages)
+        await asyncio.sleep(0)
+        return [None] * len(messages)
+
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Sequence[Message]]]:
         subscriber = self._fanout.enter(topics)
@@ -103,6 +116,9 @@ class MemoryBus:
 
     def receive(self, message: Message) -> None:
         self._fanout.deliver(message)
+
+    def receive_all(self, messages: Sequence[Message]) -> None:
+        self._fanout.deliver_all(messages)
 
     def hub_changed(self) -> None:
         """Says once each way whether the hub is there."""

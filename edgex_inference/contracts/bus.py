@@ -2,9 +2,13 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
+from edgex_inference.contracts.errors import MessageError, TransportError
 from edgex_inference.contracts.messages import Message
+
+Refusal: TypeAlias = TransportError | MessageError | None
+"""Why a message of many is not out; None when it is."""
 
 
 class Bus(Protocol):
@@ -39,4 +43,13 @@ class Bus(Protocol):
     @property
     def connected(self) -> bool:
         """Whether the server is reachable right now."""
+        ...
+
+
+@runtime_checkable
+class Bursts(Protocol):
+    """A bus to which many messages at once cost little more than one."""
+
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """As `publish` for each in its turn, begun in this order; one that is refused holds up no other."""
         ...

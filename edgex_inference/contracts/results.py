@@ -1,6 +1,6 @@
 """Typed outcomes of tasks; geometry in 0..1 of the source picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -52,7 +52,7 @@ class Regression:
     values: npt.NDArray[np.float32]
 
 
-class Anomaly(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """`score`: higher is worse whatever the model's direction; `contributions` one share for each channel, or none."""
 
     score: float
@@ -95,3 +95,22 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """capture time in ns: the newest of the inputs"""
     numbers: Mapping[str, npt.NDArray[np.float32]] | None = None
     """the prepared real-valued inputs under the card's names, kept where a decoder compares against them"""
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Many samples as one: axis 0 of `tensors` and of `numbers` counts them, `origins` has one for each."""
+
+    tensors: Tensors
+    origins: Sequence[int]
+    numbers: Mapping[str, npt.NDArray[np.float32]] | None = None
+
+    def samples(self) -> Sequence[Sample]:
+        """Each for itself."""
+        return [
+            Sample(
+                tensors={name: array[at : at + 1] for name, array in self.tensors.items()},
+                origin=origin,
+                numbers=self.numbers and {name: array[at : at + 1] for name, array in self.numbers.items()},
+            )
+            for at, origin in enumerate(self.origins)
+        ]

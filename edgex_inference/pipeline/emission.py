@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import (
     EdgexInferenceError,
     InferenceError,
@@ -21,6 +22,7 @@ from edgex_inference.contracts.results import Result
 from edgex_inference.pipeline.intake import Item
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan
+from edgex_inference.pipeline.press import Press
 from edgex_inference.pipeline.publishing import outputs
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.publishing.policy import Outgoing, PublishState
@@ -31,6 +33,7 @@ from edgex_inference.postprocess import decide
 log = logging.getLogger(__name__)
 
 Publish = Callable[[Sequence[Message]], Awaitable[None]]
+PublishAll = Callable[[Sequence[Message]], Awaitable[Sequence[Refusal]]]
 
 RUNNING, DEGRADED, INACTIVE = "running", "degraded", "inactive"
 
@@ -49,6 +52,7 @@ class Outlet:
 
     publish: Publish
     sender: Sender
+    publish_all: PublishAll | None = None
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], int] = time.time_ns
 
@@ -61,7 +65,7 @@ class Standing:
     reason: str
 
 
-class Parcel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Parcel(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """What one item causes at once: a status event where the status changed, a result where one is due."""
 
     state: DeviceState
@@ -79,6 +83,7 @@ class Emission:
         self._outlet = outlet
         self._measures = measures
         self._memory = Memory()
+        self._press = Press.of(plan, outlet.sender)
         self._repeats: set[asyncio.Task[None]] = set()
 
     @property
@@ -126,6 +131,52 @@ class Emission:
             messages = self._messages(device, event, item.correlation_id)
         return Parcel(state=state, status=status, result=messages, reply=item.reply)
 
+    def printed(
+        self, items: Sequence[Item], origins: Sequence[int], results: Sequence[Result], *, spent: float
+    ) -> Sequence[Parcel] | None:
+        """As `result` for a whole burst; None, and nothing has happened, where one of them is no plain case.
+
+        That is: a device's status is to be announced, somebody waits for a reply, an output has no value.
+        """
+        states = self._settled(items) if self._press is not None else None
+        if self._press is None or states is None:
+            return None
+        started = self._outlet.clock()
+        latencies = [started - item.arrived for item in items]
+        origins = [
+            origin if 0 < origin <= _LATEST else item.event.origin
+            for item, origin in zip(items, origins, strict=True)
+        ]
+        messages = self._press.print(items, states, results, origins, latencies)
+        if messages is None:
+            return None
+        now = self._outlet.clock()
+        self._measures.stages["postprocess"].repeat((now - started) / len(items) + spent, len(items))
+        self._measures.stages["total"].add_all([now - item.arrived for item in items])
+        return [Parcel(state=state, result=result) for state, result in zip(states, messages, strict=True)]
+
+    def _settled(self, items: Sequence[Item]) -> Sequence[DeviceState] | None:
+        """The states of the items' devices, where nothing but the results is to be said about them."""
+        standing, memory, found = self.standing, self._memory, []
+        device = state = None
+        for item in items:
+            if item.event.device_name != device or state is None:
+                device = item.event.device_name
+                state = memory.of(device)
+                if (
+                    state.status != standing.status
+                    or state.lasting != standing.reason
+                    or state.timer is not None
+                    or state.publish.pending is not None
+                ):
+                    return None
+                if state.publish.last is not None:  # nobody compares with it as long as all is published
+                    state.publish = PublishState()
+            if item.reply is not None:
+                return None
+            found.append(state)
+        return found
+
     def failed(self, item: Item, error: EdgexInferenceError) -> Parcel:
         """Counts a failed run and announces the binding as degraded for this device."""
         kind = error.kind if isinstance(error, InferenceError) else "failed"
@@ -149,10 +200,17 @@ class Emission:
             parcel.state.status = None
         if not parcel.result:
             return True
-        error = await self._hand_over(parcel.result)
-        if error is None and parcel.reply is not None:
+        started = self._outlet.clock()
+        try:
+            await self._outlet.publish(parcel.result)
+        except (TransportError, MessageError) as error:
+            log.debug("binding %s: not published: %s", self._plan.binding.name, error)
+            return self.missed(parcel.state, error)
+        self._measures.stages["publish"].add(self._outlet.clock() - started)
+        self._measures.events.add("published")
+        if parcel.reply is not None:
             parcel.reply.sent()
-        return self._counted(parcel.state, error)
+        return True
 
     def take_over(self, before: "Emission") -> None:
         """Goes on where another plan of the same binding stopped: with its devices' states and timers."""
@@ -185,11 +243,8 @@ class Emission:
                 self._measures.events.add("suppressed")
         self._memory.clear()
 
-    def _counted(self, state: DeviceState, error: EdgexInferenceError | None) -> bool:
-        """Counts a result that went out, or the one reason why it did not."""
-        if error is None:
-            self._measures.events.add("published")
-            return True
+    def missed(self, state: DeviceState, error: EdgexInferenceError) -> bool:
+        """Counts the one reason why a result did not go out; whether that was its own fault."""
         state.publish = replace(state.publish, arrived=False)
         if isinstance(error, MessageError):
             self._measures.dropped.add(error.reason)
@@ -334,7 +389,9 @@ class Emission:
             return
         messages = self._messages(device, self._event(device, due), due.correlation_id)
         error = await self._hand_over(messages)
-        if was_held:
-            self._counted(state, error)
+        if was_held and error is not None:
+            self.missed(state, error)
+        elif was_held:
+            self._measures.events.add("published")
         else:
             self._measures.events.add("repeated", error is None)

@@ -2,8 +2,9 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import msgspec
 
@@ -37,8 +38,14 @@ class Receipt(msgspec.Struct, eq=False):
     def release(self) -> None:
         self.holders -= 1
         if self.holders == 0:
-            self.acknowledge()
-            followers, self.followers = self.followers or (), None
+            self.end()
+
+    def end(self) -> None:
+        """Nobody holds it any more, or nobody ever did."""
+        acknowledge, self.acknowledge = self.acknowledge, _never
+        acknowledge()
+        if self.followers is not None:
+            followers, self.followers = self.followers, None
             for one in followers:
                 one.release()
 
@@ -114,7 +121,7 @@ class Intake:
 
     def __init__(self, queueing: Queueing) -> None:
         self._queueing = queueing
-        self._most = max(queueing.length, _MOST)
+        self._length, self._most = queueing.length, max(queueing.length, _MOST)
         self._waiting: OrderedDict[str, deque[Item]] = OrderedDict()
         self._total = 0
 
@@ -125,7 +132,11 @@ class Intake:
         """Queues the item; returns the one that had to go: the oldest (`latest`) or the item itself (`all`)."""
         device = item.event.device_name
         queue = self._waiting.get(device, ())
-        crowded = len(queue) >= self._queueing.length or self._total >= self._most
+        crowded = len(queue) >= self._length or self._total >= self._most
+        if not crowded and queue:
+            queue.append(item)
+            self._total += 1
+            return None
         if crowded and not self._queueing.latest:
             return item
         overtaken = self._next() if crowded and not queue else None
@@ -136,10 +147,14 @@ class Intake:
         self._total += 1
         return overtaken
 
-    def take(self, most: int) -> Iterator[Item]:
+    def take(self, most: int) -> Sequence[Item]:
         """Takes up to `most` items, the devices in turn so that a busy one cannot starve the others."""
-        for _ in range(min(most, self._total)):
-            yield self._next()
+        if most >= self._total:
+            queues = tuple(self._waiting.values())
+            self._waiting.clear()
+            self._total = 0
+            return [item for turn in zip_longest(*queues) for item in turn if item is not None]
+        return [self._next() for _ in range(min(most, self._total))]
 
     def _next(self) -> Item:
         """The oldest item of the device whose turn it is, which then goes to the end of the row."""

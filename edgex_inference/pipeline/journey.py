@@ -5,8 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-
-import msgspec
+from functools import partial
 
 from edgex_inference.contracts.errors import (
     DeviceLost,
@@ -15,13 +14,16 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     MessageError,
 )
-from edgex_inference.contracts.results import Result, Sample
+from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
 from edgex_inference.engine.bundles import infer_bundled
+from edgex_inference.pipeline.convoy import Convoy
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
+from edgex_inference.pipeline.faults import Faults
 from edgex_inference.pipeline.intake import Intake, Item, Queueing, give_way
 from edgex_inference.pipeline.measure import Measures
+from edgex_inference.pipeline.passage import Passage
 from edgex_inference.pipeline.planning.plan import Plan
 from edgex_inference.pipeline.reply import Outcome
 
@@ -36,20 +38,6 @@ policy, so a slow model gets smaller bursts."""
 
 _AHEAD = 2
 """Bursts in flight: one is prepared while another runs on the lane."""
-
-_MOST_WARNINGS = 1000
-"""Sources whose first drop is said at WARN; a flood of new device names must not fill the log."""
-
-
-class _Passage(msgspec.Struct, eq=False):
-    """An item with what has become of it so far."""
-
-    item: Item
-    sample: Sample | None = None
-    answer: Tensors | EdgexInferenceError | None = None
-    result: Result | InferenceFailed | None = None
-    spent: float = 0.0
-    """seconds that reading its answer took"""
 
 
 class Journey:
@@ -79,7 +67,8 @@ class Journey:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._warned: set[tuple[str, str]] = set()
+        self._faults = Faults(plan.binding.name, measures)
+        self._convoy = Convoy(plan, self._emission, measures, self._faults, outlet=outlet, ran=self._ran)
         self._bursts: set[asyncio.Task[None]] = set()
         self._most = 1
         self._aboard = 0
@@ -136,14 +125,14 @@ class Journey:
     def take_over(self, before: "Journey") -> None:
         """Goes on where a paused journey of the same binding stopped: its devices' states, and what waits there."""
         self._emission.take_over(before._emission)
-        for item in before.leave():
-            self.offer(item)
+        self.offer(*before.leave())
 
-    def offer(self, item: Item) -> None:
-        """Takes an event in; by the overload policy one may have to go, which is counted."""
-        gone = self._intake.offer(item)
-        if gone is not None:
-            self._measures.dropped.add(give_way(gone, item))
+    def offer(self, *items: Item) -> None:
+        """Takes events in; by the overload policy some may have to go, which is counted."""
+        for item in items:
+            gone = self._intake.offer(item)
+            if gone is not None:
+                self._measures.dropped.add(give_way(gone, item))
         self._idle.clear()
         self._wake.set()
 
@@ -175,7 +164,7 @@ class Journey:
 
     def leave(self) -> Sequence[Item]:
         """What still waits, for whoever carries on after `run` has ended."""
-        items = tuple(self._intake.take(len(self._intake)))
+        items = self._intake.take(len(self._intake))
         if not self._bursts:
             self._idle.set()
         return items
@@ -184,42 +173,58 @@ class Journey:
         self._bursts.discard(burst)
         gate.release()
         if not burst.cancelled() and (error := burst.exception()) is not None:
-            self._surprise(error)
+            self._faults.surprise(error)
         if not self._bursts and not len(self._intake):
             self._idle.set()
 
     async def _burst(self, before: asyncio.Task[None] | None) -> None:
-        passages = [_Passage(item) for item in self._intake.take(self._most)]
-        self._aboard += len(passages)
+        items = self._intake.take(self._most)
+        self._aboard += len(items)
         if not len(self._intake):
             self._wake.clear()
         try:
-            await self._prepare(passages)
-            await self._infer([passage for passage in passages if passage.sample is not None])
-            self._interpret(passages)
-            if before is not None and not before.done():
-                await asyncio.wait({before})
+            stack = self._convoy.stacked(items)
+            if stack is not None:
+                passages, parcels = await self._convoy.carry(items, stack, partial(self._landing, before))
+                if parcels:
+                    await self._deliver_all(items, parcels)
+                    return
+            else:
+                passages = [Passage(item) for item in items]
+                await self._prepare(passages)
+                await self._infer([passage for passage in passages if passage.sample is not None])
+            self._interpret([passage for passage in passages if passage.result is None])
+            await self._landing(before)
             await self._deliver(passages)
         finally:
-            self._aboard -= len(passages)
+            self._aboard -= len(items)
 
-    async def _deliver(self, passages: Sequence[_Passage]) -> None:
+    async def _landing(self, before: asyncio.Task[None] | None) -> None:
+        """Results leave in order: not before those of the burst before."""
+        if before is not None and not before.done():
+            await asyncio.wait({before})
+
+    async def _deliver_all(self, items: Sequence[Item], parcels: Sequence[Parcel]) -> None:
+        if not await self._convoy.send(items, parcels):
+            await self._send_all(deque(zip(items, parcels, strict=True)))
+
+    async def _deliver(self, passages: Sequence[Passage]) -> None:
         """Publishes in order; no result waits for the acknowledgement of the one before, a status holds up all."""
-        waiting: deque[tuple[_Passage, Parcel | None]] = deque()
+        waiting: deque[tuple[Item, Parcel]] = deque()
         for passage in self._unstranded(passages):
             try:
                 parcel = self._emit(passage)
             except Exception as error:  # noqa: BLE001 - one item's surprise must not take its neighbors along
-                self._fail(error)
+                self._faults.fail(error)
                 parcel = None
             if parcel is not None and not parcel.status:
-                waiting.append((passage, parcel))
+                waiting.append((passage.item, parcel))
                 continue
             await self._send_all(waiting)
-            await self._send(passage, parcel)
+            await self._send(passage.item, parcel)
         await self._send_all(waiting)
 
-    async def _send_all(self, waiting: deque[tuple[_Passage, Parcel | None]]) -> None:
+    async def _send_all(self, waiting: deque[tuple[Item, Parcel]]) -> None:
         """Begins each in its turn, also while the one before waits for its acknowledgement.
 
         The next task takes over when this one has to wait: where publishing waits for nothing, one does it all.
@@ -227,48 +232,35 @@ class Journey:
         follower: asyncio.Task[None] | None = None
         try:
             while waiting:
-                passage, parcel = waiting.popleft()
+                item, parcel = waiting.popleft()
                 if follower is None and waiting:
                     follower = asyncio.create_task(self._send_all(waiting))
-                await self._send(passage, parcel)
+                await self._send(item, parcel)
             if follower is not None:
                 await follower
         finally:
             if follower is not None:
                 follower.cancel()
 
-    def _unstranded(self, passages: Sequence[_Passage]) -> Sequence[_Passage]:
+    def _unstranded(self, passages: Sequence[Passage]) -> Sequence[Passage]:
         """What is left when the items of a lost device are taken over."""
         lost = [passage.item for passage in passages if isinstance(passage.answer, DeviceLost)]
         if not lost or not self._strand(lost):
             return passages
         return [passage for passage in passages if not isinstance(passage.answer, DeviceLost)]
 
-    async def _send(self, passage: _Passage, parcel: Parcel | None) -> None:
+    async def _send(self, item: Item, parcel: Parcel | None) -> None:
         """Publishes what became of an item; without the bus it is not acknowledged, so a broker may send it again."""
         try:
             through = await self._emission.send(parcel) if parcel is not None else True
         except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._fail(error)
+            self._faults.fail(error)
             through = True
-        passage.item.end(acknowledge=through)
+        item.end(acknowledge=through)
 
-    def _fail(self, error: Exception, items: int = 1) -> None:
-        self._measures.failed.add("unexpected", items)
-        self._surprise(error)
-
-    def _surprise(self, error: BaseException) -> None:
-        """Says a defect of ours: each kind once at ERROR."""
-        kind = ("", type(error).__name__)
-        first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
-        self._warned.update({kind} if first else ())
-        level = logging.ERROR if first else logging.DEBUG
-        log.log(level, "binding %s: a defect of ours: %r", self.plan.binding.name, error)
-        log.debug("its traceback", exc_info=error)
-
-    async def _prepare(self, passages: Sequence[_Passage]) -> None:
+    async def _prepare(self, passages: Sequence[Passage]) -> None:
         now = self._clock()
-        self._measures.stages["queue"].add(*[now - passage.item.arrived for passage in passages])
+        self._measures.stages["queue"].add_all([now - passage.item.arrived for passage in passages])
         if not self.plan.preprocess.pixels:
             self._prepare_all([passage for passage in passages if self._is_fresh(passage)])
             return
@@ -277,7 +269,7 @@ class Journey:
             *(loop.run_in_executor(self._pixels, self._prepare_one, passage) for passage in passages)
         )
 
-    def _is_fresh(self, passage: _Passage) -> bool:
+    def _is_fresh(self, passage: Passage) -> bool:
         """Whether it is not too old; one that is counts as dropped."""
         stale = self._intake.is_stale(passage.item)
         if stale:
@@ -285,7 +277,7 @@ class Journey:
             passage.item.tell(Outcome(fate="dropped", reason="maxAge", message="older than limits.maxAge"))
         return not stale
 
-    def _prepare_all(self, passages: Sequence[_Passage]) -> None:
+    def _prepare_all(self, passages: Sequence[Passage]) -> None:
         started = self._clock()
         try:
             samples = self.plan.preprocess.many([passage.item.event for passage in passages])
@@ -296,13 +288,13 @@ class Journey:
         share = (self._clock() - started) / max(1, len(passages))
         for passage, sample in zip(passages, samples, strict=True):
             if isinstance(sample, MessageError):
-                self._drop(passage.item, sample)
+                self._faults.drop(passage.item, sample)
             else:
                 passage.sample = sample
         prepared = sum(passage.sample is not None for passage in passages)
-        self._measures.stages["preprocess"].add(*[share] * prepared)
+        self._measures.stages["preprocess"].repeat(share, prepared)
 
-    def _prepare_one(self, passage: _Passage) -> None:
+    def _prepare_one(self, passage: Passage) -> None:
         event = passage.item.event
         if self.plan.preprocess.pixels and not self._is_fresh(passage):
             return
@@ -310,24 +302,13 @@ class Journey:
         try:
             passage.sample = self.plan.preprocess(event)
         except MessageError as error:
-            self._drop(passage.item, error)
+            self._faults.drop(passage.item, error)
         except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._fail(error)
+            self._faults.fail(error)
         else:
             self._measures.stages["preprocess"].add(self._clock() - started)
 
-    def _drop(self, item: Item, error: MessageError) -> None:
-        """Counts a drop; the first of its kind for a device is said at WARN, the rest at DEBUG."""
-        self._measures.dropped.add(error.reason)
-        item.tell(Outcome(fate="dropped", reason=error.reason, message=str(error)))
-        kind = (item.event.device_name, error.reason)
-        first = kind not in self._warned and len(self._warned) < _MOST_WARNINGS
-        if first:
-            self._warned.add(kind)
-        level = logging.WARNING if first else logging.DEBUG
-        log.log(level, "binding %s: %s; dropped as %s", self.plan.binding.name, error, error.reason)
-
-    async def _infer(self, passages: Sequence[_Passage]) -> None:
+    async def _infer(self, passages: Sequence[Passage]) -> None:
         if not passages:
             return
         plan, started = self.plan, self._clock()
@@ -339,18 +320,20 @@ class Journey:
             else:
                 answers = await infer_bundled(plan.lane, burst, timeout=timeout)
         except Exception as error:  # noqa: BLE001 - as in _deliver
-            self._fail(error, len(passages))
+            self._faults.fail(error, len(passages))
             return
-        taken = self._clock() - started
-        self._pace(len(passages), taken)
         for passage, answer in zip(passages, answers, strict=True):
             passage.answer = answer
-        self._measures.stages["infer"].add(*[taken] * len(passages))
+        self._ran(len(passages), self._clock() - started)
 
-    def _interpret(self, passages: Sequence[_Passage]) -> None:
+    def _ran(self, items: int, seconds: float) -> None:
+        self._pace(items, seconds)
+        self._measures.stages["infer"].repeat(seconds, items)
+
+    def _interpret(self, passages: Sequence[Passage]) -> None:
         """Reads the answers of a burst; whose surprise it is shows when they are read one by one."""
         started = self._clock()
-        answered: list[_Passage] = []
+        answered: list[Passage] = []
         tensors: list[Tensors] = []
         samples: list[Sample] = []
         for passage in passages:
@@ -375,12 +358,12 @@ class Journey:
         elif seconds < patience / 2 and items >= self._most:
             self._most = min(_BURST, 2 * self._most)
 
-    def _emit(self, passage: _Passage) -> Parcel | None:
+    def _emit(self, passage: Passage) -> Parcel | None:
         item, sample, answer = passage.item, passage.sample, passage.answer
         if sample is None or answer is None:
             return None
         if isinstance(answer, MessageError):
-            self._drop(item, answer)
+            self._faults.drop(item, answer)
             return None
         if isinstance(answer, EdgexInferenceError):
             return self._emission.failed(item, answer)

@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
-from edgex_inference.contracts.bus import Bus
+from edgex_inference.buses.bursts import side_by_side
+from edgex_inference.contracts.bus import Bursts, Bus, Refusal
 from edgex_inference.contracts.errors import BusUnavailable, MessageError, TransportError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.pipeline.shelf import Kept, Shelf
@@ -101,6 +102,18 @@ class Outbox:
                 if not self._usable:
                     raise
         await self._keep(message)
+
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """As `publish` for each in its turn."""
+        if self._waiting or not self._through.is_set() or not isinstance(self._bus, Bursts):
+            return await side_by_side(self.publish, messages)
+        found = list(await self._bus.publish_all(messages))
+        missed = [at for at, refusal in enumerate(found) if isinstance(refusal, TransportError)]
+        if missed and self._usable:
+            kept = await side_by_side(self._keep, [messages[at] for at in missed])
+            for at, refusal in zip(missed, kept, strict=True):
+                found[at] = refusal
+        return found
 
     def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Message]]]:
         return self._bus.subscribe(*topics)

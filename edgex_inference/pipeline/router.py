@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from edgex_inference.bindings.book import Book, Rejected
@@ -11,7 +12,7 @@ from edgex_inference.contracts.bindings import Binding
 from edgex_inference.contracts.errors import MessageError
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.messages import Message
-from edgex_inference.edgex import envelope, events, topics
+from edgex_inference.edgex import arrivals, envelope, topics
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.metadata.records import Barred
 from edgex_inference.pipeline.intake import Item, Receipt
@@ -197,22 +198,61 @@ class Router:
             own = self._stand_ins[rejected, ""] = _stand_in(rejected)
         return own
 
-    def take(self, message: Message, acknowledge: Callable[[], None]) -> None:
-        """Reads one message; what cannot be read is counted, said once for each topic, and acknowledged."""
-        receipt = Receipt(acknowledge)
-        try:
-            self._take(message, receipt)
-        except MessageError as error:
-            self.traffic.invalid.add(error.reason)
-            level = logging.WARNING if self._is_first(message.topic) else logging.DEBUG
-            log.log(level, "%.300s; dropped as %s", error, error.reason)
-        except Exception as error:
-            self.traffic.invalid.add("unexpected")
-            level = logging.ERROR if self._is_first(f"{type(error)}") else logging.DEBUG
-            log.log(level, "%.100s: a defect of ours: %r", message.topic, error)
-            log.debug("its traceback", exc_info=error)
-        finally:
-            receipt.release()
+    def take(self, messages: Iterable[Message], acknowledge: Callable[[Message], None]) -> None:
+        """Reads a burst, then hands it on; what nobody takes is acknowledged at once.
+
+        What cannot be read is counted, said once for each topic, and acknowledged.
+        """
+        fresh = self._foreign(messages, acknowledge)
+        if not fresh:
+            return
+        started = self._clock()
+        found = arrivals.read(fresh, max_bytes=self._max_bytes)
+        arrived = self._clock()
+        good = sum(not isinstance(one, Exception) for one in found)
+        self.traffic.decode.repeat((arrived - started) / len(fresh), good)
+        fates: dict[str, int] = {}
+        hands: dict[Run, list[Item]] = {}
+        for message, one in zip(fresh, found, strict=True):
+            receipt = Receipt(partial(acknowledge, message), 0)
+            try:
+                fate = self._fate(message, one, receipt, arrived, hands)
+                fates[fate] = fates.get(fate, 0) + 1
+            except MessageError as error:
+                self._refused(message, error)
+            except Exception as error:  # noqa: BLE001 - one message's surprise must not take the others along
+                self._surprised(message, error)
+            if not receipt.holders:
+                receipt.end()
+        for fate, amount in fates.items():
+            self.traffic.messages.add(fate, amount)
+        for run, items in hands.items():
+            run.offer(*items)
+
+    def _foreign(
+        self, messages: Iterable[Message], acknowledge: Callable[[Message], None]
+    ) -> Sequence[Message]:
+        """Those that may be somebody else's events; our own are not even read."""
+        fresh, known = [], self._own_topics
+        for message in messages:
+            own = known.get(message.topic)
+            if self._is_own_topic(message.topic) if own is None else own:
+                self.traffic.messages.add("own")
+                acknowledge(message)
+            else:
+                fresh.append(message)
+        return fresh
+
+    def _refused(self, message: Message, error: MessageError) -> None:
+        self.traffic.invalid.add(error.reason)
+        level = logging.WARNING if self._is_first(message.topic) else logging.DEBUG
+        log.log(level, "%.300s; dropped as %s", error, error.reason)
+
+    def _surprised(self, message: Message, error: Exception) -> None:
+        self.traffic.invalid.add("unexpected")
+        level = logging.ERROR if self._is_first(f"{type(error)}") else logging.DEBUG
+        log.log(level, "%.100s: a defect of ours: %r", message.topic, error)
+        log.debug("its traceback", exc_info=error)
 
     def _is_first(self, source: str) -> bool:
         first = source not in self._warned and len(self._warned) < _MOST_WARNINGS
@@ -220,35 +260,47 @@ class Router:
             self._warned.add(source)
         return first
 
-    def _take(self, message: Message, receipt: Receipt) -> None:
-        if self._is_own_topic(message.topic):
-            self.traffic.messages.add("own")
-            return
-        started = self._clock()
-        read = envelope.read(message, max_bytes=self._max_bytes)
-        event = events.read(read)
-        self.traffic.decode.add(self._clock() - started)
+    def _fate(
+        self,
+        message: Message,
+        found: arrivals.Arrival | Exception,
+        receipt: Receipt,
+        arrived: float,
+        hands: dict[Run, list[Item]],
+    ) -> str:
+        """What became of a message (page.FATES); who takes it gets it into its hands."""
+        if isinstance(found, Exception):
+            raise found
+        event, correlation_id = found
         if event is None:
-            self.traffic.messages.add("notEvent")
-            return
+            return "notEvent"
         if self._is_own(event):
-            self.traffic.messages.add("own")
-            return
+            return "own"
         if self._sender.listening:
-            self._sender.heard(message, read, event)
+            self._sender.heard(message, envelope.read(message, max_bytes=self._max_bytes), event)
         if self._repeats.came_before(event.id, receipt):
-            self.traffic.messages.add("repeated")
             level = logging.INFO if self._is_first(f"{message.topic} again") else logging.DEBUG
             log.log(
                 level, "%.300s: event %s has come before; it is not inferred again", message.topic, event.id
             )
-        else:
-            self.heard(event)
-            taken = self.offer(event, read.correlation_id or new_id(), receipt)
-            if taken:
-                self.traffic.origins.look(event)
-                self._repeats.remember(event.id, receipt)
-            self.traffic.messages.add("matched" if taken else "unmatched")
+            return "repeated"
+        self.heard(event)
+        takers = self._takers(event)
+        if not takers:
+            return "unmatched"
+        self.traffic.origins.look(event)
+        receipt.holders = len(takers)
+        self._repeats.remember(event.id, receipt)
+        item = Item(event, correlation_id or new_id(), arrived, receipt)
+        why = self._barred.get(event.device_name) if self._barred else None
+        for run in takers:
+            if why is not None:
+                self._turn_away(run, item, why)
+            elif run in hands:
+                hands[run].append(item)
+            else:
+                hands[run] = [item]
+        return "matched"
 
     def _is_own_topic(self, topic: str) -> bool:
         own = self._own_topics.get(topic)
@@ -265,22 +317,18 @@ class Router:
         source = event.profile_name.removesuffix(topics.COMPANION_SUFFIX)
         return any(run.binding.profile == source for run in self._runs.values())
 
-    def offer(self, event: Event, correlation_id: str, receipt: Receipt) -> int:
-        """Offers an event to every binding that wants it; returns how many took it."""
-        arrived, taken = self._clock(), 0
-        for run in self._takers(event):
-            receipt.hold()
-            self._hand(run, Item(event, correlation_id, arrived, receipt))
-            taken += 1
-        return taken
-
     def ask(self, event: Event, correlation_id: str) -> Mapping[Run, Reply]:
         """Offers an event that did not come from the bus; each binding that takes it replies."""
         arrived, receipt = self._clock(), Receipt(lambda: None)
         replies = {run: Reply() for run in self._takers(event)}
+        why = self._barred.get(event.device_name)
         for run, reply in replies.items():
             receipt.hold()
-            self._hand(run, Item(event, correlation_id, arrived, receipt, reply))
+            item = Item(event, correlation_id, arrived, receipt, reply)
+            if why is None:
+                run.offer(item)
+            else:
+                self._turn_away(run, item, why)
         return replies
 
     def _takers(self, event: Event) -> Sequence[Run]:
@@ -289,12 +337,8 @@ class Router:
             self._heard[event.device_name] = event.profile_name
         return [run for run in runs if run.binding.enabled and run.wants(event)]
 
-    def _hand(self, run: Run, item: Item) -> None:
-        """Offers it; one of a device that is not to be used is counted, which it knows unless the run is new."""
-        why = self._barred.get(item.event.device_name) if self._barred else None
-        if why is None:
-            run.offer(item)
-            return
+    def _turn_away(self, run: Run, item: Item, why: Barred) -> None:
+        """Counts an event of a device that is not to be used; the device knows, unless the run is new."""
         run.measures.events.add("received")
         run.measures.dropped.add(why.word)
         run.tell(item.event.device_name, why.reason)

@@ -9,7 +9,7 @@ from edgex_inference.pipeline.publishing.policy import PublishState
 from edgex_inference.postprocess.decide import DecideState
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class DeviceState:
     """One device's memory; lost at restart."""
 

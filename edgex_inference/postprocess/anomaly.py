@@ -8,7 +8,7 @@ import numpy as np
 
 from edgex_inference.contracts.errors import InferenceFailed
 from edgex_inference.contracts.models import ImageInput, InputCard, NumbersInput, Score
-from edgex_inference.contracts.results import Anomaly, Sample
+from edgex_inference.contracts.results import Anomaly, Sample, Stack
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.postprocess.wiring import (
     Floats,
@@ -51,15 +51,30 @@ class Reconstruction:
 
         Raises InferenceFailed where one of them cannot be compared or is shaped unlike the others.
         """
-        made = self._stacked([self.reconstruction.numbers(one) for one in tensors])
+        made = self._joined([self.reconstruction.numbers(one) for one in tensors])
         if self.target:
-            others = self._stacked([without_batch(self.target.numbers(one)) for one in tensors])
+            others = self._joined([without_batch(self.target.numbers(one)) for one in tensors])
         else:
-            others = self._stacked([self._prepared(one) for one in samples])
+            others = self._joined([self._prepared(one) for one in samples])
+        return self._compared(made, others)
+
+    def stacked(self, tensors: Tensors, stack: Stack) -> Sequence[Anomaly] | None:
+        """As `many` for what is one array already; None where it compares with what the stack does not have."""
+        card = self.input
+        numbers = (stack.numbers or {}).get(card.name) if card is not None else None
+        if self.target or numbers is None:
+            return None
+        shape = numbers.shape[1:]
+        if isinstance(card, NumbersInput) and card.shape and prod(card.shape) == prod(shape):
+            numbers = numbers.reshape(len(numbers), *card.shape)
+        return self._compared(self.reconstruction.numbers(tensors), numbers)
+
+    def _compared(self, made: Floats, others: Floats) -> Sequence[Anomaly]:
         if made.size != others.size or not made.size:
             what = f"shape {made.shape[1:]} cannot be compared with {others.shape[1:]} of the {self._other}"
             raise self.reconstruction.nonsense(what)
-        differences = made.reshape(len(made), -1) - others.reshape(len(made), -1)
+        count = len(others)
+        differences = made.reshape(count, -1) - others.reshape(count, -1)
         metric = _METRICS[self.score.metric]
         sign = -1.0 if self.score.direction == "lowerIsWorse" else 1.0
         shares, channels = self._contributions(metric, differences, others.shape[1:])
@@ -70,7 +85,7 @@ class Reconstruction:
             for at, score in enumerate(metric(differences).tolist())
         ]
 
-    def _stacked(self, arrays: Sequence[Floats]) -> Floats:
+    def _joined(self, arrays: Sequence[Floats]) -> Floats:
         shape = arrays[0].shape
         if any(array.shape != shape for array in arrays):
             raise self.reconstruction.nonsense("the samples of a burst differ in shape")

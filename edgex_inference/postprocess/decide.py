@@ -1,5 +1,6 @@
 """From a number to a state with hysteresis: a pure step for each result."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edgex_inference.contracts.bindings import Decide
@@ -9,7 +10,7 @@ from edgex_inference.contracts.models import ModelCard, Task
 from edgex_inference.contracts.outputs import find
 from edgex_inference.contracts.results import Result
 from edgex_inference.postprocess.prospect import Prospect
-from edgex_inference.postprocess.values import evaluate
+from edgex_inference.postprocess.values import compiled
 
 _VALUES = {Task.DETECTION: "count", Task.REGRESSION: "value", Task.SEGMENTATION: "area"}
 _COUNTABLE = frozenset((ValueType.FLOAT32, ValueType.UINT16, ValueType.INT32, ValueType.BOOL))
@@ -70,8 +71,18 @@ def resolve(decide: Decide | None, card: ModelCard, prospect: Prospect, *, state
 
 def value_of(result: Result, decide: Resolved) -> float | None:
     """The number that is decided on; None where the result has none."""
-    value = evaluate(result, decide.value, ValueType.FLOAT32)
-    return float(value) if isinstance(value, bool | int | float) else None
+    return reader(type(result), decide)(result)
+
+
+def reader(result: type[Result], decide: Resolved) -> Callable[[Result], float | None]:
+    """`value_of` for results of one type."""
+    value_of = compiled(result, decide.value, ValueType.FLOAT32)
+
+    def read(result: Result) -> float | None:
+        value = value_of(result)
+        return float(value) if isinstance(value, (bool, int, float)) else None
+
+    return read
 
 
 def step(state: DecideState, value: float | None, decide: Resolved) -> tuple[DecideState, bool]:

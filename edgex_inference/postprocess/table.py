@@ -11,7 +11,7 @@ import numpy as np
 from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.errors import InferenceFailed, ModelRejected
 from edgex_inference.contracts.models import SETTINGS, Build, ModelCard, Postprocess, Task, serves
-from edgex_inference.contracts.results import Result, Sample
+from edgex_inference.contracts.results import Result, Sample, Stack
 from edgex_inference.contracts.tensors import Datatype, Tensors, TensorSpec
 from edgex_inference.postprocess import anomaly, classification, plain, segmentation
 from edgex_inference.postprocess.detection import (
@@ -106,17 +106,26 @@ class Together(Protocol):
     def many(self, tensors: Sequence[Tensors], samples: Sequence[Sample]) -> Sequence[Result]: ...
 
 
+@runtime_checkable
+class Stacked(Protocol):
+    """A decoder that reads a burst as it came, without taking it apart; None where it cannot."""
+
+    def stacked(self, tensors: Tensors, stack: Stack) -> Sequence[Result] | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A decoder at work; what is not finite in its arithmetic is judged in the result."""
 
     head: Interpreter
     together: Together | None = None
+    stack: Stacked | None = None
 
     @classmethod
     def of(cls, head: Interpreter) -> "Reader":
-        """With the decoder's own way of reading many at once, where it has one."""
-        return cls(head, head if isinstance(head, Together) else None)
+        """With the decoder's own ways of reading many at once, where it has them."""
+        together = head if isinstance(head, Together) else None
+        return cls(head, together, head if isinstance(head, Stacked) else None)
 
     def __call__(self, tensors: Tensors, sample: Sample) -> Result:
         """The result of one sample; raises InferenceFailed for tensors that make no sense."""
@@ -132,6 +141,17 @@ class Reader:
                 with suppress(InferenceFailed):
                     return self.together.many(tensors, samples)
             return [self._tried(one, sample) for one, sample in zip(tensors, samples, strict=True)]
+
+    def stacked(self, tensors: Tensors, stack: Stack) -> Sequence[Result | InferenceFailed]:
+        """The results of samples that ran as one: axis 0 of each tensor counts them."""
+        if self.stack is not None:
+            with np.errstate(all="ignore"), suppress(InferenceFailed):
+                found = self.stack.stacked(tensors, stack)
+                if found is not None:
+                    return found
+        samples = stack.samples()
+        each = [{name: array[at : at + 1] for name, array in tensors.items()} for at in range(len(samples))]
+        return self.many(each, samples)
 
     def _tried(self, tensors: Tensors, sample: Sample) -> Result | InferenceFailed:
         try:

@@ -8,7 +8,7 @@ from edgex_inference.contracts.bindings import Binding, Resource
 from edgex_inference.contracts.errors import DecodeError, SetupError
 from edgex_inference.contracts.events import Event, Reading
 from edgex_inference.contracts.models import ImageInput, InputCard, NumbersInput
-from edgex_inference.contracts.results import Sample
+from edgex_inference.contracts.results import Sample, Stack
 from edgex_inference.contracts.tensors import TensorSpec
 from edgex_inference.preprocess.feeds import Slot, assign, rejected
 from edgex_inference.preprocess.numbers import NumbersStep, Prepared, numbers_step
@@ -58,20 +58,22 @@ class Preprocess:
 
     def many(self, events: Sequence[Event]) -> Sequence[Sample | DecodeError]:
         """The samples of a burst, or for each event what is wrong with it alone."""
+        stack = self.stacked(events) if len(events) > 1 else None
+        return [self._tried(event) for event in events] if stack is None else stack.samples()
+
+    def stacked(self, events: Sequence[Event]) -> Stack | None:
+        """The samples of a burst as one; None where something about them is unusual, and for pictures."""
         step = self.steps[0]
         numbers = step.prepare if isinstance(step.prepare, NumbersStep) and len(self.steps) == 1 else None
-        found = numbers.many(events) if numbers is not None and len(events) > 1 else None
+        found = numbers.many(events) if numbers is not None else None
         if found is None:
-            return [self._tried(event) for event in events]
+            return None
         tensors, kept = found
-        return [
-            Sample(
-                tensors={step.tensor: tensors[at : at + 1]},
-                origin=max(map(_origin_of, event.readings)) or event.origin,
-                numbers=None if kept is None else {step.name: kept[at : at + 1]},
-            )
-            for at, event in enumerate(events)
-        ]
+        return Stack(
+            tensors={step.tensor: tensors},
+            origins=[max(map(_origin_of, event.readings)) or event.origin for event in events],
+            numbers=None if kept is None else {step.name: kept},
+        )
 
     def _tried(self, event: Event) -> Sample | DecodeError:
         try:

@@ -7,8 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, sqrt
 
+import numpy as np
+import numpy.typing as npt
+
 _BOUNDS = tuple(1e-5 * 2 ** (step / 4) for step in range(84))
 """Bucket bounds in seconds, from 10 µs to about 17 s in steps of a fourth root of two (19 %)."""
+_EDGES = np.array(_BOUNDS)
+
+
+_FRESH = 512
+"""What is added up or sorted into buckets at once: appending costs a fraction of it, and takes no lock."""
+_MANY = 32
+"""Durations from which on an array is worth it."""
 
 
 class Counts:
@@ -16,19 +26,34 @@ class Counts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._fresh: deque[str] = deque()
         self._totals: dict[str, int] = {}
 
     def add(self, word: str, amount: int = 1) -> None:
+        if amount == 1:
+            self._fresh.append(word)
+            if len(self._fresh) < _FRESH:
+                return
         with self._lock:
-            self._totals[word] = self._totals.get(word, 0) + amount
+            self._sum_up()
+            if amount != 1:
+                self._totals[word] = self._totals.get(word, 0) + amount
+
+    def _sum_up(self) -> None:
+        """Adds up what was added since; another thread may go on adding."""
+        for _ in range(len(self._fresh)):
+            word = self._fresh.popleft()
+            self._totals[word] = self._totals.get(word, 0) + 1
 
     def total(self, word: str | None = None) -> int:
         """The total under one word, or under all of them."""
         with self._lock:
+            self._sum_up()
             return sum(self._totals.values()) if word is None else self._totals.get(word, 0)
 
     def by_word(self) -> Mapping[str, int]:
         with self._lock:
+            self._sum_up()
             return dict(sorted(self._totals.items()))
 
     def take_in(self, other: "Counts") -> None:
@@ -95,17 +120,13 @@ class Spread:
         return self.most
 
 
-_FRESH = 512
-"""Durations that are sorted into buckets at once: appending one costs a twentieth of sorting it in."""
-
-
 @dataclass(slots=True)
 class Histogram:
     """Durations in fixed buckets: percentiles are right to a bucket's width (19 %)."""
 
     _fresh: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _buckets: list[int] = field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
+    _buckets: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(_BOUNDS) + 1, np.int64))
     _count: int = 0
     _sum: float = 0.0
     _squares: float = 0.0
@@ -118,21 +139,45 @@ class Histogram:
             with self._lock:
                 self._sort_in()
 
-    def _sort_in(self) -> None:
-        """Moves what was added since into the buckets; another thread may go on adding."""
-        for _ in range(len(self._fresh)):
-            seconds = self._fresh.popleft()
-            self._buckets[bisect_left(_BOUNDS, seconds)] += 1
-            self._count += 1
-            self._sum += seconds
-            self._squares += seconds * seconds
+    def add_all(self, seconds: Sequence[float]) -> None:
+        """As `add`, for all of a burst."""
+        if len(seconds) < _MANY:
+            self.add(*seconds)
+            return
+        with self._lock:
+            self._count_in(np.array(seconds))
+
+    def repeat(self, seconds: float, times: int) -> None:
+        """As `add` for as many equal durations."""
+        if not times:
+            return
+        with self._lock:
+            self._buckets[bisect_left(_BOUNDS, seconds)] += times
+            self._count += times
+            self._sum += seconds * times
+            self._squares += seconds * seconds * times
             self._least = min(self._least, seconds)
             self._most = max(self._most, seconds)
+
+    def _sort_in(self) -> None:
+        """Moves what was added since into the buckets; another thread may go on adding."""
+        take = self._fresh.popleft
+        fresh = [take() for _ in range(len(self._fresh))]
+        if fresh:
+            self._count_in(np.array(fresh))
+
+    def _count_in(self, fresh: npt.NDArray[np.float64]) -> None:
+        self._buckets += np.bincount(np.searchsorted(_EDGES, fresh), minlength=len(_BOUNDS) + 1)
+        self._count += fresh.size
+        self._sum += float(fresh.sum())
+        self._squares += float(fresh @ fresh)
+        self._least = min(self._least, float(fresh.min()))
+        self._most = max(self._most, float(fresh.max()))
 
     def take_in(self, seen: Spread) -> None:
         """Adds all that another one has seen."""
         with self._lock:
-            self._buckets = [mine + theirs for mine, theirs in zip(self._buckets, seen.buckets, strict=True)]
+            self._buckets += np.array(seen.buckets)
             self._count += seen.count
             self._sum += seen.total
             self._squares += seen.squares
@@ -144,7 +189,7 @@ class Histogram:
         with self._lock:
             self._sort_in()
             return Spread(
-                buckets=tuple(self._buckets),
+                buckets=tuple(self._buckets.tolist()),
                 count=self._count,
                 total=self._sum,
                 squares=self._squares,

@@ -16,8 +16,8 @@ from typing import ClassVar, Protocol
 
 import pytest
 
-from edgex_inference.contracts.bus import Bus
-from edgex_inference.contracts.errors import BusUnavailable
+from edgex_inference.contracts.bus import Bursts, Bus
+from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
 from edgex_inference.contracts.messages import Message
 
 PATIENCE = 20.0
@@ -167,6 +167,23 @@ class BusContract:
         assert [len(message.payload) for message in got] == [len(payload), len(END.payload)]
         assert got[0].payload == payload, "same length, other bytes"
         assert isinstance(got[0].payload, bytes)
+
+    async def test_many_at_once_are_each_as_alone(self, server: BusServer) -> None:
+        """Where a bus takes bursts: all arrive in order, and one that is refused holds up no other."""
+        sender, receiver = server.client("sender"), server.client("receiver")
+        if not isinstance(sender, Bursts):
+            pytest.skip("declared: this bus publishes one message after the other")
+        sent = [Message(f"contract/many/{number % 3}", b"%d" % number) for number in range(300)]
+        refused = Message("contract/+/many", b"a topic with a wildcard")
+        async with opened(sender, receiver), receiver.subscribe("contract/#") as bursts:
+            async with asyncio.timeout(PATIENCE):
+                told = await sender.publish_all([*sent[:100], refused, *sent[100:], END])
+            got = await collect(bursts, END, receiver)
+        assert [type(one) for one in told] == [type(None)] * 100 + [EnvelopeError] + [type(None)] * 201
+        for topic in ("contract/many/0", "contract/many/1", "contract/many/2"):
+            assert _payloads(got, topic) == _payloads(sent, topic)
+        told = await sender.publish_all([END, END])
+        assert [type(one) for one in told] == [BusUnavailable] * 2, "it is closed"
 
     async def test_headers_arrive_where_declared(self, server: BusServer) -> None:
         bus = server.client("headers")

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from statistics import median
+
+from msgspec.structs import replace
 
 from edgex_inference.contracts.messages import Message
 from tests.bench.effort import Effort

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
@@ -45,9 +45,9 @@ class Inside:
         sent = came = 0
         while came < amount:
             while sent < amount and sent - came <= window - burst:
-                for _ in range(min(burst, amount - sent)):
-                    self.hub.spread(next(self.source))
-                    sent += 1
+                fresh = min(burst, amount - sent)
+                self.hub.spread_all(list(islice(self.source, fresh)))
+                sent += fresh
             try:
                 async with asyncio.timeout(PATIENCE):
                     came += sum(STATUS not in message.payload for message in await anext(self.bursts))

@@ -32,6 +32,7 @@ def script(model: Path) -> Callable[[bytes], bytes]:
     """The straightforward script's own function, its model loaded."""
     os.environ["STRAIGHTFORWARD_MODEL"] = os.fspath(model)
     handle: Callable[[bytes], bytes] = import_module("tests.bench.straightforward").handle
+    del os.environ["STRAIGHTFORWARD_MODEL"]  # the script as a process of its own is told otherwise
     return handle
 
 

@@ -1,6 +1,6 @@
 """Bundles over the shipped fake: few runs for many samples, and each sample's own fate all the same."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,9 +9,10 @@ import pytest
 
 from edgex_inference.contracts.accelerator import LoadRequest
 from edgex_inference.contracts.errors import DeviceLost, EdgexInferenceError
+from edgex_inference.contracts.results import Stack
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
-from edgex_inference.engine.bundles import infer_bundled
+from edgex_inference.engine.bundles import apart, infer_bundled, infer_stacked
 from edgex_inference.engine.lane import Lane, LaneSettings
 from edgex_inference.testing.fake_accelerator import FAKE, Control, control, load, write_model
 
@@ -94,3 +95,45 @@ async def test_outputs_without_rows_make_samples_go_alone_from_then_on(tmp_path:
         answers = await infer_bundled(lane, [x(3), x(4)])
         assert [said(answer)[1] for answer in answers] == [7.0, 9.0]
         assert strings.batches == [1, 1]
+
+
+def stack(*numbers: float, width: int = 4) -> Stack:
+    rows = [[number] * width for number in numbers]
+    return Stack(tensors={"x": np.array(rows, dtype=np.float32)}, origins=[0] * len(numbers))
+
+
+async def test_a_stack_is_one_run_and_stays_one_array(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (lane, strings):
+        outputs = await infer_stacked(lane, stack(1, 2, 3))
+        assert isinstance(outputs, Mapping)
+        assert outputs["y"][:, 0].tolist() == [3.0, 5.0, 7.0]
+        assert strings.batches[strings.loads :] == [3]
+        assert [said(answer) for answer in apart(outputs)] == [(1, 3.0), (1, 5.0), (1, 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "script", "runs"),
+    [
+        ({"batch": "range", "most": 2}, [], [2, 1]),
+        ({"batch": "none"}, [], [1, 1, 1]),
+        ({}, ["fail"], [3, 3]),
+        ({}, ["ragged"], [3, 3]),
+    ],
+    ids=["more than a run takes", "no batch", "a run fails", "rows are mixed"],
+)
+async def test_a_stack_that_cannot_run_as_one_is_taken_apart(
+    tmp_path: Path, batch: dict[str, object], script: list[str], runs: list[int]
+) -> None:
+    async with opened(tmp_path, **batch) as (lane, strings):
+        strings.script.extend(script)
+        answers = await infer_stacked(lane, stack(1, 2, 3))
+        assert not isinstance(answers, Mapping)
+        assert [said(answer)[1] for answer in answers] == [3.0, 5.0, 7.0]
+        assert strings.batches[strings.loads :] == runs
+
+
+async def test_a_lost_device_loses_a_stack_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (lane, strings):
+        strings.script.append("lose")
+        answers = await infer_stacked(lane, stack(1, 2))
+        assert [type(answer) for answer in answers] == [DeviceLost, DeviceLost]

@@ -315,7 +315,7 @@ async def test_results_of_a_service_outlive_an_outage(
         witness = MemoryBus(hub, name="witness")
         witness.receive = heard.append  # type: ignore[method-assign]
         await witness.open()
-        service.bus.publish = outlet.publish
+        service.bus.publish, service.bus.publish_all = outlet.publish, outlet.publish_all
         hub.stop()
         await stage.send(*(make.event("p", X=x) for x in range(10)))
         await stage.until(lambda: stage.counters()["published"] == 10)

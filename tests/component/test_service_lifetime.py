@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from edgex_inference.buses.bursts import one_by_one
 from edgex_inference.buses.memory import MemoryBus
 from edgex_inference.config.schema import Seconds
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import BusUnavailable, SetupError
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.messages import Message
@@ -38,6 +40,9 @@ class Acknowledging(MemoryBus):
             self.refused += 1
             raise BusUnavailable("not today")
         await super().publish(message)
+
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        return await one_by_one(self.publish, messages)
 
     async def done(self, messages: Sequence[Message]) -> None:
         others = [message.topic.split("/") for message in messages if "app-inference" not in message.topic]

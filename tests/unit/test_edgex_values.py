@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgex_inference.contracts.events import Reading, ValueType
 from edgex_inference.contracts.values import parse
 from edgex_inference.edgex.ids import is_id
-from edgex_inference.edgex.values import Unfit, binary_reading, format_value, plain, reading
+from edgex_inference.edgex.values import Unfit, binary_reading, float_texts, format_value, plain, reading
 
 WHO: dict[str, Any] = {"device": "d", "profile": "p", "origin": 5}
 
@@ -180,3 +180,16 @@ def test_a_floats_digits_are_the_shortest_in_gos_form(number: float) -> None:
 def test_a_short_floats_digits_are_the_shortest_in_gos_form(number: float) -> None:
     wanted = np.format_float_scientific(np.float32(number), trim="-", exp_digits=2)
     assert format_value(number, ValueType.FLOAT32) == wanted
+
+
+@pytest.mark.parametrize("kind", [ValueType.FLOAT32, ValueType.FLOAT64])
+@settings(deadline=None)
+@given(st.lists(st.floats() | st.floats(width=32) | st.integers(-(2**200), 2**200), max_size=6))
+def test_many_floats_are_written_as_each_alone(kind: ValueType, numbers: list[float]) -> None:
+    try:
+        alone = [format_value(number, kind) for number in numbers]
+    except Unfit:
+        with pytest.raises(Unfit):
+            float_texts(numbers, kind)
+    else:
+        assert float_texts(numbers, kind) == alone

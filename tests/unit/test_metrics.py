@@ -224,3 +224,24 @@ def test_a_metric_travels_as_each_release_takes_it(major: Major | None) -> None:
     assert isinstance(payload, dict) is (major == "4")
     metric = payload if isinstance(payload, dict) else json.loads(base64.b64decode(payload))
     assert metric["fields"] == [{"name": "gauge-value", "value": 1}]
+
+
+def test_a_burst_of_durations_counts_as_each_alone() -> None:
+    values = [random.Random(7).lognormvariate(-7, 3) for _ in range(700)]
+    alone, burst, few = Histogram(), Histogram(), Histogram()
+    for value in [*values, *[0.003] * 40]:
+        alone.add(value)
+    burst.add_all(values)
+    few.add_all(values[:5])
+    few.add_all(values[5:])
+    for one in (burst, few):
+        one.repeat(0.003, 40)
+        mine, theirs = one.spread(), alone.spread()
+        assert (mine.buckets, mine.count, mine.least, mine.most) == (
+            theirs.buckets,
+            theirs.count,
+            theirs.least,
+            theirs.most,
+        )
+        assert mine.total == pytest.approx(theirs.total)
+        assert mine.squares == pytest.approx(theirs.squares)

@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgex_inference.contracts.bindings import Limits
@@ -142,3 +142,15 @@ def test_a_receipt_acknowledges_once_when_the_last_holder_lets_go() -> None:
     receipt.release()
     receipt.release()
     assert told == [1]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from("abc"), max_size=12))
+def test_all_at_once_come_in_the_turns_that_one_after_the_other_would(devices: list[str]) -> None:
+    whole, single = queue(latest=False, length=100), queue(latest=False, length=100)
+    for number, device in enumerate(devices):
+        for one in (whole, single):
+            one.offer(item(device, number))
+    apart = [taken.correlation_id for _ in devices for taken in single.take(1)]
+    assert [taken.correlation_id for taken in whole.take(100)] == apart
+    assert len(whole) == len(single) == 0

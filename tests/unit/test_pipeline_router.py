@@ -33,8 +33,8 @@ class FakeRun:
     def wants(self, event: Event) -> bool:
         return any(reading.resource_name == self.binding.resource for reading in event.readings)
 
-    def offer(self, item: Item) -> None:
-        self.items.append(item)
+    def offer(self, *items: Item) -> None:
+        self.items += items
 
 
 @pytest.fixture
@@ -75,18 +75,17 @@ def taken(router: Router, *messages: Message) -> list[int]:
     """How many times each message was acknowledged at once."""
     told = [0] * len(messages)
 
-    def acknowledge(number: int) -> None:
-        told[number] += 1
+    def acknowledge(message: Message) -> None:
+        told[next(number for number, one in enumerate(messages) if one is message)] += 1
 
-    for number, one in enumerate(messages):
-        router.take(one, lambda number=number: acknowledge(number))
+    router.take(messages, acknowledge)
     return told
 
 
 def test_an_event_goes_to_every_binding_that_wants_it(made: Callable[..., Router]) -> None:
     router = made(profile(X={"A": BLOCK, "B": BLOCK}, Z={"C": BLOCK}))
     told = [0]
-    router.take(message(), lambda: told.__setitem__(0, told[0] + 1))
+    router.take([message()], lambda _: told.__setitem__(0, told[0] + 1))
     runs: dict[str, Any] = {run.binding.name: run for run in router.runs}
     assert {name: len(run.items) for name, run in runs.items()} == {"A": 1, "B": 1, "C": 0}
     (item,) = runs["A"].items

@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+from edgex_inference.buses.bursts import one_by_one, side_by_side
 from edgex_inference.buses.fanout import Fanout, Limits
 from edgex_inference.buses.mqtt.link import Arrival, Link, Loss
 from edgex_inference.buses.mqtt.native_link import NativeLink
 from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.buses.topics import covers, disjoint_cover, matches, mistake_in_topic
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError, SetupError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
@@ -151,6 +153,13 @@ class MqttBus:
             raise EnvelopeError(message.topic, mistake, reason="topic")
         await self._link.publish(message.topic, message.payload)
 
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        if self._settings.qos:
+            return await side_by_side(self.publish, messages)
+        if any(mistake_in_topic(message.topic) for message in messages):
+            return await one_by_one(self.publish, messages)
+        return await self._link.publish_all(messages)
+
     # -- subscribing ------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -225,6 +234,9 @@ class MqttBus:
 
     def _arrived(self, arrivals: Sequence[Arrival]) -> None:
         """Hands a burst to the subscribers; what nobody takes is acknowledged at once."""
+        if not (self._leaving or any(one.qos or one.retained for one in arrivals)):
+            self._fanout.deliver_all([one.message for one in arrivals])
+            return
         for message, mid, qos, retained in arrivals:
             if self._leaving and not retained and self._repeated(message.topic, message.payload):
                 taken = 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.messages import Message
 
 T = TypeVar("T")
@@ -62,6 +63,10 @@ class Link(Protocol):
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """At QoS 0 returns when there is room for more, else on the acknowledgement."""
+
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """`publish` for each in its turn, at QoS 0."""
+        ...
 
     def acknowledge(self, mid: int, qos: int) -> None:
         """Nothing to do at QoS 0, or when the connection that the message came on is gone."""

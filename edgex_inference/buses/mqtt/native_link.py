@@ -6,15 +6,19 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from edgex_inference.buses.bursts import one_by_one
 from edgex_inference.buses.mqtt import inbox as incoming
 from edgex_inference.buses.mqtt import link, packets, properties
+from edgex_inference.buses.mqtt.greeting import hello
 from edgex_inference.buses.mqtt.inbox import Burst, Control, Inbox, Oversize
 from edgex_inference.buses.mqtt.link import Arrival, Loss
 from edgex_inference.buses.mqtt.native_turns import Answer, Turns
 from edgex_inference.buses.mqtt.native_wire import Wire
 from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.buses.tls import context_of
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
+from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
 
 _log = logging.getLogger(__name__)
@@ -64,7 +68,7 @@ class NativeLink:
                 except (OSError, ValueError) as error:
                     hint = link.TRY_PLAIN if self._tls and link.is_abrupt(error) else ""
                     return Loss("down", link.reason(error) + hint)
-                wire.send(packets.connect(self._hello()))
+                wire.send(packets.connect(hello(self._settings, self._version, self._most_open)))
                 refusal = await self._welcome
         except TimeoutError:
             said = "the server took the connection but does not answer as an MQTT broker does"
@@ -100,27 +104,6 @@ class NativeLink:
             raise
         self._wire, self._dropped = wire, None
         return wire
-
-    def _hello(self) -> packets.Hello:
-        settings, will = self._settings, None
-        if settings.will_topic:
-            will = packets.Will(
-                topic=settings.will_topic,
-                payload=settings.will_payload,
-                qos=min(settings.qos, 1),
-                retained=settings.retained,
-            )
-        return packets.Hello(
-            version=self._version,
-            client_id=settings.client_id,
-            clean=settings.clean_session,
-            keep_alive=settings.keep_alive,
-            username=settings.username,
-            password=settings.password,
-            will=will,
-            receive_maximum=min(65_535, self._most_open),
-            largest=min(settings.max_packet, packets.MOST),
-        )
 
     @property
     def _most_open(self) -> int:
@@ -313,6 +296,19 @@ class NativeLink:
             await wire.room()
             if wire is not self._wire:
                 raise self._unavailable("the connection was lost")
+
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        """`publish` for each in its turn, at QoS 0; what finds room at once costs no turn of the loop."""
+        found: list[Refusal] = []
+        for message in messages:
+            wire, payload = self._wire, message.payload
+            head = packets.plain_publication(message.topic, len(payload), self._first, self._version)
+            if wire is None or self._queue or self._full(wire) or len(head) + len(payload) > self._largest:
+                found += await one_by_one(lambda one: self.publish(one.topic, one.payload), [message])
+            else:
+                wire.send(head, payload)
+                found.append(None)
+        return found
 
     def _full(self, wire: Wire) -> bool:
         return wire.crowded() or len(self._published) >= self._window

@@ -10,12 +10,14 @@ from typing import Any
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from edgex_inference.buses.bursts import one_by_one
 from edgex_inference.buses.mqtt import link
 from edgex_inference.buses.mqtt.link import QUICK_ACK, UNREADABLE_TOPIC, Arrival, Loss, aside
 from edgex_inference.buses.mqtt.paho_client import BurstClient
 from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.buses.section import Tls
 from edgex_inference.buses.tls import context_of
+from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import BusUnavailable
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
@@ -288,6 +290,9 @@ class PahoLink:
             await asyncio.shield(self._room)
             if not self.connected:
                 raise self.unavailable("the connection was lost")
+
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
+        return await one_by_one(lambda one: self.publish(one.topic, one.payload), messages)
 
     def _crowded(self) -> bool:
         client = self._client

@@ -10,6 +10,7 @@ from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics, values, wire
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.edgex.envelope import Envelope
+from edgex_inference.edgex.forms import escaped
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.edgex.major import guessed
 
@@ -27,6 +28,8 @@ class _Address:
     """Service level, profile and device of the events that a binding publishes about a device, and their topic."""
 
     names: tuple[str, str, str]
+    escaped: str
+    """the device as it stands in JSON"""
     topic: str
     dialect: Dialect
 
@@ -74,6 +77,16 @@ class Sender:
         """Service level, profile name and device name of the events about `device`."""
         return self._address(binding, device).names
 
+    def where(self, binding: Binding, device: str) -> tuple[str, str]:
+        """The topic of the events about `device`, and its name there as it stands in JSON."""
+        address = self._address(binding, device)
+        return address.topic, address.escaped
+
+    @property
+    def rules_topic(self) -> str:
+        """Where the bare copies go."""
+        return topics.rules_topic(self.dialect)
+
     def _address(self, binding: Binding, device: str) -> "_Address":
         publish = binding.publish
         key = binding.profile, binding.name, publish.as_, publish.topic_prefix, device
@@ -96,7 +109,9 @@ class Sender:
             source=binding.name,
             prefix=binding.publish.topic_prefix,
         )
-        return _Address(names=(service, profile, name), topic=topic, dialect=self.dialect)
+        return _Address(
+            names=(service, profile, name), escaped=escaped(name), topic=topic, dialect=self.dialect
+        )
 
     def result(
         self,
@@ -144,9 +159,8 @@ class Sender:
         )
         if not binding.publish.rules:
             return (message,)
-        rules = topics.rules_topic(self.dialect)
         bare = wire.encode_bare(
-            event, topic=rules, correlation_id=correlation_id, dialect=self.dialect, written=True
+            event, topic=self.rules_topic, correlation_id=correlation_id, dialect=self.dialect, written=True
         )
         return (message, bare)
 

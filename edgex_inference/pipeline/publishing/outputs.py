@@ -112,9 +112,23 @@ def evaluate(moment: Moment, value: str, kind: ValueType) -> object:
     return result_values.evaluate(moment.result, value, kind)
 
 
+def milliseconds(latency: float) -> float:
+    """Four digits of a latency in seconds: more would be noise, and dear to write."""
+    return float(f"{latency * 1e3:.3e}")
+
+
+def milliseconds_text(latency: float) -> str:
+    """The text of `milliseconds` of a latency of at least 0 in a reading of Float32 or Float64."""
+    text = f"{latency * 1e3:.3e}"
+    if text[4] != "0":
+        return text
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+
+
 _OF_MOMENT: Mapping[str, Callable[[Moment], object]] = {
     "state": lambda moment: moment.state,
-    "latency": lambda moment: moment.latency * 1e3,
+    "latency": lambda moment: milliseconds(moment.latency),
     "model": lambda moment: moment.model,
     "accelerator": lambda moment: moment.accelerator,
 }
