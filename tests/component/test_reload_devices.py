@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edgex_inference import service as room
-from edgex_inference.pipeline.running import run as running
+from edgex_inference.pipeline.running import drawing
 from edgex_inference.testing.fake_accelerator import Control
 
 
@@ -249,8 +249,8 @@ async def test_it_falls_back_on_the_old_version_while_a_broken_one_lies_there(
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks for what was not there without much ado."""
-    monkeypatch.setattr(running, "_ABSENT", 0.02)
-    monkeypatch.setattr(running, "_LONG_ABSENT", 0.04)
+    monkeypatch.setattr(drawing, "_ABSENT", 0.02)
+    monkeypatch.setattr(drawing, "_LONG_ABSENT", 0.04)
 
 
 async def test_a_device_that_was_not_there_is_taken_when_it_comes(

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from edgex_inference.buses.mqtt import link, packets, properties
 from edgex_inference.buses.mqtt.greeting import hello
 from edgex_inference.buses.mqtt.inbox import Burst, Control, Inbox, Oversize
 from edgex_inference.buses.mqtt.link import Arrival, Loss
+from edgex_inference.buses.mqtt.native_turns import Answer, Turns
 from edgex_inference.buses.mqtt.native_wire import Wire
 from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.buses.tls import context_of
@@ -28,8 +28,6 @@ TOO_LARGE = "busSize"
 
 _WINDOW = 1000
 """Messages of ours that may be without the broker's acknowledgement."""
-Answer = asyncio.Future[Sequence[str]]
-"""Why each thing that was asked for is refused, empty texts when granted."""
 _VERSIONS = {"3.1.1": 4, "5": 5}
 
 
@@ -48,7 +46,7 @@ class NativeLink:
         self._answers: dict[int, Answer] = {}
         self._asked: dict[int, int] = {}
         self._published: dict[int, str] = {}
-        self._queue: deque[tuple[str, bytes, asyncio.Future[Answer | None]]] = deque()
+        self._queue = Turns()
         self._last_mid = 0
         self._open: set[int] = set()
         self._listening = True
@@ -172,10 +170,7 @@ class NativeLink:
         for answer in answers.values():
             if not answer.done():
                 answer.set_exception(self._unavailable(f"the connection was lost ({loss.text})"))
-        while self._queue:
-            _, _, turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_exception(self._unavailable(f"the connection was lost ({loss.text})"))
+        self._queue.end(lambda: self._unavailable(f"the connection was lost ({loss.text})"))
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(loss)
 
@@ -290,7 +285,7 @@ class NativeLink:
         """At QoS 0 returns when there is room for more, else on the acknowledgement; leaves in the order of calls."""
         wire = self._connected()
         if self._queue or self._full(wire):
-            answer = await self._in_turn(topic, payload)
+            answer = await self._queue.take(topic, payload)
         else:
             answer = self._post(wire, topic, payload)
         if answer is not None:
@@ -329,26 +324,12 @@ class NativeLink:
         self._published[mid] = topic
         return self._await(mid)
 
-    async def _in_turn(self, topic: str, payload: bytes) -> Answer | None:
-        """What `_post` says, when there is room and all that came before are sent."""
-        turn: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-        self._queue.append((topic, payload, turn))
-        return await turn
-
     def roomy(self, wire: Wire) -> None:
         """Sends what waits, as far as there is room."""
-        while self._queue and wire is self._wire and not self._full(wire):
-            topic, payload, turn = self._queue.popleft()
-            if turn.done():  # given up
-                continue
-            try:
-                answer = self._post(wire, topic, payload)
-            except EnvelopeError as error:
-                turn.set_exception(error)
-                continue
-            if answer is not None:
-                answer.add_done_callback(_heed)
-            turn.set_result(answer)
+        self._queue.serve(
+            lambda: wire is self._wire and not self._full(wire),
+            lambda topic, payload: self._post(wire, topic, payload),
+        )
 
     def _settle(self, control: Control) -> None:
         if self._published.pop(control.mid, None) is None:
@@ -380,12 +361,6 @@ class NativeLink:
         if self._wire is None or not self.connected:
             raise self._unavailable("not connected")
         return self._wire
-
-
-def _heed(answer: Answer) -> None:
-    """Whoever waited for it may have given up meanwhile: asyncio would complain that nobody took its exception."""
-    if not answer.cancelled():
-        answer.exception()
 
 
 def _words(code: int, found: properties.Properties) -> str:

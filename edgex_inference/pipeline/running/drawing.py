@@ -5,7 +5,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.reopening import Reopening
 from edgex_inference.pipeline.planning.plan import Plan
+
+_ABSENT, _LONG_ABSENT = 30.0, 3600.0
+"""Seconds until a candidate that was not there is looked for again, at first and at most."""
+
+
+def absence(asked: Callable[[], None]) -> Reopening:
+    """Asks again and again for a candidate that was not there."""
+    return Reopening(asked, shortest=_ABSENT, longest=_LONG_ABSENT, steady=0)
 
 
 class Drawing:

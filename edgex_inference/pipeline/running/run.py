@@ -10,13 +10,12 @@ from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelReject
 from edgex_inference.contracts.events import Event
 from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine.lane import Lane
-from edgex_inference.engine.reopening import Reopening
 from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING, Standing
 from edgex_inference.pipeline.intake import Item, give_way
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.measure import Measures
 from edgex_inference.pipeline.planning.plan import Plan, draw, release
-from edgex_inference.pipeline.running.drawing import Drawing, Watch
+from edgex_inference.pipeline.running.drawing import Drawing, Watch, absence
 from edgex_inference.pipeline.running.notices import Notices
 from edgex_inference.pipeline.running.order import Course, Order, Workplace, has_others
 from edgex_inference.pipeline.running.patience import Patience
@@ -27,9 +26,6 @@ log = logging.getLogger(__name__)
 STARTING, DISABLED = "starting", "disabled"
 _LOADING = "the model is being loaded"
 _REMOVED = "its block was removed"
-
-_ABSENT, _LONG_ABSENT = 30.0, 3600.0
-"""Seconds until a candidate that was not there is looked for again, at first and at most."""
 
 _ORDERLY = 1.0
 """Seconds that the next plan waits for the last bursts of the one before, so that results keep their order."""
@@ -59,7 +55,7 @@ class Run:
         self.complaint, self.rejected, self._succeeded = "", False, False
         self._watch = Watch(self._changed)
         self._patience = Patience(self._asked.set)
-        self._absent = Reopening(self._asked.set, shortest=_ABSENT, longest=_LONG_ABSENT, steady=0)
+        self._absent = absence(self._asked.set)
         self._take_up(before or order, STARTING, _LOADING)
 
     @property
@@ -225,10 +221,9 @@ class Run:
         if before is not None:
             before.journey.pause()
             await before.journey.landed(_ORDERLY)
-        waiting = (*self._stranded, *self._waiting.take(len(self._waiting)))
-        self._stranded.clear()
-        for item in waiting:
+        for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
             journey.offer(item)
+        self._stranded.clear()
         if before is not None:
             journey.take_over(before.journey)
         name = f"binding {plan.binding.name} of {plan.binding.profile}"
@@ -255,9 +250,7 @@ class Run:
                 log.error("%s is inactive: %s", where, reason)
                 self._notices.repeat(order.binding, reason)
             self.complaint = reason
-            for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
-                self._refuse(item)
-            self._stranded.clear()
+            self._refuse_all()
         else:
             if course.plan.lane.lost:
                 log.warning("%s: nobody else answers: %s", where, reason)
@@ -291,9 +284,7 @@ class Run:
             if not self._succeeded:
                 self._notices.farewell(course.plan.binding, course.journey.devices, reason)
             self._leave(course)
-        for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
-            self._refuse(item)
-        self._stranded.clear()
+        self._refuse_all()
 
     async def _close(self) -> None:
         """Stops at once; what waits is kept for another `work`."""
@@ -371,6 +362,11 @@ class Run:
         gone = self._waiting.offer(item)
         if gone is not None:
             self.measures.dropped.add(give_way(gone, item))
+
+    def _refuse_all(self) -> None:
+        for item in (*self._stranded, *self._waiting.take(len(self._waiting))):
+            self._refuse(item)
+        self._stranded.clear()
 
     def _refuse(self, item: Item) -> None:
         self.measures.dropped.add("inactive")
