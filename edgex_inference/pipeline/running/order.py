@@ -11,7 +11,7 @@ from edgex_inference.engine.catalog import AUTO
 from edgex_inference.pipeline.emission import Outlet
 from edgex_inference.pipeline.intake import Intake, Queueing
 from edgex_inference.pipeline.journey import Journey
-from edgex_inference.pipeline.planning.plan import Engine, Plan
+from edgex_inference.pipeline.planning.plan import Engine, Plan, release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +74,11 @@ class Course:
     @property
     def plan(self) -> Plan:
         return self.journey.plan
+
+    async def gone(self, engine: Engine) -> None:
+        """The end of one that another has taken over: its last bursts land, its sessions are given back."""
+        try:
+            await self.journey.landed()
+        finally:
+            self.work.cancel()
+            await release(self.plan, engine)

@@ -315,17 +315,10 @@ class Run:
         await asyncio.wait((course.work,))
 
     def _leave(self, course: Course) -> None:
-        task = asyncio.create_task(self._gone(course), name=f"{course.work.get_name()} ends")
+        gone = course.gone(self._place.engine)
+        task = asyncio.create_task(gone, name=f"{course.work.get_name()} ends")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
-
-    async def _gone(self, course: Course) -> None:
-        """The end of a journey that another has taken over: its last bursts land, its sessions are given back."""
-        try:
-            await course.journey.landed()
-        finally:
-            course.work.cancel()
-            await release(course.plan, self._place.engine)
 
     # Lost devices
 
