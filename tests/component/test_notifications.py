@@ -105,22 +105,29 @@ async def test_a_binding_that_only_fails_has_stalled_and_one_that_rests_has_not(
             clock[0] += seconds
             service.lookout.alerts.look()
 
+        async def rests() -> None:
+            await stage.until(lambda: service.router.runs[0].unfinished == 0)
+
         await stage.send(make.event("p", X=1))
         await stage.have(1)
+        await rests()
         look(), look(), look()
         strings.always = "fail"
         await stage.send(make.event("p", X=2))
         await stage.through(2)
+        await rests()
         look(), look(), look()
         assert service.lookout.alerts.waiting == 0  # one bad event, and silence
         await stage.send(make.event("p", X=3))
         await stage.through(3)
+        await rests()
         look()
         await stage.until(lambda: len(notifications.taken) == 1)
         look(), look()
         strings.always = "ok"
         await stage.send(make.event("p", X=4))
         await stage.have(2)
+        await rests()
         look()
         await stage.until(lambda: len(notifications.taken) == 2)
     assert [one["labels"] for one in notifications.taken] == [["binding-stalled"]] * 2
