@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def binary(name: str, package: str) -> str:
     return found
 
 
-class Server:
+class Server(ABC):
     """Starts, stops, kills and restarts one server that takes connections on `port`."""
 
     def __init__(self, folder: Path, name: str, port: int = 0) -> None:
@@ -40,8 +41,8 @@ class Server:
         self._log = folder / f"{name}-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def command(self) -> Sequence[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> Sequence[str]: ...
 
     def start(self) -> None:
         """Returns when the server takes connections."""

@@ -2,6 +2,7 @@
 
 import base64
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -24,25 +25,25 @@ def is_result(payload: bytes) -> bool:
     return not any(one in payload for one in _STATUSES)
 
 
-class Feeder:
+class Feeder(ABC):
     """Device and consumer in one. Packets are what `packet` makes, whole and ready for the wire.
 
     A subclass sends them in `_burst`, reads once in `_count` and has the payload of the latest result in `_answer`.
     """
 
+    @abstractmethod
     def packet(self, topic: str, payload: bytes) -> Any:
         """What is sent for a message."""
-        raise NotImplementedError
 
-    def _burst(self, packets: Sequence[Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _burst(self, packets: Sequence[Any]) -> None: ...
 
+    @abstractmethod
     def _count(self, seconds: float) -> int:
         """How many results come in one reading; 0 after so many seconds without any."""
-        raise NotImplementedError
 
-    def _answer(self) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _answer(self) -> bytes: ...
 
     def saturate(self, packets: Iterator[Any], amount: int, *, window: int) -> tuple[int, float]:
         """Keeps `window` events under way until `amount` were sent; returns how many results came, and the seconds.

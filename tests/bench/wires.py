@@ -4,6 +4,7 @@ import json
 import select
 import socket
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
 import zmq
@@ -42,9 +43,9 @@ class _Stream(Feeder):
     def _answer(self) -> bytes:
         return self._last
 
+    @abstractmethod
     def _payloads(self) -> Iterator[bytes]:
         """Takes whole messages off `_rest`."""
-        raise NotImplementedError
 
     def _await(self, text: bytes) -> None:
         deadline = time.perf_counter() + PATIENCE

@@ -29,10 +29,10 @@ class Neighbors:
         )
 
     async def stop(self) -> None:
-        raise NotImplementedError("there is no server")
+        pytest.fail("ZeroMQ has no server: the suite is told so by `restartable`")
 
     async def start(self) -> None:
-        raise NotImplementedError("there is no server")
+        pytest.fail("ZeroMQ has no server: the suite is told so by `restartable`")
 
 
 class TestZeroMqBus(BusContract):
