@@ -116,6 +116,7 @@ class Service:
             runs=lambda: self.router.runs,
             changed=self.look,
             locate=partial(self.presence.find, CORE_METADATA),
+            startup=self.presence.patience.startup.duration,
         )
 
     def _overview(self) -> Overview:

@@ -27,11 +27,13 @@ class Command:
         self.errors: dict[tuple[str, str], tuple[int, str]] = {}
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
         self.hang = False
+        self.paths: set[str] = set()
         self.port = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         device, command = request.match_info["device"], request.match_info["command"]
         self.asked.append((device, command, dict(request.query)))
+        self.paths.add(request.path.split("/")[2])
         if self.hang:
             await asyncio.Event().wait()
         if error := self.errors.get((device, command)):
@@ -74,7 +76,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def command(stage: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Command]:
     made = Command()
     app = web.Application()
-    app.router.add_get("/api/v3/device/name/{device}/{command}", made.answer)
+    for api in ("v2", "v3"):
+        app.router.add_get(f"/api/{api}/device/name/{{device}}/{{command}}", made.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -292,3 +295,13 @@ async def test_core_command_is_where_the_registry_says(command: Command) -> None
         assert event.device_name == "p"
     await client.close()
     assert len(asked) == 1, "once in a while is enough"
+
+
+async def test_edgex_2_is_asked_in_its_own_words(stage: Any, make: Any, command: Command) -> None:
+    stage.inference = {"edgex_version": "2"}
+    stage.simple(poll={"interval": HOUR})
+    devices(stage, "p")
+    async with stage.running():
+        await stage.until(lambda: bool(command.asked))
+    assert command.paths == {"v2"}
+    assert command.asked[0][2] == {"ds-pushevent": "no", "ds-returnevent": "yes"}

@@ -35,7 +35,8 @@ _VERSION = re.compile(r"v?([1-9][0-9]*)\.[0-9]+")
 class Platform:
     """Follows the configured core-metadata, and registers what `runs` publish.
 
-    `changed` is called when it says other things than before. `locate` is the registry, which may know its address.
+    `changed` is called when it says other things than before. `locate` is the registry, which may know its address;
+    `startup` (s) is how long a start waits for a core-metadata that is required.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Platform:
         runs: Callable[[], Sequence[Run]],
         changed: Callable[[], None],
         locate: Locate | None = None,
+        startup: float = 60.0,
     ) -> None:
         inference = loaded.config.inference
         file = f"core-metadata-{loaded.service_key}.json"
         following = Following(
             required=inference.metadata == "required",
             interval=inference.reconcile_interval,
+            startup=startup,
             copy=loaded.state / file if loaded.state is not None else None,
         )
         self._client = MetadataClient(loaded.config.clients.get(CORE_METADATA, Client()).url, locate=locate)
@@ -76,11 +79,12 @@ class Platform:
         runs: Callable[[], Sequence[Run]],
         changed: Callable[[], None],
         locate: Locate | None = None,
+        startup: float = 60.0,
     ) -> "Platform | None":
         """None where core-metadata is not to be asked."""
         if loaded.config.inference.metadata == "none":
             return None
-        return cls(loaded, bus, dialect, runs=runs, changed=changed, locate=locate)
+        return cls(loaded, bus, dialect, runs=runs, changed=changed, locate=locate, startup=startup)
 
     @property
     def trouble(self) -> str:

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from edgex_inference import service as room
+from edgex_inference.config.environment import Startup
 from edgex_inference.config.schema import Seconds
 from edgex_inference.contracts.errors import ConfigurationError
-from edgex_inference.pipeline.platform import follower
+from edgex_inference.edgex.providers.patience import Patience
+from edgex_inference.edgex.providers.presence import Presence
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -252,22 +255,15 @@ async def test_none_asks_nobody(stage: Any, core: Any) -> None:
 async def test_required_waits_for_it(stage: Any, core: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.inference = {"metadata": "required"}
     await core.double.stop()
-    monkeypatch.setattr(follower.Following, "__init__", _with_startup(0.05))
+    patience = Patience(Startup(duration=0.05))  # EDGEX_STARTUP_DURATION
+    monkeypatch.setattr(room, "Presence", lambda loaded: Presence(loaded=loaded, patience=patience))
     with pytest.raises(ConfigurationError, match=r"Inference\.Metadata: required, but core-metadata at http"):
         async with stage.running():
             pytest.fail("it started without core-metadata")
+    monkeypatch.undo()
     await core.double.start()
     async with stage.running() as service:
         assert service.platform.version == core.double.state.generation.version
-
-
-def _with_startup(seconds: float) -> Any:
-    plain = follower.Following.__init__
-
-    def init(self: Any, **fields: Any) -> None:
-        plain(self, **{**fields, "startup": seconds})
-
-    return init
 
 
 async def test_lists_are_read_page_by_page(stage: Any, core: Any, words: Any) -> None:
