@@ -25,8 +25,14 @@ OPENVINO_IR = Format("openvino-ir")
 TENSORFLOW = Format("tensorflow")
 PADDLE = Format("paddle")
 XMODEL = Format("xmodel")
+TENSORRT_ENGINE = Format("tensorrt-engine")
+TENSORRT_RTX_ENGINE = Format("tensorrt-rtx-engine")
+MIGRAPHX_PROGRAM = Format("mxr")
+TVM_LIBRARY = Format("tvm-library")
+NEURON = Format("neuron")
 KNOWN_FORMATS: frozenset[Format] = frozenset(
     {ONNX, TFLITE, TFLITE_EDGETPU, OPENVINO_IR, TENSORFLOW, PADDLE, XMODEL}
+    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON}
 )
 
 
@@ -98,7 +104,8 @@ class LoadRequest:
     the plug-in's first, `options` an instance of the plug-in's `options` type, `precision` one of f32, f16, bf16,
     int8, native; `shapes` fixes extents that the file leaves open; `cache` a folder for compiled artefacts; `beside`
     files of weights that lie beside the graph, as it names them. Nothing of a model may stay mapped: its files are
-    replaced, cut short and deleted while it runs.
+    replaced, cut short and deleted while it runs. `progress` is told how far a long step is (0 to 1, or None where
+    nobody knows) and what is done, in the present participle: `building tactics`.
     """
 
     path: Path
@@ -110,6 +117,20 @@ class LoadRequest:
     shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     cache: Path | None = None
     beside: tuple[str, ...] = ()
+    progress: Callable[[float | None, str], None] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """A model compiled for a device: `path` is what `load` is given, of `format`; `beside` its further files.
+
+    `made_with` are versions of tools and what the device is, by name: whatever must be the same for it to load.
+    """
+
+    path: Path
+    format: Format
+    beside: tuple[Path, ...] = ()
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +149,11 @@ class Accelerator:
     False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
     of them. `device_options` are options that bring devices of their own, which `devices` cannot know: with one of
     them set, looking for the device is left to `load`.
+
+    `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
+    the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
+    `load` raises. A format that is in both may be loaded either way. `identity` is what an artefact for a device
+    depends on here, the Artefact's `made_with` without compiling; where it differs, an artefact is made again.
     """
 
     name: str
@@ -143,4 +169,7 @@ class Accelerator:
     automatic: bool = True
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)
     device_options: frozenset[str] = frozenset()
+    compiles: frozenset[Format] = frozenset()
+    compile: Callable[[LoadRequest], Artefact] | None = None
+    identity: Callable[[LoadRequest], Mapping[str, str]] | None = None
     contract: int = CONTRACT

@@ -149,6 +149,10 @@ class DeadlineExceeded(InferenceError):
     kind = "deadline"
 
 
+class RunHung(DeadlineExceeded):
+    """The run had begun: what was in it may be to blame."""
+
+
 class DeviceLost(InferenceError):
     """The inference device is gone or in a state from which only reopening helps."""
 

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgex_inference.contracts.accelerator import Batch
-from edgex_inference.contracts.errors import DeadlineExceeded, DeviceLost, EdgexInferenceError, Overloaded
+from edgex_inference.contracts.errors import (
+    DeadlineExceeded,
+    DeviceLost,
+    EdgexInferenceError,
+    Overloaded,
+    RunHung,
+)
 from edgex_inference.contracts.results import Stack
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer, most_rows, signature
@@ -55,11 +61,10 @@ async def infer_bundled(
     answers = await lane.infer_many([bundle.stacked() for bundle in bundles], timeout=timeout)
     found: list[Answer] = []
     for bundle, answer in zip(bundles, answers, strict=True):
-        if len(bundle.samples) == 1 or isinstance(answer, DeviceLost | DeadlineExceeded | Overloaded):
-            found += [answer] * len(bundle.samples)
-            continue
         apart = None if isinstance(answer, EdgexInferenceError) else bundle.apart(answer)
-        found += await lane.infer_many(bundle.samples, timeout=timeout) if apart is None else apart
+        if isinstance(answer, EdgexInferenceError) and (len(bundle.samples) == 1 or _spares_none(answer)):
+            apart = [answer] * len(bundle.samples)
+        found += await _each(lane, bundle.samples, answer, timeout) if apart is None else apart
     return found
 
 
@@ -74,13 +79,24 @@ async def infer_stacked(
         return await infer_bundled(lane, [one.tensors for one in stack.samples()], timeout=timeout)
     (answer,) = await lane.infer_many([stack.tensors], timeout=timeout)
     if isinstance(answer, EdgexInferenceError):
-        if rows == 1 or isinstance(answer, DeviceLost | DeadlineExceeded | Overloaded):
+        if rows == 1 or _spares_none(answer):
             return [answer] * rows
     elif all(array.ndim and array.shape[0] == rows for array in answer.values()):
         return answer
     elif rows == 1:
         return [answer]
-    return await lane.infer_many([one.tensors for one in stack.samples()], timeout=timeout)
+    return await _each(lane, [one.tensors for one in stack.samples()], answer, timeout)
+
+
+def _spares_none(error: EdgexInferenceError) -> bool:
+    """Whether it says nothing of the samples: each would fail likewise."""
+    return isinstance(error, DeviceLost | DeadlineExceeded | Overloaded) and not isinstance(error, RunHung)
+
+
+async def _each(
+    lane: Lane, samples: Sequence[Tensors], together: Answer, timeout: float | None
+) -> list[Answer]:
+    return await lane.infer_many(samples, timeout=timeout, suspects=isinstance(together, RunHung))
 
 
 def apart(outputs: Tensors) -> list[Answer]:

@@ -52,6 +52,11 @@ class Run:
     started: float
     timeout: float
 
+    @property
+    def due(self) -> float:
+        """When it should have ended (perf_counter)."""
+        return self.started + self.timeout
+
 
 class Crew:
     """One session and its threads; a retired crew takes nothing new, and its last thread closes the session."""
@@ -65,6 +70,7 @@ class Crew:
     ) -> None:
         """`proof` raises SetupError for a session that must not be trusted."""
         self.hopper = Hopper()
+        self.handed_on: set[Item] = set()  # from a run that hangs to another crew: its failing says no more
         self._retired = threading.Event()
         self.session: Session | None = None
         self._name, self._load, self._reports, self._proof = name, load, reports, proof

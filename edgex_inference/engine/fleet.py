@@ -13,9 +13,10 @@ from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.files import companions, is_inside, mark
-from edgex_inference.engine.lane import Lane, LaneSettings
+from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.store import verify
+from edgex_inference.engine.terms import LaneSettings
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from edgex_inference.contracts.accelerator import Batch, Session
@@ -19,42 +18,18 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     ModelRejected,
     Overloaded,
+    RunHung,
     SetupError,
 )
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer, Item, settle, signature
 from edgex_inference.engine.crew import Crew
 from edgex_inference.engine.post import Post
-from edgex_inference.engine.reopening import Reopening
-from edgex_inference.telemetry.metrics import Counts, Histogram
+from edgex_inference.engine.terms import LaneMetrics, LaneSettings
 
 logger = logging.getLogger(__name__)
 
 State = Literal["opening", "ready", "lost", "hung", "closed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneSettings:
-    """Bounds of a lane; times in seconds. `leaks` is how many threads may hang before the lane gives up for a while."""
-
-    queue: int = 4096
-    timeout: float = 5.0
-    load_timeout: float = 120.0
-    leaks: int = 4
-    backoff: float = 0.5
-    backoff_most: float = 30.0
-    steady: float = 60.0
-
-    def reopening(self, again: Callable[[], None]) -> Reopening:
-        return Reopening(again, shortest=self.backoff, longest=self.backoff_most, steady=self.steady)
-
-
-@dataclass(slots=True)
-class LaneMetrics:
-    """What a lane counts: `events` by word (rows, runs, deadline, lost, reopened), `runs` in seconds."""
-
-    events: Counts = field(default_factory=Counts)
-    runs: Histogram = field(default_factory=Histogram)
 
 
 class Lane:
@@ -140,15 +115,18 @@ class Lane:
             self._forget(item)
 
     async def infer_many(
-        self, burst: Sequence[Tensors], *, timeout: float | None = None, linger: float = 0.0
+        self, burst: Sequence[Tensors], *, timeout: float | None = None, suspects: bool = False
     ) -> list[Answer]:
-        """As `infer` for several samples at once; gives for each its answer or the error that it failed with."""
+        """As `infer` for several samples at once; gives for each its answer or the error that it failed with.
+
+        `suspects`: they shared a run that hung, so each gets one of its own.
+        """
         items: list[Item | EdgexInferenceError] = []
         answers: list[Answer] = []
         try:
             for tensors in burst:
                 try:
-                    items.append(self._submit(tensors, timeout, linger))
+                    items.append(self._submit(tensors, timeout, suspect=suspects))
                 except InferenceError as error:
                     items.append(error)
             for item in items:
@@ -162,7 +140,9 @@ class Lane:
                     self._forget(item)
         return answers
 
-    def _submit(self, tensors: Tensors, timeout: float | None, linger: float) -> Item:
+    def _submit(
+        self, tensors: Tensors, timeout: float | None, linger: float = 0.0, *, suspect: bool = False
+    ) -> Item:
         crew = self._crew
         if crew is None or self.state not in ("opening", "ready"):
             raise self._refusal()
@@ -172,6 +152,8 @@ class Lane:
         limit = self.settings.timeout if timeout is None else timeout
         now = time.perf_counter()
         item = Item(tensors, rows, key, self._loop.create_future(), limit, now, linger)
+        if suspect:
+            self._part(item, now)
         self._items.add(item)
         crew.hopper.put(item)
         if self._timer is None or now + limit < self._timer_at:
@@ -233,9 +215,8 @@ class Lane:
             self._loop.call_later(self.settings.load_timeout, self._reopened, self._crew)
 
     def _refusal(self) -> InferenceError:
-        if self.state == "closed":
-            return InferenceFailed(f"{self.name}: closed")
-        return DeviceLost(f"{self.name}: {self.reason or 'not open'}")
+        closed = InferenceFailed(f"{self.name}: closed")
+        return closed if self.state == "closed" else DeviceLost(f"{self.name}: {self.reason or 'not open'}")
 
     def _change(self, state: State, reason: str = "") -> None:
         before, self.state, self.reason = self.state, state, reason
@@ -288,9 +269,7 @@ class Lane:
         for item, answer in zip(items, answers, strict=True):
             if isinstance(answer, InferenceError):
                 lost = answer if isinstance(answer, DeviceLost) else lost
-                if crew.retired and item.tries == 0 and self._crew is not None and not item.ready.done():
-                    item.tries += 1
-                    self._crew.hopper.put(item)
+                if item in crew.handed_on or (crew.retired and self._again(item)):
                     continue
             settle(item, answer)
         if lost is not None and crew is self._crew and self.state != "closed":
@@ -299,6 +278,14 @@ class Lane:
             for item in crew.hopper.drain():
                 settle(item, lost)
             self._lose(str(lost))
+
+    def _again(self, item: Item) -> bool:
+        """Hands on, once, an item that was taken while its crew retired."""
+        if item.tries or self._crew is None or item.ready.done():
+            return False
+        item.tries += 1
+        self._crew.hopper.put(item)
+        return True
 
     def crew_left(self, crew: Crew) -> None:
         """The last thread of a crew ended."""
@@ -321,9 +308,10 @@ class Lane:
             return
         now = time.perf_counter()
         began = {item: run.started for run in crew.runs for item in run.items}
-        if any(now >= run.started + run.timeout for run in crew.runs):
+        if any(now >= run.due for run in crew.runs):
             self._replace(crew, now)
-        ends = (run.started + run.timeout for run in crew.runs if not crew.retired)
+            began = {item: started for item, started in began.items() if item not in crew.handed_on}
+        ends = (run.due for run in crew.runs if not crew.retired)
         next_ = min(ends, default=now + self.settings.timeout)
         for item in list(self._items):
             if item.ready.done():
@@ -333,18 +321,20 @@ class Lane:
                 next_ = min(next_, due)
                 continue
             self.metrics.events.add("deadline")
-            what = "the run did not end within" if item in began else "waited for its run for"
-            settle(item, DeadlineExceeded(f"{self.name}: {what} {item.timeout:g} s"))
+            if item in began:
+                settle(item, RunHung(f"{self.name}: the run did not end within {item.timeout:g} s"))
+            else:
+                settle(item, DeadlineExceeded(f"{self.name}: waited for its run for {item.timeout:g} s"))
         if self._timer is None:
             self._watch_at(max(next_, now + 0.001))
 
     def _replace(self, crew: Crew, now: float) -> None:
         crew.retire()
         rest: list[Item] = []
-        for run in crew.runs:
-            if now < run.started + run.timeout:
-                continue
-            rest.extend(run.rest)
+        for run in (one for one in crew.runs if now >= one.due):
+            again = run.items if len(run.items) > 1 else ()  # of one alone there is nobody else to blame
+            crew.handed_on.update(again)
+            rest.extend((*again, *run.rest))
             self._leaked.append(run.thread)
         crew.close_now()
         rest.extend(crew.hopper.drain())
@@ -363,7 +353,14 @@ class Lane:
         self._enlist()
         for item in rest:
             if self._crew is not None and not item.ready.done():
+                item.since = now
+                if item in crew.handed_on:
+                    self._part(item, now)
                 self._crew.hopper.put(item)
+
+    def _part(self, item: Item, now: float) -> None:
+        """For a run of its own; it may have to wait for all those that hang, one after the other."""
+        item.key, item.since = None, now + item.timeout * self.settings.leaks
 
     def _abandon(self) -> None:
         if self._crew is not None:

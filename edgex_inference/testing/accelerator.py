@@ -64,7 +64,8 @@ class AcceleratorContract(NumberPromises):
         plugin = self.plugin
         assert isinstance(plugin, Accelerator)
         assert plugin.contract == CONTRACT
-        assert self.format in plugin.formats
+        assert self.format in plugin.formats | plugin.compiles
+        assert bool(plugin.compiles) == (plugin.compile is not None)
         assert is_dataclass(plugin.options)
         assert plugin.options() == plugin.options(), "options compare by value, and all have defaults"
         assert plugin.load is not None

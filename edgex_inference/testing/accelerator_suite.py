@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -43,15 +44,19 @@ class AcceleratorSuite(ABC):
         cache: Path | None = None,
     ) -> Session:
         assert self.plugin.load is not None
-        return self.plugin.load(
-            LoadRequest(
-                path=path,
-                format=format_ or self.format,
-                device=device or self.device,
-                options=decode(self.plugin, self.options),
-                cache=cache,
-            )
+        request = LoadRequest(
+            path=path,
+            format=format_ or self.format,
+            device=device or self.device,
+            options=decode(self.plugin, self.options),
+            cache=cache,
         )
+        if request.format in self.plugin.compiles - self.plugin.formats:
+            assert self.plugin.compile is not None
+            folder = cache or path.parent / "compiled"
+            made = self.plugin.compile(replace(request, cache=folder))
+            request = replace(request, path=made.path, format=made.format)
+        return self.plugin.load(request)
 
     @contextmanager
     def _session(self, kind: Kind, folder: Path) -> Iterator[Session]:

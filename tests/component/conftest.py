@@ -37,8 +37,8 @@ from edgex_inference.edgex.dialect import Dialect
 from edgex_inference.edgex.ids import new_id
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.claims import GROUP
-from edgex_inference.engine.lane import LaneSettings
 from edgex_inference.engine.probe import Found
+from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.service import Service as InferenceService
 from edgex_inference.testing.fake_accelerator import DEVICES, Control, control, write_model
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from edgex_inference.contracts.accelerator import LoadRequest
-from edgex_inference.contracts.errors import DeviceLost, EdgexInferenceError
+from edgex_inference.contracts.errors import DeviceLost, EdgexInferenceError, RunHung
 from edgex_inference.contracts.results import Stack
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
 from edgex_inference.engine.bundles import apart, infer_bundled, infer_stacked
-from edgex_inference.engine.lane import Lane, LaneSettings
+from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.testing.fake_accelerator import FAKE, Control, control, load, write_model
 
 QUICK = LaneSettings(backoff=0.01, backoff_most=0.02, load_timeout=20)
@@ -70,6 +71,24 @@ async def test_a_bad_sample_fails_alone(tmp_path: Path) -> None:
         answers = await infer_bundled(lane, [x(1), x(2, width=3), x(3), x(4)])
         assert isinstance(answers[1], EdgexInferenceError)
         assert [said(answers[at])[1] for at in (0, 2, 3)] == [3.0, 7.0, 9.0]
+
+
+async def test_of_a_bundle_that_hangs_only_the_sample_to_blame_fails(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (lane, strings):
+        strings.script.extend(["stall", "ok", "ok", "stall"])  # each session's first run is its warm-up
+        answers = await infer_bundled(lane, [x(1), x(2), x(3)], timeout=0.2)
+        assert isinstance(answers[1], RunHung)
+        assert [said(answers[at])[1] for at in (0, 2)] == [3.0, 7.0]
+
+
+async def test_of_a_stack_that_hangs_only_the_sample_to_blame_fails(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (lane, strings):
+        strings.script.extend(["stall", "ok", "stall"])
+        stack = Stack(tensors={"x": np.concatenate([x(n)["x"] for n in (1, 2, 3)])}, origins=[0, 0, 0])
+        answers = await infer_stacked(lane, stack, timeout=0.2)
+        assert not isinstance(answers, Mapping)
+        assert isinstance(answers[0], RunHung)
+        assert [said(answers[at])[1] for at in (1, 2)] == [5.0, 7.0]
 
 
 async def test_a_run_that_fails_is_tried_sample_by_sample(tmp_path: Path) -> None:

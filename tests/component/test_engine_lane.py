@@ -19,7 +19,8 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.engine.lane import Lane, LaneSettings
+from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.testing.fake_accelerator import FAKE, Control, control, load, write_model
 
 QUICK = LaneSettings(backoff=0.01, backoff_most=0.02, leaks=2, load_timeout=20)
@@ -215,6 +216,22 @@ async def test_a_hung_run_is_abandoned_and_others_go_on(rig: Callable[..., Rig])
         assert made.lane.leaked == 1
         made.strings.release.set()
         await until(lambda: made.lane.leaked == 0)
+
+
+async def test_of_a_batch_that_hangs_only_the_item_to_blame_fails(rig: Callable[..., Rig]) -> None:
+    async with rig(parallel=1) as made:
+        first = await held(made)
+        made.strings.script.extend(["stall", "ok", "ok", "stall"])  # each session's first run is its warm-up
+        tasks = [asyncio.create_task(outcome(made.lane.infer(x(n), timeout=0.3))) for n in range(3)]
+        await until(lambda: made.lane.waiting == 4)
+        made.strings.release.set()
+        await first
+        answers = await asyncio.gather(*tasks)
+        assert made.strings.batches[1:3] == [1, 3], "they shared a run"
+        assert is_answer(answers[0], 0)
+        assert isinstance(answers[1], DeadlineExceeded)
+        assert is_answer(answers[2], 2)
+        assert made.strings.loads == 3
 
 
 async def test_each_item_of_a_hung_run_keeps_its_own_deadline(rig: Callable[..., Rig]) -> None:

@@ -16,7 +16,8 @@ from edgex_inference.contracts.errors import (
     DeviceLost,
     ModelRejected,
 )
-from edgex_inference.engine.lane import Lane, LaneSettings
+from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.testing.fake_accelerator import FAKE, control, load, write_model
 
 QUICK = LaneSettings(backoff=0.01, backoff_most=0.02)

@@ -16,7 +16,7 @@ from edgex_inference.contracts.errors import BusUnavailable, SetupError
 from edgex_inference.contracts.events import ValueType
 from edgex_inference.contracts.messages import Message
 from edgex_inference.edgex import topics
-from edgex_inference.engine.lane import LaneSettings
+from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.pipeline.journey import Journey
 from edgex_inference.pipeline.planning import plan
 from edgex_inference.pipeline.running import supervision

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgex_inference.contracts.events import ValueType
-from edgex_inference.engine.lane import LaneSettings
+from edgex_inference.engine.terms import LaneSettings
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int, text: str) -> int:

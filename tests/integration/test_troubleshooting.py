@@ -35,7 +35,8 @@ from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.notifications import Notification, NotificationClient
 from edgex_inference.edgex.providers.keeper import Keeper
 from edgex_inference.engine.catalog import Catalog
-from edgex_inference.engine.lane import Lane, LaneSettings
+from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.opening import open_bus
 from edgex_inference.preprocess.readings import pick
 from edgex_inference.service import Service

@@ -130,15 +130,18 @@ def _soaked(
     missing = every.sent - meter.came[EVERY]
     silent = abs(latest["published"] - meter.came[NEWEST])
     edits = f"{aside.edits} edits of a profile under load"
+    counted = {name: f"the service counted {json.dumps(one)}" for name, one in seen.items()}
     return [
         Row(name="what the service can do, QoS 1", value=pace, unit="events/s"),
         Row(name="time under load", value=wanted.seconds, unit="s"),
         Row(name=f"load, of {wanted.load:.0%} wanted", value=reached * 100, unit="%"),
         Row(name="overload all: sent", value=every.sent, unit="events"),
-        Row(name="overload all: lost", value=missing, unit="events", goal=_NONE),
+        Row(name="overload all: lost", value=missing, unit="events", goal=_NONE,
+            note=counted[EVERY] if missing else ""),
         Row(name="overload latest: sent", value=newest.sent, unit="events"),
         Row(name="overload latest: dropped", value=dropped, unit="events", goal=Goal(least=1)),
-        Row(name="overload latest: not accounted for", value=abs(newest.sent - explained), goal=_NONE, unit="events"),
+        Row(name="overload latest: not accounted for", value=abs(newest.sent - explained), goal=_NONE, unit="events",
+            note=counted[NEWEST] if newest.sent != explained else ""),
         Row(name="overload latest: published and not seen", value=silent, unit="events", goal=_NONE),
         Row(name="resident memory at the end", value=aside.sizes[-1], unit="MB"),
         Row(name="resident memory, last quarter - second quarter", value=aside.grown, unit="MB", goal=_FLAT),
