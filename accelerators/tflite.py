@@ -238,6 +238,8 @@ def allocate(native: Any) -> None:
 def sentence(error: BaseException) -> str:
     """The runtime's message in one line, without source places and links."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if text == "Invalid data-type for array":
+        return "an input or output is of a type that arrays lack: bfloat16, or numbers of 4 or 2 bits"
     while "See instructions: " in text:
         head, _, rest = text.partition("See instructions: ")
         text = head + rest.partition(" ")[2]

@@ -147,7 +147,7 @@ class Accelerator:
     `version` gives the runtime's version or None where it is not installed. `load` None: declared only, and
     `declared` says what is missing. `default_device` is the one that is used where nobody names one. `automatic`
     False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
-    of them. `device_options` are options that bring devices of their own, which `devices` cannot know: with one of
+    of them; `absent`, asked where `devices` is, says what brings each of those that are not here. `device_options` are options that bring devices of their own, which `devices` cannot know: with one of
     them set, looking for the device is left to `load`.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
@@ -168,6 +168,7 @@ class Accelerator:
     default_device: str = "CPU"
     automatic: bool = True
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)
+    absent: Callable[[], Mapping[str, str]] | None = None
     device_options: frozenset[str] = frozenset()
     compiles: frozenset[Format] = frozenset()
     compile: Callable[[LoadRequest], Artefact] | None = None

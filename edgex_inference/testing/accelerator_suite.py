@@ -49,7 +49,9 @@ class AcceleratorSuite(ABC):
         if request.format not in self.plugin.compiles - self.plugin.formats:
             return request
         assert self.plugin.compile is not None
-        folder = request.cache or request.path.parent / "compiled"
+        usable = request.cache is not None and not request.cache.is_file()  # the service makes the folder
+        folder = request.cache if request.cache is not None and usable else request.path.parent / "compiled"
+        folder.mkdir(parents=True, exist_ok=True)
         made = self.plugin.compile(replace(request, cache=folder))
         beside = tuple(one.name for one in made.beside)
         return replace(request, path=made.path, format=made.format, beside=beside)

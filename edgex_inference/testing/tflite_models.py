@@ -36,7 +36,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
-    """A tensor that is fed, computed or read."""
+    """A tensor that is fed, computed or read; `dtype` is numpy's, or the schema's number of what numpy lacks."""
 
     name: str
     shape: Extents
@@ -177,7 +177,8 @@ def save(
 
 def _declared(tensor: Tensor) -> Any:
     said = schema.TensorT()
-    said.name, said.type, said.buffer = tensor.name.encode(), _TYPES[np.dtype(tensor.dtype)], 0
+    said.name, said.buffer = tensor.name.encode(), 0
+    said.type = tensor.dtype if isinstance(tensor.dtype, int) else _TYPES[np.dtype(tensor.dtype)]
     said.shape = np.array([1 if extent is None else extent for extent in tensor.shape], np.int32)
     if None in tensor.shape:
         said.shapeSignature = np.array(
@@ -352,6 +353,16 @@ def _write_slow(path: Path) -> Path:
     return save(path, nodes, tensors, constants)
 
 
+def _write_brains(path: Path) -> Path:
+    brain = schema.TensorType.BFLOAT16
+    return save(
+        path,
+        [Node(kind="RESHAPE", inputs=["x", "shape"], outputs=["y"])],
+        [Tensor(name="x", shape=(1, 4), dtype=brain), Tensor(name="y", shape=(1, 4), dtype=brain)],
+        {"shape": np.array([1, 4], np.int32)},
+    )
+
+
 _CAST = {Kind.HALVES: np.float16, Kind.SHORTS: np.int16, Kind.WORDS: np.uint16}
 _WRITERS: Mapping[Kind, Callable[[Path], Path]] = {
     Kind.TWO: _write_two,
@@ -360,4 +371,5 @@ _WRITERS: Mapping[Kind, Callable[[Path], Path]] = {
     Kind.SLOW: _write_slow,
     Kind.SUM: _write_sum,
     Kind.QUANTIZED: _write_quantized,
+    Kind.BRAINS: _write_brains,
 }
