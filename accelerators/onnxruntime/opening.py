@@ -2,10 +2,15 @@
 
 import base64
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from accelerators.onnxruntime.options import Options
 from accelerators.onnxruntime.providers import CPU, known
@@ -41,7 +46,7 @@ class Job:
     """Open extents by their names in the file, and what they are fixed to."""
 
 
-def settings(job: Job) -> Any:
+def settings(job: Job, *, strict: bool = True) -> Any:
     """The native session options, strict for anything but the CPU."""
     ort, options = job.ort, job.options
     said = ort.SessionOptions()
@@ -62,7 +67,7 @@ def settings(job: Job) -> Any:
     said.add_session_config_entry("session.intra_op.allow_spinning", spinning)
     said.add_session_config_entry("session.inter_op.allow_spinning", spinning)
     said.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    if job.place.provider != CPU:
+    if strict and job.place.provider != CPU:
         said.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     if job.weights:
         contents = list(job.weights.values())
@@ -98,13 +103,49 @@ def opened(job: Job, model: str | bytes) -> Any:
     return native
 
 
+def rounds(job: Job) -> str:
+    """The precision in which a Relu over float32 really ran: `f32`, or `f16` where its numbers came back rounded.
+
+    Raises AcceleratorUnavailable where it does not run.
+    """
+    given = np.array([[1 / 3, 2 / 3, 1 / 7, 1e-3]], np.float32)
+    try:
+        (answer,) = opened(replace(job, fixed={}, weights={}), TINY).run(None, {"x": given})
+    except Exception as error:
+        reason = f"it does not run a graph of one node: {last_line(error)}"
+        raise AcceleratorUnavailable(f"{NAME}:{job.place.id}", reason) from error
+    return "f32" if np.array_equal(answer, given) else "f16"
+
+
+def left(job: Job, path: Path) -> str:
+    """Which nodes of a graph the target leaves to the CPU, as words; empty where that cannot be found out."""
+    try:
+        said = settings(job, strict=False)
+        native = job.ort.InferenceSession(os.fspath(path), said, enable_fallback=0, **placed(job, said))
+        parts = native.get_provider_graph_assignment_info()
+    except Exception:  # noqa: BLE001 - the refusal has its sentence without it
+        return ""
+    kinds = Counter(node.op_type for part in parts if part.ep_name == CPU for node in part.get_nodes())
+    every = sum(len(part.get_nodes()) for part in parts)
+    most = ", ".join(sorted(kinds, key=lambda kind: (-kinds[kind], kind))[:6])
+    return f"{sum(kinds.values())} of {every} nodes ({most})" if kinds else ""
+
+
 def works(job: Job) -> bool:
     """Whether a session of one node opens there."""
     try:
-        opened(job, TINY)
+        opened(replace(job, fixed={}, weights={}), TINY)
     except Exception:  # noqa: BLE001 - whatever the vendor raises here means: not usable
         return False
     return True
+
+
+def last_line(error: Exception) -> str:
+    """The vendor's message without its numbers and source places."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(lines)) or type(error).__name__
+    text = re.sub(r"\S*/onnxruntime/\S+\.(cc|h):\d+ ", "", text)
+    return text if len(text) <= 400 else f"{text[:200]} … {text[-190:]}"
 
 
 def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:

@@ -19,6 +19,8 @@ class Provider:
     cure: str
     static: bool = False
     """Whether it takes graphs of fixed shapes only."""
+    narrow: bool = False
+    """Whether it computes whole numbers of 64 bits in 32."""
 
     @property
     def sentence(self) -> str:
@@ -57,6 +59,7 @@ PROVIDERS: Mapping[str, Provider] = {
         needs="a Qualcomm NPU, or its simulator on x86-64",
         cure=f"pip install onnxruntime-qnn {_BESIDE}",
         static=True,
+        narrow=True,
     ),
     "WEBGPU": Provider(
         kind="gpu",

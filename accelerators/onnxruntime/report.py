@@ -14,6 +14,9 @@ _HEAVY = frozenset(
 _NATIVE = {"CUDA": "tf32"}
 """What providers make of float32 when they may choose."""
 
+MEASURED = frozenset({"QNN"})
+"""Providers that round float32 on some of their chips and not on others, whatever they are told."""
+
 
 def placement(native: Any, place: Target) -> Mapping[str, int]:
     """How many graph nodes each provider got."""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from accelerators.onnxruntime import targets
-from accelerators.onnxruntime.opening import SILENT, STRICT, Job, extents, opened, works
+from accelerators.onnxruntime.opening import SILENT, STRICT, Job, extents, last_line, left, opened, rounds, works
 from accelerators.onnxruntime.options import Options, defaults, precision
 from accelerators.onnxruntime.providers import CPU, known
-from accelerators.onnxruntime.report import effective, placement
-from accelerators.onnxruntime.targets import NAME, Target, owners, target
+from accelerators.onnxruntime.report import MEASURED, effective, placement
+from accelerators.onnxruntime.targets import NAME, owners, target
 from edgex_inference.contracts.accelerator import ONNX, InferenceDevice, LoadRequest, Session, Traits
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
@@ -25,7 +25,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe
-from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec, misfit
+from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec, holds_nan, misfit
 from edgex_inference.contracts.vendor import load_vendor
 
 _MOST_PARALLEL = 8
@@ -37,6 +37,7 @@ _ELEMENTS: Mapping[str, Datatype] = {
     "string": Datatype.BYTES,
     **{name.value.lower(): name for name in Datatype if name.value.startswith(("INT", "UINT"))},
 }
+_CREATING = "::CreateProvider("
 _TENSOR = re.compile(r"tensor\((\w+)\)")
 
 
@@ -67,13 +68,51 @@ def load(request: LoadRequest) -> Session:
     try:
         job = replace(job, fixed=extents(job, request))
         native = opened(job, os.fspath(request.path))
+        exact = _exactness(request, job, native)
     except EdgexInferenceError:
         raise
     except Exception as error:
         raise _refusal(request, job, error) from error
     cores = len(os.sched_getaffinity(0))
     parallel = max(1, min(_MOST_PARALLEL, cores // job.threads)) if job.place.provider == CPU else 2
-    return _OrtSession(job, native, request, parallel)
+    traits = Traits(precision=exact, placement=placement(native, job.place))
+    return _OrtSession(job, native, request, parallel, traits)
+
+
+def _guards(job: Job, inputs: Sequence[TensorSpec]) -> Sequence[tuple[str, Callable[[Array], str]]]:
+    """What must not be given to a chip, which makes plausible numbers of it; the CPU is as exact as numpy."""
+    if job.place.provider == CPU:
+        return ()
+    found: list[tuple[str, Callable[[Array], str]]] = []
+    for spec in inputs:
+        if spec.datatype.numpy.kind == "f":
+            found.append((spec.name, _nan))
+        elif known(job.place.short).narrow and spec.datatype.numpy.itemsize == 8:
+            found.append((spec.name, _beyond_32_bits))
+    return tuple(found)
+
+
+def _nan(array: Array) -> str:
+    return "NaN, of which a chip may make a plausible number" if holds_nan(array) else ""
+
+
+def _beyond_32_bits(array: Array) -> str:
+    for number in (int(array.min()), int(array.max())) if array.size else ():
+        if not -(2**31) <= number < 2**31:
+            return f"{number}; the chip keeps no more than 32 bits of it"
+    return ""
+
+
+def _exactness(request: LoadRequest, job: Job, native: Any) -> str:
+    """The precision that it runs in; raises ModelRejected where that is not the one that was asked for."""
+    found = effective(native, job.place, request.precision)
+    if job.place.short in MEASURED and found != "int8":
+        found = rounds(job)
+    if request.precision not in ("native", found) and found != "int8":
+        where = f"{NAME}:{job.place.id}"
+        reason = f"{where} would run it in {found}, not in {request.precision}: say {found} or native"
+        raise ModelRejected(request.path, reason)
+    return found
 
 
 def _job(request: LoadRequest) -> Job:
@@ -101,7 +140,9 @@ def _job(request: LoadRequest) -> Job:
 class _OrtSession:
     """One shared native session: its runs are thread-safe, and closing makes those in flight end early."""
 
-    def __init__(self, job: Job, native: Any, request: LoadRequest, parallel: int) -> None:
+    def __init__(
+        self, job: Job, native: Any, request: LoadRequest, parallel: int, traits: Traits
+    ) -> None:
         self._model, self._place = request.path.name, job.place
         self.parallel = parallel
         self.inputs: Sequence[TensorSpec] = tuple(
@@ -111,6 +152,7 @@ class _OrtSession:
         self.metadata: Mapping[str, str] = dict(native.get_modelmeta().custom_metadata_map)
         self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
         self._expected = {spec.name for spec in self.inputs}
+        self._guards = _guards(job, self.inputs)
         self._texts = frozenset(spec.name for spec in self.inputs if spec.datatype is Datatype.BYTES)
         self._names = [spec.name for spec in outputs]
         self._lists = frozenset(arg.name for arg in native.get_outputs() if not _TENSOR.fullmatch(arg.type))
@@ -121,11 +163,7 @@ class _OrtSession:
         )  # the wrapper's own run rebuilds the session on the CPU after an EPFail
         probed = probe(self.inputs, outputs, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
-        self.traits = Traits(
-            batch=probed.batch,
-            precision=effective(native, job.place, request.precision),
-            placement=placement(native, job.place),
-        )
+        self.traits = replace(traits, batch=probed.batch)
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model; `timeout` is the caller's to keep: `close` ends a run between two nodes."""
@@ -143,6 +181,9 @@ class _OrtSession:
                 fits = fits and tensors[name].dtype == dtype
             if not fits:
                 raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
+            for name, unfit in self._guards:
+                if reason := unfit(tensors[name]):
+                    raise SignatureMismatch(self._model, f"{name} holds {reason}")
             feed = tensors if type(tensors) is dict else dict(tensors)
             answers = run(self._names, feed, self._ending)
         except EdgexInferenceError:
@@ -168,7 +209,7 @@ class _OrtSession:
         }
 
     def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
-        text = _last_line(error)
+        text = last_line(error)
         where = f"{NAME}:{self._place.id}"
         if self._run is None:
             return InferenceFailed(f"model {self._model!r}: the session was closed during the run")
@@ -197,13 +238,18 @@ def _weights(request: LoadRequest) -> Mapping[str, bytes]:
 
 
 def _refusal(request: LoadRequest, job: Job, error: Exception) -> EdgexInferenceError:
-    text, place = _last_line(error), job.place
+    text, place = last_line(error), job.place
     if STRICT in str(error):
-        if place.gpu and not works(replace(job, fixed={}, weights={})):
+        if place.gpu and not works(job):
             reason = f"{place.provider} is installed and does not start: {known(place.short).sentence}"
             return AcceleratorUnavailable(f"{NAME}:{place.id}", reason)
-        reason = f"{NAME}:{place.id} cannot run the whole graph: some nodes are left to the CPU"
+        what = left(job, request.path) or "some nodes"
+        reason = f"{NAME}:{place.id} cannot run the whole graph: {what} would be left to the CPU"
         return ModelRejected(request.path, reason)
+    if "FP16" in text and request.precision == "f16":
+        return ModelRejected(request.path, f"{NAME}:{place.id} cannot be asked for precision f16: {text}")
+    if _CREATING in str(error):
+        return AcceleratorUnavailable(f"{NAME}:{place.id}", text)
     if place.provider != CPU and ("CUDA failure" in text or "libcu" in text or "libcudnn" in text):
         return AcceleratorUnavailable(f"{NAME}:{place.id}", text)
     if "protobuf" in text.lower():
@@ -241,11 +287,3 @@ def _listed(answer: Any) -> Array:
     for index, item in enumerate(items):
         array[index] = item
     return array
-
-
-def _last_line(error: Exception) -> str:
-    """The vendor's message without its numbers and source places."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(lines)) or type(error).__name__
-    text = re.sub(r"\S*/onnxruntime/\S+\.(cc|h):\d+ ", "", text)
-    return text if len(text) <= 400 else f"{text[:200]} … {text[-190:]}"

@@ -166,9 +166,8 @@ def _write_mixed(path: Path) -> None:
     save(path, nodes, {"x": spec}, {"y": spec})
 
 
-def _write_slow(path: Path) -> None:
-    """A chain of products with a large matrix whose rows sum to one."""
-    size = 700
+def write_slow(path: Path, size: int = 700) -> None:
+    """A chain of products with a large matrix [size, size] whose rows sum to one; y = 2x + 1 in the end."""
     constants = [
         numpy_helper.from_array(np.full((size, size), 1 / size, np.float32), "m"),
         numpy_helper.from_array(np.full((size, 1), 1e-6, np.float32), "column"),
@@ -204,7 +203,7 @@ _WRITERS: Mapping[Kind, Callable[[Path], None]] = {
     Kind.TWO: _write_two,
     Kind.TYPES: _write_types,
     Kind.MIXED: _write_mixed,
-    Kind.SLOW: _write_slow,
+    Kind.SLOW: write_slow,
     Kind.CLAMPED: _write_clamped,
     Kind.SUM: _write_sum,
     Kind.QUANTIZED: _write_quantized,
