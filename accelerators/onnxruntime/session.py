@@ -87,7 +87,7 @@ def _guards(job: Job, inputs: Sequence[TensorSpec]) -> Sequence[tuple[str, Calla
     for spec in inputs:
         if spec.datatype.numpy.kind == "f":
             found.append((spec.name, _nan))
-        elif known(job.place.short).narrow and spec.datatype.numpy.itemsize == 8:
+        elif known(job.place.short).narrow and spec.datatype in (Datatype.INT64, Datatype.UINT64):
             found.append((spec.name, _beyond_32_bits))
     return tuple(found)
 
@@ -240,8 +240,9 @@ def _weights(request: LoadRequest) -> Mapping[str, bytes]:
 def _refusal(request: LoadRequest, job: Job, error: Exception) -> EdgexInferenceError:
     text, place = last_line(error), job.place
     if STRICT in str(error):
-        if place.gpu and not works(job):
-            reason = f"{place.provider} is installed and does not start: {known(place.short).sentence}"
+        if (place.gpu or place.plugin is not None) and not works(job):
+            told = "with these options" if job.options.provider_options else "here"
+            reason = f"{place.provider} is installed and does not start {told}: {known(place.short).sentence}"
             return AcceleratorUnavailable(f"{NAME}:{place.id}", reason)
         what = left(job, request.path) or "some nodes"
         reason = f"{NAME}:{place.id} cannot run the whole graph: {what} would be left to the CPU"

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx import load as load_graph
 from onnx import save as save_graph
 
-from accelerators.onnxruntime import PLUGIN, session, targets
+from accelerators.onnxruntime import PLUGIN, opening, session, targets
 from accelerators.onnxruntime.options import Options
 from edgex_inference.contracts.accelerator import ONNX, LoadRequest, Session
 from edgex_inference.contracts.errors import (
@@ -220,7 +220,7 @@ def test_an_operator_that_is_unknown_is_named(tmp_path: Path) -> None:
 
 def test_precision_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
     path = onnx_models.write(Kind.ONE, tmp_path)
-    assert opened(path, precision="native").traits.precision == "native"
+    assert opened(path, precision="native").traits.precision == "f32"
     with pytest.raises(ModelRejected, match="cannot be asked for precision f16"):
         opened(path, precision="f16")
 
@@ -266,6 +266,8 @@ class _Runtime:
         return [SimpleNamespace(ep_name=name) for name in ("CPUExecutionProvider", *self.plugins)]
 
     def InferenceSession(self, model: object, settings: object, **keys: object) -> object:
+        if keys["providers"] == ["CPUExecutionProvider"]:
+            return self.real.InferenceSession(model, **keys)  # type: ignore[attr-defined]
         ((wanted, options),) = keys["providers"]  # type: ignore[misc, attr-defined]
         self.asked.append({"provider": wanted, **options})
         native = self.real.InferenceSession(model, providers=["CPUExecutionProvider"])  # type: ignore[attr-defined]
@@ -281,6 +283,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> _Runtime:
 
     made = _Runtime(onnxruntime, {"CUDAExecutionProvider"}, ("QNNExecutionProvider",) * 2)
     monkeypatch.setattr(session, "_vendor", lambda: made)
+    monkeypatch.setattr(targets, "packages", tuple)
     return made
 
 
@@ -320,9 +323,11 @@ def test_strict_placement_is_asked_of_the_real_runtime(tmp_path: Path) -> None:
     import onnxruntime
 
     place = targets.Target(id="AZURE", provider="AzureExecutionProvider")
-    path = str(onnx_models.write(Kind.ONE, tmp_path))
-    with pytest.raises(Exception, match="fallback to CPU EP has been explicitly disabled"):
-        session._open(onnxruntime, path, session._settings(onnxruntime, Options(), 1, place), place, {})
+    path = onnx_models.write(Kind.ONE, tmp_path)
+    job = opening.Job(ort=onnxruntime, place=place)
+    with pytest.raises(Exception, match=opening.STRICT):
+        opening.opened(job, str(path))
+    assert opening.left(job, path) == "2 of 2 nodes (Add, Mul)"
 
 
 @pytest.mark.parametrize(
