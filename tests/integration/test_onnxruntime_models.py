@@ -170,6 +170,19 @@ def test_metadata_and_fixed_shapes(tmp_path: Path) -> None:
         loaded.infer({"x": np.zeros((1, 7), np.float32)})
 
 
+def test_trees_take_nan_for_a_missing_value(tmp_path: Path) -> None:
+    """As XGBoost and LightGBM export them: which way a missing value goes is said in the file."""
+    numbers = {"target_nodeids": [1, 2], "target_treeids": [0, 0], "target_ids": [0, 0], "nodes_treeids": [0, 0, 0],
+               "nodes_nodeids": [0, 1, 2], "nodes_featureids": [0, 0, 0], "nodes_truenodeids": [1, 0, 0],
+               "nodes_falsenodeids": [2, 0, 0], "nodes_missing_value_tracks_true": [1, 0, 0]}  # fmt: skip
+    tree = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", n_targets=1,
+                            nodes_modes=["BRANCH_LT", "LEAF", "LEAF"], nodes_values=[0.5, 0.0, 0.0],
+                            target_weights=[10.0, 20.0], **numbers)  # fmt: skip
+    path = onnx_models.save(tmp_path / "tree.onnx", [tree], {"x": (FLOAT, ("N", 1))}, {"y": (FLOAT, ("N", 1))})
+    answer = opened(path).infer({"x": np.array([[0.2], [0.9], [np.nan]], np.float32)})["y"]
+    assert answer.ravel().tolist() == [10, 20, 10]
+
+
 def test_what_a_run_refuses_is_no_reason_to_reopen(tmp_path: Path) -> None:
     table = numpy_helper.from_array(np.eye(4, dtype=np.float32), "table")
     nodes = [helper.make_node("Gather", ["table", "i"], ["row"])]
