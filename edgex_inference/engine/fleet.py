@@ -20,7 +20,6 @@ from edgex_inference.engine.options import decode
 from edgex_inference.engine.store import verify
 from edgex_inference.engine.terms import LaneSettings
 
-
 Load = Callable[[LoadRequest], Session]
 
 
@@ -67,7 +66,7 @@ class Fleet:
                 card.name, f"has files of format {have}; {candidate.accelerator.name} reads {reads}"
             )
         request = self._request(candidate, choice, card, build)
-        key = (*_key(candidate, request), _isolation(candidate, choice))
+        key = (_key(candidate, request), _isolation(candidate, choice))
         berth = self._berths.get(key)
         if berth is None or berth.lane.state == "closed":
             load = self._loader(candidate, choice)

@@ -238,14 +238,18 @@ def test_large_and_empty_and_object_tensors(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "moody_accelerator.py").write_text(MOODY)
     monkeypatch.syspath_prepend(tmp_path)
     path = write_model(tmp_path / "wide.fake", shape=[None, None])
-    session = isolated.load("moody_accelerator:PLUGIN", "m:CPU", LoadRequest(path=path, format=Format("fake")))
+    session = isolated.load(
+        "moody_accelerator:PLUGIN", "m:CPU", LoadRequest(path=path, format=Format("fake"))
+    )
     for rows, width in ((1, 4), (64, 70_000), (1, 1), (0, 4)):
         answer = session.infer(x(3, rows, width))["y"]
         assert answer.shape == (rows, width)
         assert np.all(answer == 7)
     session.close()
     path = write_model(tmp_path / "texts.fake", shape=[None], datatype="BYTES")
-    session = isolated.load("moody_accelerator:PLUGIN", "m:CPU", LoadRequest(path=path, format=Format("fake")))
+    session = isolated.load(
+        "moody_accelerator:PLUGIN", "m:CPU", LoadRequest(path=path, format=Format("fake"))
+    )
     texts = np.array(["ä", b"\x00\xff", ""], dtype=object)
     assert session.infer({"x": texts})["y"].tolist() == ["ä", b"\x00\xff", ""]
     with pytest.raises(SignatureMismatch, match="cannot be handed to a worker"):

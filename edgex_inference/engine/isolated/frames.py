@@ -1,6 +1,7 @@
 """What a service and its worker say to each other: msgpack on a local socket, file descriptors beside it."""
 
 import array
+import contextlib
 import os
 import socket
 import struct
@@ -157,7 +158,7 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
             model, reason = self.said
             return ModelRejected(model, reason, card=self.card, block=self.block)
         kind = getattr(errors, self.kind, InferenceFailed)
-        return kind(*self.said)  # type: ignore[no-any-return]
+        return kind(*self.said)
 
 
 Frame = Load | Progress | Ready | Hire | Run | Answer | Fault
@@ -197,10 +198,8 @@ class Line:
 
     def close(self) -> None:
         """Both sides notice, also who waits in `receive`."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._socket.close()
 
     def _head(self) -> tuple[bytes, int | None]:

@@ -69,6 +69,7 @@ def load(plugin: str, name: str, request: LoadRequest, *, deadline: float = 120.
         assert isinstance(frame, Ready)
         return _IsolatedSession(name, request.path.name, process, line, frame)
     except Gone:
+        line.close()
         how = _how(process)
         if not late.is_alive():
             how = f"did not load the model within {deadline:g} s"

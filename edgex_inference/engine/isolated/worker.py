@@ -101,4 +101,3 @@ def _work(slot: Line, session: Session) -> None:
                 slot.send(Fault.of(error))
                 continue
             slot.send(Answer(cells), fresh)
-
