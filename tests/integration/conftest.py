@@ -86,8 +86,8 @@ def load(request):
 
 PLUGIN = replace(fake.PLUGIN, name="acme", load=load)
 """
-"""Somebody else's plug-in. It hangs for ever at 1000, loses its device at 2000, lets an exception out at 3000, and takes its process
-down at 4000."""
+"""Somebody else's plug-in. It hangs for ever at 1000, loses its device at 2000, lets an exception out at 3000, and
+takes its process down at 4000."""
 
 
 @pytest.fixture
