@@ -149,7 +149,8 @@ class Accelerator:
     False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
     of them; `absent`, asked where `devices` is, says by device what brings those that are not here. `device_options`
     are options that bring devices of their own, which `devices` cannot know: with one of them set, looking for the
-    device is left to `load`.
+    device is left to `load`. `isolation` process: its library is known to crash or to hang, so sessions live in worker
+    processes where nobody says otherwise.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
@@ -171,6 +172,7 @@ class Accelerator:
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)
     absent: Callable[[], Mapping[str, str]] | None = None
     device_options: frozenset[str] = frozenset()
+    isolation: Literal["none", "process"] = "none"
     compiles: frozenset[Format] = frozenset()
     compile: Callable[[LoadRequest], Artefact] | None = None
     identity: Callable[[LoadRequest], Mapping[str, str]] | None = None
