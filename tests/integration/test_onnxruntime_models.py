@@ -178,7 +178,9 @@ def test_trees_take_nan_for_a_missing_value(tmp_path: Path) -> None:
     tree = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", n_targets=1,
                             nodes_modes=["BRANCH_LT", "LEAF", "LEAF"], nodes_values=[0.5, 0.0, 0.0],
                             target_weights=[10.0, 20.0], **numbers)  # fmt: skip
-    path = onnx_models.save(tmp_path / "tree.onnx", [tree], {"x": (FLOAT, ("N", 1))}, {"y": (FLOAT, ("N", 1))})
+    path = onnx_models.save(
+        tmp_path / "tree.onnx", [tree], {"x": (FLOAT, ("N", 1))}, {"y": (FLOAT, ("N", 1))}
+    )
     answer = opened(path).infer({"x": np.array([[0.2], [0.9], [np.nan]], np.float32)})["y"]
     assert answer.ravel().tolist() == [10, 20, 10]
 

@@ -26,7 +26,10 @@ ROOT = Path(__file__).parents[2]
 
 ABSENT: Mapping[str, tuple[str, str]] = {
     "CUDA": ("an NVIDIA GPU with its driver, CUDA 13 and cuDNN 9", "onnxruntime-gpu instead of onnxruntime"),
-    "TensorRT": ("an NVIDIA GPU with its driver, CUDA 13 and TensorRT", "onnxruntime-gpu instead of onnxruntime"),
+    "TensorRT": (
+        "an NVIDIA GPU with its driver, CUDA 13 and TensorRT",
+        "onnxruntime-gpu instead of onnxruntime",
+    ),
     "TensorRT-RTX": ("an NVIDIA RTX GPU", "onnxruntime-ep-nv-tensorrt-rtx beside onnxruntime"),
     "MIGraphX": ("an AMD GPU with ROCm 7", "onnxruntime-migraphx instead of onnxruntime"),
     "OpenVINO": ("an Intel CPU, GPU or NPU", "onnxruntime-ep-openvino beside onnxruntime"),
@@ -152,10 +155,13 @@ def test_a_library_by_its_path_that_is_none(tmp_path: Path) -> None:
 
 def test_a_package_that_finds_no_device_says_so() -> None:
     pytest.importorskip(
-        "onnxruntime_ep_webgpu", reason="onnxruntime-ep-webgpu is not installed: pip install onnxruntime-ep-webgpu"
+        "onnxruntime_ep_webgpu",
+        reason="onnxruntime-ep-webgpu is not installed: pip install onnxruntime-ep-webgpu",
     )
     (candidate,) = Catalog().candidates(AcceleratorChoice(name="onnxruntime", device="WebGPU"), [ONNX])
-    with pytest.raises(AcceleratorUnavailable, match="is installed, but finds no device: it needs a GPU with"):
+    with pytest.raises(
+        AcceleratorUnavailable, match="is installed, but finds no device: it needs a GPU with"
+    ):
         candidate.check()
 
 
@@ -227,7 +233,9 @@ def test_qnn_fails_during_a_run_and_nobody_else_answers(
 
 
 def test_qnn_takes_the_whole_graph_or_nothing(qnn: Any, tmp_path: Path) -> None:
-    with pytest.raises(ModelRejected, match=r"QNN cannot run the whole graph: . of . nodes \(.*\) would be left"):
+    with pytest.raises(
+        ModelRejected, match=r"QNN cannot run the whole graph: . of . nodes \(.*\) would be left"
+    ):
         opened(onnx_models.write(Kind.SHORTS, tmp_path), device="QNN")
 
 
@@ -271,7 +279,9 @@ for precision, chip in (("f32", ""), ("f16", ""), ("f16", "60"), ("native", "60"
 
 def test_qnn_wants_to_know_every_extent_but_the_batch(qnn: Any, tmp_path: Path) -> None:
     path = onnx_models.write(Kind.OPEN, tmp_path)
-    with pytest.raises(ModelRejected, match=r"takes fixed shapes only, and axis 1 \(L\) of x is open: export"):
+    with pytest.raises(
+        ModelRejected, match=r"takes fixed shapes only, and axis 1 \(L\) of x is open: export"
+    ):
         opened(path, device="QNN")
     assert opened(path, device="QNN", shapes={"x": (None, 6)}).inputs[0].shape == (1, 6)
 
@@ -292,6 +302,8 @@ def test_qnn_is_listed_and_looked_for_in_a_child(qnn: Any) -> None:
 
 def test_options_reach_the_provider_as_they_are(qnn: Any, tmp_path: Path) -> None:
     path = onnx_models.write(Kind.ONE, tmp_path)
-    reason = "QNNExecutionProvider is installed and does not start with these options: it needs a Qualcomm NPU"
+    reason = (
+        "QNNExecutionProvider is installed and does not start with these options: it needs a Qualcomm NPU"
+    )
     with pytest.raises(AcceleratorUnavailable, match=reason):
         opened(path, device="QNN", options=Options(provider_options={"backend_path": "/nowhere/libQnn.so"}))

@@ -64,7 +64,12 @@ def _cycled(name: str, cycles: int) -> Sequence[Row]:
         env = os.environ | {"SOAK_CYCLES": str(cycles), "SOAK_GROWTH": str(output)}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.soak.growth", f"--timeout={_PATIENCE}"]
         done = subprocess.run(
-            [*command, str(suite)], env=env, capture_output=True, text=True, timeout=2 * _PATIENCE, check=False
+            [*command, str(suite)],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=2 * _PATIENCE,
+            check=False,
         )
         noted = json.loads(output.read_text()) if output.exists() else []
     measured = [one for one in noted if "grown" in one]
@@ -74,7 +79,9 @@ def _cycled(name: str, cycles: int) -> Sequence[Row]:
             Row(name=f"{what}: memory grown by", value=grown / 1e6, unit="MB", goal=Goal(most=12)),
             Row(name=f"{what}: threads more", value=threads, unit="", goal=Goal(most=0)),
         ]
-    reason = next((one["reason"] for one in noted), "") or (done.stdout.strip().splitlines() or ["no suite"])[-1]
+    reason = (
+        next((one["reason"] for one in noted), "") or (done.stdout.strip().splitlines() or ["no suite"])[-1]
+    )
     if noted and all(one["outcome"] == "skipped" for one in noted):
         print(f"{name}: skipped: {reason}", file=sys.stderr, flush=True)
         return []

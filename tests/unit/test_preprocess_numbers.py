@@ -296,7 +296,9 @@ def test_a_card_that_takes_nan_still_refuses_infinities_and_other_texts() -> Non
         ("overflow", "String", "range"),
     ):
         assert refused(ready, scalar("A", "NaN"), scalar("B", value, kind)).reason == reason
-    many = ready.many([event(scalar("A", "NaN"), scalar("B", "1")), event(scalar("A", "1"), scalar("B", "+Inf"))])
+    many = ready.many(
+        [event(scalar("A", "NaN"), scalar("B", "1")), event(scalar("A", "1"), scalar("B", "+Inf"))]
+    )
     assert not isinstance(many[0], DecodeError)
     assert np.isnan(many[0].tensors["x"][0, 0])
     assert isinstance(many[1], DecodeError)
