@@ -17,7 +17,15 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe, sample
-from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Tensors, TensorSpec, holds_nan, misfit
+from edgex_inference.contracts.tensors import (
+    Array,
+    Datatype,
+    Quantization,
+    Tensors,
+    TensorSpec,
+    holds_nan,
+    misfit,
+)
 
 Natives = Callable[[], Any]
 """Opens another interpreter of the same content, its tensors not allocated yet."""

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from accelerators.onnxruntime import targets
-from accelerators.onnxruntime.opening import SILENT, STRICT, Job, extents, last_line, left, opened, rounds, works
+from accelerators.onnxruntime.opening import (
+    SILENT,
+    STRICT,
+    Job,
+    extents,
+    last_line,
+    left,
+    opened,
+    rounds,
+    works,
+)
 from accelerators.onnxruntime.options import Options, defaults, precision
 from accelerators.onnxruntime.providers import CPU, known
 from accelerators.onnxruntime.report import MEASURED, effective, placement
@@ -140,9 +150,7 @@ def _job(request: LoadRequest) -> Job:
 class _OrtSession:
     """One shared native session: its runs are thread-safe, and closing makes those in flight end early."""
 
-    def __init__(
-        self, job: Job, native: Any, request: LoadRequest, parallel: int, traits: Traits
-    ) -> None:
+    def __init__(self, job: Job, native: Any, request: LoadRequest, parallel: int, traits: Traits) -> None:
         self._model, self._place = request.path.name, job.place
         self.parallel = parallel
         self.inputs: Sequence[TensorSpec] = tuple(
