@@ -7,13 +7,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from accelerators.onnxruntime import PLUGIN, opening, plugins, providers, session, targets
+from accelerators.onnxruntime import PLUGIN, plugins, providers, session, targets
 from accelerators.onnxruntime.options import Options
 from edgex_inference.contracts.accelerator import ONNX, LoadRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
@@ -228,7 +227,7 @@ def test_qnn_fails_during_a_run_and_nobody_else_answers(
     )
     assert loaded.traits.placement == {"QNN": 2}
     for _ in range(2):
-        with pytest.raises(DeviceLost, match="onnxruntime:QNN is lost: .*QNN graph execute error"):
+        with pytest.raises(DeviceLost, match=r"onnxruntime:QNN is lost: .*QNN graph execute error"):
             loaded.infer({"x": np.zeros((1, 4), np.float32)})
 
 

@@ -1,7 +1,7 @@
 """Loads and closes again and again what a contract suite tests, and notes what that left behind.
 
-A plug-in of pytest, for the suites' own test: each accelerator is soaked on the models, and with the simulator, that its
-suite has. `SOAK_CYCLES` is how often, `SOAK_GROWTH` the file that gets {"grown": bytes, "threads": …} for each class.
+A plug-in of pytest, for the suites' own test: each accelerator is soaked on the models and the simulator that its suite
+has. `SOAK_CYCLES` is how often, `SOAK_GROWTH` the file that gets {"grown": bytes, "threads": …} for each class.
 """
 
 import json
