@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from accelerators.protobuf import Damaged
 from accelerators.vitisai.options import Options
-from accelerators.vitisai.xmodel import MOST_BYTES, Damaged, Part, Xmodel, read
+from accelerators.vitisai.xmodel import MOST_BYTES, Part, Xmodel, read
 from edgex_inference.contracts.accelerator import (
     XMODEL,
     Batch,

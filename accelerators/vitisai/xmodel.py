@@ -4,17 +4,15 @@ The file is a protocol buffer of XIR's graph: field 1 its name, field 10 the roo
 name, 3 the operators, 5 the attributes, 10 its parts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from accelerators.protobuf import Damaged, fields
 
 _NAME, _OPERATOR, _ATTRIBUTE, _PART = 1, 3, 5, 10
 _KEY, _VALUE, _NUMBER, _TEXT = 1, 2, 8, 11
 MOST_BYTES = 1 << 30
 _MOST_PARTS = 100_000
-
-
-class Damaged(ValueError):
-    """The bytes are no XIR graph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +46,14 @@ class Xmodel:
 def read(data: bytes) -> Xmodel:
     """Raises Damaged; executes nothing, and follows no size that the bytes do not have."""
     name, root = "", b""
-    for field, value in _fields(data):
+    for field, value in fields(data):
         if field == _NAME and isinstance(value, bytes):
             name = _text(value)
         elif field == _PART and isinstance(value, bytes):
             root = value
     if not root:
         raise Damaged("it has no root subgraph: it is no XIR graph, or not compiled")
-    parts = [_part(value) for field, value in _fields(root) if field == _PART and isinstance(value, bytes)]
+    parts = [_part(value) for field, value in fields(root) if field == _PART and isinstance(value, bytes)]
     if not parts or len(parts) > _MOST_PARTS:
         raise Damaged(f"its root has {len(parts)} parts: it is not compiled")
     return Xmodel(name=name, parts=parts)
@@ -64,7 +62,7 @@ def read(data: bytes) -> Xmodel:
 def _part(data: bytes) -> Part:
     name, operators = "", 0
     said: dict[str, bytes | int] = {}
-    for field, value in _fields(data):
+    for field, value in fields(data):
         if field == _NAME and isinstance(value, bytes):
             name = _text(value)
         elif field == _OPERATOR:
@@ -87,47 +85,12 @@ def _attribute(data: bytes) -> tuple[str, bytes | int]:
     """Key and value of a map's entry; values that are neither text nor number are empty."""
     key: str = ""
     told: bytes | int = b""
-    for field, value in _fields(data):
+    for field, value in fields(data):
         if field == _KEY and isinstance(value, bytes):
             key = _text(value)
         elif field == _VALUE and isinstance(value, bytes) and key:
-            told = next((one for kind, one in _fields(value) if kind in (_NUMBER, _TEXT)), b"")
+            told = next((one for kind, one in fields(value) if kind in (_NUMBER, _TEXT)), b"")
     return key, told
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Each field's number and value; raises Damaged."""
-    at, end = 0, len(data)
-    while at < end:
-        key, at = _number(data, at)
-        kind = key & 7
-        if kind == 0:
-            value, at = _number(data, at)
-            yield key >> 3, value
-            continue
-        if kind == 2:
-            length, at = _number(data, at)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise Damaged(f"a field of unknown kind {kind} at byte {at}")
-        if length > end - at:
-            raise Damaged(f"it ends in the middle of a field of {length} bytes")
-        yield key >> 3, data[at : at + length]
-        at += length
-
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            raise Damaged("it ends in the middle of a number")
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-    raise Damaged("a number of more than ten bytes")
 
 
 def _text(data: bytes) -> str:

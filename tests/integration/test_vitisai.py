@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelerators.protobuf import Damaged
 from accelerators.vitisai import PLUGIN
-from accelerators.vitisai.xmodel import Damaged, read
+from accelerators.vitisai.xmodel import read
 from edgex_inference.contracts.accelerator import XMODEL, LoadRequest, Session
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
