@@ -50,7 +50,7 @@ class Message:
 
     def number(self, key: str, default: float) -> float:
         found = self.numbers(key)
-        return found[-1] if found else default
+        return found[-1] if found else float(default)
 
     def flag(self, key: str, default: bool) -> bool:
         found = self.text(key)

@@ -39,10 +39,10 @@ def prior_box(step: Step) -> Sequence[Value]:
 
 
 def _sizes(step: Step, said: Message) -> list[tuple[float, float]]:
-    """Width and height of the boxes of one place, in Caffe's order."""
+    """Width and height of the boxes of one place, in Caffe's order; Caffe cuts sizes to whole pixels."""
     small, large = said.numbers("min_size"), said.numbers("max_size")
-    if not small or (large and len(large) != len(small)) or min(*small, *large, 1) <= 0 or len(small) > 1000:
-        step.refuse(f"has {len(small)} sizes min_size and {len(large)} max_size: as many, above 0, or none of these")
+    if not small or (large and len(large) != len(small)) or min(*small, *large, math.inf) < 1 or len(small) > 1000:
+        step.refuse(f"has {len(small)} sizes min_size and {len(large)} max_size: as many, from 1 on, or none of these")
     ratios = [1.0]
     for ratio in said.numbers("aspect_ratio"):
         if ratio <= 0 or len(ratios) > 1000:
@@ -51,10 +51,11 @@ def _sizes(step: Step, said: Message) -> list[tuple[float, float]]:
             continue
         ratios += [ratio, 1 / ratio] if said.flag("flip", True) else [ratio]
     found = []
-    for index, size in enumerate(small):
+    for index, whole in enumerate(small):
+        size = math.floor(whole)
         found.append((size, size))
         if large:
-            found.append((math.sqrt(size * large[index]),) * 2)
+            found.append((math.sqrt(size * math.floor(large[index])),) * 2)
         found += [(size * math.sqrt(ratio), size / math.sqrt(ratio)) for ratio in ratios[1:]]
     return found
 
