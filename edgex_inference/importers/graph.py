@@ -161,4 +161,6 @@ def vendor(path: Path) -> ModuleType:
 
 
 def _narrow(array: Array) -> Array:
-    return np.ascontiguousarray(array, np.float32) if array.dtype == np.float64 else np.ascontiguousarray(array)
+    return (
+        np.ascontiguousarray(array, np.float32) if array.dtype == np.float64 else np.ascontiguousarray(array)
+    )

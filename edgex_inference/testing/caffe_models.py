@@ -43,7 +43,7 @@ def caffemodel(weights: Arrays, *, v1: bool = False, legacy: bool = False) -> by
             layer,
             field_of(name, key) + b"".join(field_of(blobs, blob(one, legacy=legacy)) for one in arrays),
         )
-        for key, arrays in ({"data": []} | dict(weights)).items()
+        for key, arrays in {"data": (), **weights}.items()
     )
 
 
@@ -100,7 +100,9 @@ def _ssd(code: str, clip: str) -> CaffeNet:
     for index, (bottom, sizes) in enumerate((("data", "min_size: 4 max_size: 8"), ("small", "min_size: 8"))):
         priors = 4 if "max_size" in sizes else 3
         if bottom == "small":
-            parts.append(layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", name="pool", top="small"))
+            parts.append(
+                layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", name="pool", top="small")
+            )
         for kind, width in (("loc", 4), ("conf", 3)):
             outputs = priors * width
             said = f"convolution_param {{ num_output: {outputs} kernel_size: 1 }}"
@@ -108,23 +110,35 @@ def _ssd(code: str, clip: str) -> CaffeNet:
             parts.append(layer("Convolution", said, name=name, bottom=bottom, top=name))
             parts.append(layer("Permute", "permute_param { order: 0 order: 2 order: 3 order: 1 }",
                                name=f"{name}p", bottom=name, top=f"{name}p"))  # fmt: skip
-            parts.append(layer("Flatten", "flatten_param { axis: 1 }", name=f"{name}f", bottom=f"{name}p", top=f"{name}f"))
+            parts.append(
+                layer(
+                    "Flatten", "flatten_param { axis: 1 }", name=f"{name}f", bottom=f"{name}p", top=f"{name}f"
+                )
+            )
             weights[name] = [_random(outputs, 4, 1, 1) * 0.5, _random(outputs) * 0.3]
         spread = "variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2"
         said = f"prior_box_param {{ {sizes} aspect_ratio: 2 {spread} clip: {clip} }}"
-        parts.append(layer("PriorBox", said, name=f"prior{index}", bottom=f"{bottom} data", top=f"prior{index}"))
+        parts.append(
+            layer("PriorBox", said, name=f"prior{index}", bottom=f"{bottom} data", top=f"prior{index}")
+        )
     for kind, axis in (("loc", 1), ("conf", 1), ("prior", 2)):
         tail = "" if kind == "prior" else "f"
         parts.append(layer("Concat", f"concat_param {{ axis: {axis} }}", name=kind,
                            bottom=f"{kind}0{tail} {kind}1{tail}", top=kind))  # fmt: skip
-    parts.append(layer("Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }", name="r", bottom="conf", top="r"))
+    parts.append(
+        layer(
+            "Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }", name="r", bottom="conf", top="r"
+        )
+    )
     parts.append(layer("Softmax", "softmax_param { axis: 2 }", name="s", bottom="r", top="s"))
     parts.append(layer("Flatten", "flatten_param { axis: 1 }", name="f", bottom="s", top="f"))
     said = (
         "detection_output_param { num_classes: 3 share_location: true background_label_id: 0 "
         f"nms_param {{ nms_threshold: 0.45 top_k: 100 }} code_type: {code} keep_top_k: 50 confidence_threshold: 0.3 }}"
     )
-    parts.append(layer("DetectionOutput", said, name="detection_out", bottom="loc f prior", top="detection_out"))
+    parts.append(
+        layer("DetectionOutput", said, name="detection_out", bottom="loc f prior", top="detection_out")
+    )
     return net(*parts, shape=(1, 4, 8, 12), **weights)
 
 
@@ -141,17 +155,20 @@ ORACLE: Mapping[str, CaffeNet] = {
     "average up": _one("Pooling", _POOL.format("AVE", 3, 2, 0, ""), (1, 2, 8, 9)),
     "average padded": _one("Pooling", _POOL.format("AVE", 3, 1, 1, ""), (1, 2, 8, 9)),
     "average global": _one("Pooling", "pooling_param { pool: AVE global_pooling: true }", (1, 2, 8, 9)),
-    "inner product": _one("InnerProduct", "inner_product_param { num_output: 5 }", (1, 2, 3, 4), _random(5, 24), _random(5)),
+    "inner product": _one("InnerProduct", "inner_product_param { num_output: 5 }",
+                          (1, 2, 3, 4), _random(5, 24), _random(5)),
     "batch norm": _one("BatchNorm", "batch_norm_param { eps: 1e-3 }", (1, 3, 4, 5), _random(3), _positive(3), [2.0]),
     "scale": _one("Scale", "scale_param { bias_term: true }", (1, 3, 4, 5), _random(3), _positive(3)),
     "lrn across": _one("LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 }", (1, 6, 4, 5)),
-    "lrn within": _one("LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }", (1, 2, 6, 5)),
+    "lrn within": _one("LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }",
+                       (1, 2, 6, 5)),
     "prelu": _one("PReLU", "", (1, 3, 4, 5), _random(3)),
     "leaky": _one("ReLU", "relu_param { negative_slope: 0.1 }", (1, 3, 4, 5)),
     "elu": _one("ELU", "", (1, 3, 4, 5)),
     "power": _one("Power", "power_param { power: 2 scale: 0.5 shift: 1 }", (1, 3, 4, 5)),
     "exp": _one("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }", (1, 3, 4, 5)),
-    "normalize": _one("Normalize", "norm_param { across_spatial: false channel_shared: false }", (1, 3, 4, 5), _positive(3)),
+    "normalize": _one("Normalize", "norm_param { across_spatial: false channel_shared: false }",
+                      (1, 3, 4, 5), _positive(3)),
     "mvn": _one("MVN", "", (1, 3, 4, 5)),
     "permute": _one("Permute", "permute_param { order: 0 order: 2 order: 3 order: 1 }", (1, 3, 4, 5)),
     "interp": _one("Interp", "interp_param { height: 9 width: 7 }", (1, 2, 4, 5)),

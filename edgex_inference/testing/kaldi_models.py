@@ -40,7 +40,9 @@ class _Out:
         elif isinstance(value, list):
             self._listed(value)
         elif not self._binary:
-            self.parts.append(({True: "T", False: "F"}[value] if isinstance(value, bool) else f"{value} ").encode() + b" ")
+            self.parts.append(
+                ({True: "T", False: "F"}[value] if isinstance(value, bool) else f"{value} ").encode() + b" "
+            )
         elif isinstance(value, bool):
             self.parts.append(b"T" if value else b"F")
         else:

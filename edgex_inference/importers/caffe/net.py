@@ -65,7 +65,9 @@ def read(prototxt: Path, caffemodel: Path | None) -> Net:
     except Malformed as error:
         raise ModelRejected(prototxt, str(error)) from None
     if not fed:
-        reason = "says no input (it is the net for training): use the one for deployment, which declares `input`"
+        reason = (
+            "says no input (it is the net for training): use the one for deployment, which declares `input`"
+        )
         raise ModelRejected(prototxt, reason)
     return Net(prototxt, fed, tuple(one for one in layers if one.kind != "Input"))
 
@@ -76,7 +78,9 @@ def _layers(path: Path, bodies: Sequence[Message], arrays: weights.Weights) -> I
             continue
         name = body.text("name", f"layer {index}")
         if "layer" in body:
-            raise ModelRejected(path, "is of Caffe's first format: run Caffe's upgrade_net_proto_text over it")
+            raise ModelRejected(
+                path, "is of Caffe's first format: run Caffe's upgrade_net_proto_text over it"
+            )
         kind = body.text("type")
         kind = _V1.get(kind, kind)
         if not kind:
@@ -117,7 +121,9 @@ def _input(path: Path, layer: Layer) -> Iterator[tuple[str, Dims]]:
     shapes = layer.body.message("input_param").messages("shape")
     for index, top in enumerate(layer.tops):
         if not shapes:
-            raise ModelRejected(path, f"layer {layer.name!r} has no shape: write input_param {{shape {{dim: 1 …}}}}")
+            raise ModelRejected(
+                path, f"layer {layer.name!r} has no shape: write input_param {{shape {{dim: 1 …}}}}"
+            )
         yield top, checked(path, top, shapes[min(index, len(shapes) - 1)].integers("dim"))
 
 
@@ -128,5 +134,7 @@ def checked(path: Path, name: str, dims: Sequence[int]) -> Dims:
         count *= extent
         if extent < 1 or count >= 1 << 31 or len(dims) > 32:
             said = "×".join(map(str, dims[:8]))
-            raise ModelRejected(path, f"input {name!r} of {said} is no shape: every extent counts from 1, 2^31 in all")
+            raise ModelRejected(
+                path, f"input {name!r} of {said} is no shape: every extent counts from 1, 2^31 in all"
+            )
     return tuple(dims)

@@ -90,15 +90,15 @@ class Step:
             return found
         if found.size != math.prod(shape):
             said, wanted = "×".join(map(str, found.shape)), "×".join(map(str, shape))
-            self.refuse(f"has {what} of {said}, but the prototxt makes it {wanted}: they do not belong together")
+            self.refuse(
+                f"has {what} of {said}, but the prototxt makes it {wanted}: they do not belong together"
+            )
         return found.reshape(shape)
 
     def weight(self, array: Array, what: str) -> str:
         return self.graph.weight(array, f"{self.layer.name}.{what}")
 
-    def node(
-        self, op: str, inputs: Sequence[Value | str], shape: Shape, **attributes: Attribute
-    ) -> Value:
+    def node(self, op: str, inputs: Sequence[Value | str], shape: Shape, **attributes: Attribute) -> Value:
         """A new node's only output; raises Refused for a blob that is none."""
         self.check(shape)
         names = [one if isinstance(one, str) else one.name for one in inputs]

@@ -21,7 +21,7 @@ Weights = Mapping[str, tuple[Array, ...]]
 
 
 def read(path: Path) -> Weights:
-    """The arrays of each layer that has some, float32 or float64; raises ModelRejected, OSError when it cannot be read."""
+    """The arrays of each layer that has some, float32 or float64; raises ModelRejected, or OSError."""
     data = path.read_bytes()
     if not data:
         raise ModelRejected(path, "the file is empty")

@@ -12,7 +12,6 @@ from edgex_inference.importers.graph import Ended, Graph
 from edgex_inference.importers.kaldi import files
 from edgex_inference.importers.kaldi.components.table import ELSE, GENERATIONS, WAYS_AROUND, Known
 from edgex_inference.importers.kaldi.descriptor import (
-    Append,
     Constant,
     Descriptor,
     Node,
@@ -22,7 +21,7 @@ from edgex_inference.importers.kaldi.descriptor import (
     references,
 )
 from edgex_inference.importers.kaldi.files import Component, KaldiFile
-from edgex_inference.importers.kaldi.items import Malformed
+from edgex_inference.importers.kaldi.items import Malformed, Scalar
 from edgex_inference.importers.kaldi.network import Columns, Computed, Input, Network, chain, wired
 from edgex_inference.importers.kaldi.step import MOST_COLUMNS, Step
 
@@ -82,7 +81,9 @@ def _refuse_unknown(file: KaldiFile) -> None:
         for kind, names in list(unknown.items())[:_NONE_NAMED]
     ]
     more = f"; and {len(unknown) - _NONE_NAMED} kinds more" if len(unknown) > _NONE_NAMED else ""
-    raise ModelRejected(file.path, f"has components that are not known to {file.generation}: {'; '.join(parts)}{more}")
+    raise ModelRejected(
+        file.path, f"has components that are not known to {file.generation}: {'; '.join(parts)}{more}"
+    )
 
 
 def _width(component: Component) -> int:
@@ -96,14 +97,16 @@ def _width(component: Component) -> int:
         if token in component:
             array = component.item(token)
             blocks = component.integer("NumBlocks", 1)
-            if not isinstance(array, files.Scalar) and array.ndim > axis:
+            if not isinstance(array, Scalar) and array.ndim > axis:
                 return int(array.sum() if token == "Sizes" else array.shape[axis] * blocks)
-    raise Malformed(f"({component.kind}) does not say how many columns it is fed: put it behind another component")
+    raise Malformed(
+        f"({component.kind}) does not say how many columns it is fed: put it behind another component"
+    )
 
 
 def _second(component: Component) -> int:
     found = component.item("dims", 1)
-    return found.integer if isinstance(found, files.Scalar) else 0
+    return found.integer if isinstance(found, Scalar) else 0
 
 
 class _Importing:
@@ -159,7 +162,9 @@ class _Importing:
                 _widen(spans, Node(node.source), spans[name])
         for name, (first, last) in spans.items():
             if last - first > _MOST_REACH:
-                raise ModelRejected(self._network.path, f"node {name!r} needs more than {_MOST_REACH} frames of context")
+                raise ModelRejected(
+                    self._network.path, f"node {name!r} needs more than {_MOST_REACH} frames of context"
+                )
         return spans
 
     def _reached(self, node: Computed, span: Span) -> Span:
@@ -221,7 +226,11 @@ class _Importing:
         if isinstance(descriptor, Once):
             return self._values[descriptor.name]
         if isinstance(descriptor, Node):
-            return self._shown(self._values[descriptor.name], (span[0] + descriptor.offset, span[1] + descriptor.offset), span)
+            return self._shown(
+                self._values[descriptor.name],
+                (span[0] + descriptor.offset, span[1] + descriptor.offset),
+                span,
+            )
         if isinstance(descriptor, Constant):
             if not 0 < descriptor.dim <= MOST_COLUMNS:
                 raise Malformed(f"has a constant of {descriptor.dim} columns")
@@ -230,7 +239,9 @@ class _Importing:
         if isinstance(descriptor, Scaled):
             part = self._fed(descriptor.part, span)
             factor = self._graph.constant(descriptor.factor)
-            return Value(self._graph.node("Mul", (part.name, factor), "descriptor/Mul"), part.dim, span, part.once)
+            return Value(
+                self._graph.node("Mul", (part.name, factor), "descriptor/Mul"), part.dim, span, part.once
+            )
         parts = [self._fed(one, span) for one in descriptor.parts]
         return self._sum(parts, span) if isinstance(descriptor, Sum) else self._append(parts, span)
 
@@ -259,7 +270,9 @@ class _Importing:
             name = part.name
             if part.once and model is not None:
                 frames = self._graph.node("Shape", (model.name,), "descriptor/Shape", start=0, end=2)
-                shape = self._graph.node("Concat", (frames, self._graph.shape(part.dim)), "descriptor/Concat", axis=0)
+                shape = self._graph.node(
+                    "Concat", (frames, self._graph.shape(part.dim)), "descriptor/Concat", axis=0
+                )
                 name = self._graph.node("Expand", (name, shape), "descriptor/Expand")
             names.append(name)
         name = self._graph.node("Concat", names, "descriptor/Append", axis=2)

@@ -116,7 +116,9 @@ def _nnet1(path: Path, source: Source) -> KaldiFile:
         while kind not in ("</Nnet>", None) and len(found) < _MOST:
             component = Component(f"{len(found) + 1}", _bare(str(kind)))
             component.fields["dims"] = [source.scalar(), source.scalar()]
-            kind = _fill(source, component, lambda token: token == "<!EndOfComponent>" or _begins_nnet1(token))
+            kind = _fill(
+                source, component, lambda token: token == "<!EndOfComponent>" or _begins_nnet1(token)
+            )
             found.append(component)
             if kind == "<!EndOfComponent>":
                 kind = source.token()

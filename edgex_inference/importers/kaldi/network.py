@@ -101,7 +101,9 @@ def _settings(text: str) -> dict[str, str]:
     return found
 
 
-def _node(kind: str, said: Mapping[str, str], components: Mapping[str, Component]) -> Input | Computed | Columns:
+def _node(
+    kind: str, said: Mapping[str, str], components: Mapping[str, Component]
+) -> Input | Computed | Columns:
     if kind == "input-node":
         return Input(_count(said, "dim"))
     if kind == "dim-range-node":
@@ -127,7 +129,9 @@ def reads(node: Input | Computed | Columns) -> Iterator[Node | Once]:
         yield Node(node.source)
 
 
-def _fed_once(path: Path, nodes: Mapping[str, Input | Computed | Columns], outputs: Mapping[str, Descriptor]) -> frozenset[str]:
+def _fed_once(
+    path: Path, nodes: Mapping[str, Input | Computed | Columns], outputs: Mapping[str, Descriptor]
+) -> frozenset[str]:
     """The inputs that are read by ReplaceIndex; raises ModelRejected for one that is read frame by frame too."""
     read = [one for node in nodes.values() for one in reads(node)]
     read += [one for fed in outputs.values() for one in references(fed)]
@@ -135,7 +139,9 @@ def _fed_once(path: Path, nodes: Mapping[str, Input | Computed | Columns], outpu
     each = {one.name for one in read if isinstance(one, Node)}
     for name in sorted(once):
         if not isinstance(nodes.get(name), Input) or name in each:
-            raise ModelRejected(path, f"node {name!r} is read at one time (ReplaceIndex) and is no input of its own")
+            raise ModelRejected(
+                path, f"node {name!r} is read at one time (ReplaceIndex) and is no input of its own"
+            )
     return frozenset(once)
 
 

@@ -57,7 +57,9 @@ class Step:
 
     def gathered(self, value: str, columns: Array) -> str:
         """The columns with these numbers; raises Malformed for one that is not there."""
-        if columns.size > MOST_COLUMNS or (columns.size and not 0 <= columns.min() <= columns.max() < self.dim):
+        if columns.size > MOST_COLUMNS or (
+            columns.size and not 0 <= columns.min() <= columns.max() < self.dim
+        ):
             raise Malformed(f"takes columns that are not among its {self.dim}")
         index = self.graph.weight(columns.astype(np.int64), f"{self.component.name}.columns")
         return self.node("Gather", value, index, axis=2)

@@ -19,7 +19,9 @@ PLAIN = [name for name in ORACLE if not name.startswith("ssd")]
 def session(model: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -74,7 +76,9 @@ def test_a_real_net_as_opencv_computes_it(name: str, testdata: Path) -> None:
     model = convert(at.with_name(f"{at.name}.prototxt"), at.with_name(f"{at.name}.caffemodel"))
     running = session(model)
     data = np.repeat(sample(shape), 2, 0)
-    for output, answer in zip(outputs, running.run(list(outputs), {running.get_inputs()[0].name: data}), strict=True):
+    for output, answer in zip(
+        outputs, running.run(list(outputs), {running.get_inputs()[0].name: data}), strict=True
+    ):
         wanted = ANSWERS[f"{name}:{output}"]
         for row in answer:
             np.testing.assert_allclose(kept(row[None]).reshape(wanted.shape), wanted, atol=5e-6)

@@ -81,7 +81,8 @@ def _slide(step: Step, said: Message, group: int | None) -> Sequence[Value]:
         (extent + 2 * pad - reach) // stride + 1
         for extent, pad, reach, stride in zip(_spatial(value), ways.pad, ways.reach, ways.stride, strict=True)
     )
-    inputs = [value, step.weight(kernel, "weights"), *_bias(step, said, outputs)]
+    inputs: list[Value | str] = [value, step.weight(kernel, "weights")]
+    inputs += _bias(step, said, outputs)
     shape = (value.shape[0], outputs, *extents)
     return [step.node("Conv", inputs, shape, **_attributes(ways, group))]
 
@@ -97,7 +98,8 @@ def deconvolution(step: Step) -> Sequence[Value]:
         stride * (extent - 1) + reach - 2 * pad
         for extent, pad, reach, stride in zip(_spatial(value), ways.pad, ways.reach, ways.stride, strict=True)
     )
-    inputs = [value, step.weight(kernel, "weights"), *_bias(step, said, outputs)]
+    inputs: list[Value | str] = [value, step.weight(kernel, "weights")]
+    inputs += _bias(step, said, outputs)
     shape = (value.shape[0], outputs, *extents)
     return [step.node("ConvTranspose", inputs, shape, **_attributes(ways, group))]
 
@@ -107,7 +109,9 @@ def _image(step: Step, said: Message) -> tuple[Value, int, int]:
     value = step.only
     rank = len(value.shape)
     if rank not in (3, 4, 5) or step.axis("axis", said.integer("axis", 1), rank) != 1:
-        step.refuse(f"works on a blob with {rank} axes; 3, 4 or 5 with the channels second can be brought over")
+        step.refuse(
+            f"works on a blob with {rank} axes; 3, 4 or 5 with the channels second can be brought over"
+        )
     return value, rank - 2, value.shape[1] or 0
 
 
@@ -149,7 +153,7 @@ def inner_product(step: Step) -> Sequence[Value]:
     flat = step.reshape(value, (*value.shape[:axis], width))
     shape = (*value.shape[:axis], outputs)
     if axis == 1:
-        inputs = [flat, step.weight(kernel, "weights"), *_bias(step, said, outputs)]
+        inputs: list[Value | str] = [flat, step.weight(kernel, "weights"), *_bias(step, said, outputs)]
         return [step.node("Gemm", inputs, shape, transB=int(not turned))]
     matrix = step.weight(kernel if turned else np.ascontiguousarray(kernel.T), "weights")
     product = step.node("MatMul", (flat, matrix), shape)

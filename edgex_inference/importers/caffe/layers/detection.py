@@ -25,7 +25,9 @@ def prior_box(step: Step) -> Sequence[Value]:
     steps = _pair(said, "step", "step_h", "step_w")
     down, across = steps or (height / rows, width / columns)
     offset = said.number("offset", 0.5)
-    y, x = np.meshgrid((np.arange(rows) + offset) * down, (np.arange(columns) + offset) * across, indexing="ij")
+    y, x = np.meshgrid(
+        (np.arange(rows) + offset) * down, (np.arange(columns) + offset) * across, indexing="ij"
+    )
     centers = np.stack((x, y), -1)[:, :, None, :]
     halves = np.array(sizes)[None, None] / 2
     corners = np.concatenate((centers - halves, centers + halves), -1) / (width, height, width, height)
@@ -41,8 +43,15 @@ def prior_box(step: Step) -> Sequence[Value]:
 def _sizes(step: Step, said: Message) -> list[tuple[float, float]]:
     """Width and height of the boxes of one place, in Caffe's order; Caffe cuts sizes to whole pixels."""
     small, large = said.numbers("min_size"), said.numbers("max_size")
-    if not small or (large and len(large) != len(small)) or min(*small, *large, math.inf) < 1 or len(small) > 1000:
-        step.refuse(f"has {len(small)} sizes min_size and {len(large)} max_size: as many, from 1 on, or none of these")
+    if (
+        not small
+        or (large and len(large) != len(small))
+        or min(*small, *large, math.inf) < 1
+        or len(small) > 1000
+    ):
+        step.refuse(
+            f"has {len(small)} sizes min_size and {len(large)} max_size: as many, from 1 on, or none of these"
+        )
     ratios = [1.0]
     for ratio in said.numbers("aspect_ratio"):
         if ratio <= 0 or len(ratios) > 1000:
@@ -50,7 +59,7 @@ def _sizes(step: Step, said: Message) -> list[tuple[float, float]]:
         if any(abs(ratio - one) < 1e-6 for one in ratios):
             continue
         ratios += [ratio, 1 / ratio] if said.flag("flip", True) else [ratio]
-    found = []
+    found = list[tuple[float, float]]()
     for index, whole in enumerate(small):
         size = math.floor(whole)
         found.append((size, size))
@@ -81,7 +90,9 @@ def detection_output(step: Step) -> Sequence[Value]:
     anchors, classes = priors.known[0].reshape(2, -1, 4).astype(np.float64), said.integer("num_classes", 0)
     count = anchors.shape[1]
     if offsets.sample != count * 4 or classes < 1 or scores.sample != count * classes:
-        step.refuse(f"has {offsets.sample} offsets and {scores.sample} scores for {count} priors and {classes} classes")
+        step.refuse(
+            f"has {offsets.sample} offsets and {scores.sample} scores for {count} priors and {classes} classes"
+        )
     step.metadata |= _settings(said)
     boxes = _decoded(step, step.reshape(offsets, (offsets.shape[0], count, 4)), anchors, said)
     return [boxes, step.reshape(scores, (scores.shape[0], count, classes))]

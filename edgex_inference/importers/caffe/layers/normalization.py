@@ -17,7 +17,9 @@ def batch_norm(step: Step) -> Sequence[Value]:
     if len(value.shape) < 2:
         step.refuse("has no channels")
     if len(step.layer.blobs) not in (3, 5):
-        step.refuse(f"has {len(step.layer.blobs)} arrays in the caffemodel where 3 belong (5 with scale_bias)")
+        step.refuse(
+            f"has {len(step.layer.blobs)} arrays in the caffemodel where 3 belong (5 with scale_bias)"
+        )
     channels = value.shape[1] or 0
     factor = float(step.blob(2, "factor", (1,))[0])
     factor = 1 / factor if factor else 0.0
@@ -72,7 +74,9 @@ def _operand(
         axis = step.axis("axis", axis_said, rank, end=not other.shape)
         span = value.shape[axis : axis + len(other.shape)]
         if other.shape != span and not (axis == 0 and other.shape[1:] == span[1:]):
-            step.refuse(f"has a second input of {other.shape} that does not fit {value.shape} from axis {axis}")
+            step.refuse(
+                f"has a second input of {other.shape} that does not fit {value.shape} from axis {axis}"
+            )
         shape = (*other.shape, *(1,) * (rank - axis - len(span)))
         return value, step.reshape(other, shape) if other.shape else other, shape
     axis = step.axis("axis", axis_said, rank, end=covered == 0)

@@ -25,9 +25,7 @@ def pooling(step: Step) -> Sequence[Value]:
     if any(pad >= size for pad, size in zip(ways.pad, ways.kernel, strict=True)):
         step.refuse("has a pad as large as its kernel")
     given = tuple(extent or 0 for extent in value.shape[2:])
-    extents = tuple(
-        _count(step, said, ways, index, extent) for index, extent in enumerate(given)
-    )
+    extents = tuple(_count(step, said, ways, index, extent) for index, extent in enumerate(given))
     shape = (*value.shape[:2], *extents)
     ends = tuple(
         (count - 1) * stride + size - extent - pad
@@ -40,7 +38,9 @@ def pooling(step: Step) -> Sequence[Value]:
     return [_average(step, value, shape, ways, ends)]
 
 
-def _average(step: Step, value: Value, shape: tuple[int | None, ...], ways: Sliding, ends: tuple[int, ...]) -> Value:
+def _average(
+    step: Step, value: Value, shape: tuple[int | None, ...], ways: Sliding, ends: tuple[int, ...]
+) -> Value:
     """Caffe divides by what of the window lies in the padded blob: the pad counts, what hangs over does not."""
     over = tuple(max(end - pad, 0) for end, pad in zip(ends, ways.pad, strict=True))
     if not any(over):
@@ -48,9 +48,7 @@ def _average(step: Step, value: Value, shape: tuple[int | None, ...], ways: Slid
     if any(ways.pad):
         height, width = ways.pad
         pads = step.graph.shape(0, 0, height, width, 0, 0, height, width)
-        padded = tuple(
-            (extent or 0) + 2 * pad for extent, pad in zip(value.shape[2:], ways.pad, strict=True)
-        )
+        padded = tuple((extent or 0) + 2 * pad for extent, pad in zip(value.shape[2:], ways.pad, strict=True))
         value = step.node("Pad", (value, pads), (*value.shape[:2], *padded))
         ways = replace(ways, pad=(0, 0))
         ends = tuple(end - pad for end, pad in zip(ends, (height, width), strict=True))
@@ -86,5 +84,7 @@ def _count(step: Step, said: Message, ways: Sliding, axis: int, extent: int) -> 
     if (count - 1) * stride < extent + pad:
         return count
     if not any(ways.pad):
-        step.refuse("has a last window that lies outside of the blob: say round_mode: FLOOR if that was meant")
+        step.refuse(
+            "has a last window that lies outside of the blob: say round_mode: FLOOR if that was meant"
+        )
     return count - 1

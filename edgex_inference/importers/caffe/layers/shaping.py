@@ -35,7 +35,9 @@ def concat(step: Step) -> Sequence[Value]:
     if any(one.shape[:axis] + one.shape[axis + 1 :] != shape[:axis] + shape[axis + 1 :] for one in inputs):
         if any(None in one.shape for one in inputs):
             raise FixedBatch
-        step.refuse(f"joins blobs that differ besides axis {axis}: " + ", ".join(str(one.shape) for one in inputs))
+        step.refuse(
+            f"joins blobs that differ besides axis {axis}: " + ", ".join(str(one.shape) for one in inputs)
+        )
     known = [one.known for one in inputs if one.known is not None]
     if len(known) == len(inputs):
         return [step.known(np.concatenate(known, axis), "joined")]
@@ -60,7 +62,8 @@ def slice_(step: Step) -> Sequence[Value]:
 
 def _part(step: Step, value: Value, parts: dict[int, tuple[int, int]]) -> Value:
     shape: Shape = tuple(
-        parts[axis][1] - parts[axis][0] if axis in parts else extent for axis, extent in enumerate(value.shape)
+        parts[axis][1] - parts[axis][0] if axis in parts else extent
+        for axis, extent in enumerate(value.shape)
     )
     if shape == value.shape:
         return value
@@ -163,7 +166,9 @@ def tile(step: Step) -> Sequence[Value]:
     axis, count = step.axis("axis", said.integer("axis", 1), len(value.shape)), said.integer("tiles", 0)
     extent = step.fixed((value.shape[axis],))[0]
     repeats = step.graph.shape(*(count if index == axis else 1 for index in range(len(value.shape))))
-    return [step.node("Tile", (value, repeats), (*value.shape[:axis], extent * count, *value.shape[axis + 1 :]))]
+    return [
+        step.node("Tile", (value, repeats), (*value.shape[:axis], extent * count, *value.shape[axis + 1 :]))
+    ]
 
 
 def shuffle_channel(step: Step) -> Sequence[Value]:
@@ -185,7 +190,10 @@ def interp(step: Step) -> Sequence[Value]:
         step.refuse(f"works on a blob with {len(value.shape)} axes: 4 can be brought over")
     if said.integer("pad_beg", 0) or said.integer("pad_end", 0):
         step.refuse("cuts or pads before it resizes (pad_beg, pad_end): use a Crop layer")
-    extents = tuple(_resized(step, said, extent or 0, key) for extent, key in zip(value.shape[2:], ("height", "width"), strict=True))
+    extents = tuple(
+        _resized(step, said, extent or 0, key)
+        for extent, key in zip(value.shape[2:], ("height", "width"), strict=True)
+    )
     return [_resize(step, value, extents, mode="linear", coordinate_transformation_mode="align_corners")]
 
 
@@ -207,7 +215,14 @@ def upsample(step: Step) -> Sequence[Value]:
         step.refuse(f"enlarges a blob of {value.shape} {factor} times: 4 axes can be brought over")
     extents = tuple((extent or 0) * factor for extent in value.shape[2:])
     return [
-        _resize(step, value, extents, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        _resize(
+            step,
+            value,
+            extents,
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
     ]
 
 
@@ -216,7 +231,9 @@ def _resize(step: Step, value: Value, extents: tuple[int, ...], **ways: str) -> 
     factors = [1.0, 1.0]
     for wanted, given in zip(extents, value.shape[2:], strict=True):
         factors.append((wanted + 0.25) / (given or 1) if wanted % (given or 1) else wanted / (given or 1))
-    return step.node("Resize", (value, "", step.graph.constant(factors)), (*value.shape[:2], *extents), **ways)
+    return step.node(
+        "Resize", (value, "", step.graph.constant(factors)), (*value.shape[:2], *extents), **ways
+    )
 
 
 def _axis(said: Message, older: str) -> int:

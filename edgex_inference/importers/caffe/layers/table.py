@@ -33,7 +33,9 @@ LAYERS: Mapping[str, Known] = {
     "Bias": Known(normalization.bias, "learned, or a second blob"),
     "Clip": Known(activation.clip),
     "Concat": Known(shaping.concat, "any axis but the batch, which makes it fixed"),
-    "Convolution": Known(convolution.convolution, "1 to 3 spatial axes, groups, dilation, rectangular kernels"),
+    "Convolution": Known(
+        convolution.convolution, "1 to 3 spatial axes, groups, dilation, rectangular kernels"
+    ),
     "ConvolutionDepthwise": Known(convolution.depthwise, "a fork's"),
     "Crop": Known(shaping.crop),
     "Deconvolution": Known(convolution.deconvolution, "as Convolution"),

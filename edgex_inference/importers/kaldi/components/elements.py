@@ -152,4 +152,3 @@ def normalize(step: Step) -> Made:
 def length_norm(step: Step) -> Made:
     """nnet1's: to length 1."""
     return step.node("Div", step.value, step.node("ReduceL2", step.value, axes=(-1,), keepdims=1)), step.dim
-

@@ -41,7 +41,9 @@ def block_affine(step: Step) -> Made:
     blocks = step.component.integer("NumBlocks")
     width = step.divided(blocks, "blocks")
     if matrix.shape[0] % blocks or matrix.shape[1] != width or bias.size != matrix.shape[0]:
-        raise Malformed(f"has a matrix of {matrix.shape} and {bias.size} biases for {blocks} blocks of {width}")
+        raise Malformed(
+            f"has a matrix of {matrix.shape} and {bias.size} biases for {blocks} blocks of {width}"
+        )
     outputs = matrix.shape[0] // blocks
     weights = step.weight(matrix.reshape(blocks, outputs, width).transpose(0, 2, 1), "matrix")
     found = step.node("MatMul", step.folded(step.value, blocks, 1, width), weights)
@@ -95,7 +97,10 @@ def convolution_1d(step: Step) -> Made:
         columns = patch * shift + frame * stride + column
     older = "Filters" in said
     return _patched(
-        step, columns.reshape(count, -1), "Filters" if older else "FilterParams", "Bias" if older else "BiasParams"
+        step,
+        columns.reshape(count, -1),
+        "Filters" if older else "FilterParams",
+        "Bias" if older else "BiasParams",
     )
 
 

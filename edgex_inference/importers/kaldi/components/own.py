@@ -22,9 +22,4 @@ def first_array(component: Component, axes: int, index: int = 0) -> Array:
 
 def own_integers(component: Component) -> Array:
     """The list of integers behind the dimensions of a component of nnet1."""
-    if len(component.fields["dims"]) > 2:
-        return component.integers("dims", 2)
-    for token, values in component.fields.items():
-        if token != "dims" and values:
-            return component.integers(token, len(values) - 1)
-    return np.zeros(0, np.int64)
+    return component.integers("") if "" in component else np.zeros(0, np.int64)

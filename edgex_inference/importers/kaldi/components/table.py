@@ -105,7 +105,9 @@ NNET3: Mapping[str, Known] = {
 }
 GENERATIONS: Mapping[str, Mapping[str, Known]] = {"nnet1": NNET1, "nnet2": NNET2, "nnet3": NNET3}
 
-RECURRENT = "keeps a state between frames, which a model here does not: train a TDNN, or run Kaldi behind `remote`"
+RECURRENT = (
+    "keeps a state between frames, which a model here does not: train a TDNN, or run Kaldi behind `remote`"
+)
 WAYS_AROUND: Mapping[str, str] = dict.fromkeys(
     ("LstmNonlinearityComponent", "GruNonlinearityComponent", "OutputGruNonlinearityComponent", "LstmProjected",
      "LstmProjectedStreams", "BlstmProjected", "BlstmProjectedStreams", "RecurrentComponent"),

@@ -85,7 +85,9 @@ def tdnn(step: Step) -> Made:
     said, frames = step.component, _tdnn_offsets(step.component)
     matrix, bias = said.array("LinearParams", 2), said.array("BiasParams", 1)
     if matrix.shape[1] != step.dim * len(frames) or bias.size not in (0, matrix.shape[0]):
-        raise Malformed(f"has a matrix of {matrix.shape} and {bias.size} biases for {len(frames)} × {step.dim} columns")
+        raise Malformed(
+            f"has a matrix of {matrix.shape} and {bias.size} biases for {len(frames)} × {step.dim} columns"
+        )
     parts = _shifted(step, step.value, frames)
     value = step.node("Concat", *parts, axis=2) if len(parts) > 1 else parts[0]
     return step.plus(step.product(value, matrix), bias), matrix.shape[0]
@@ -93,7 +95,9 @@ def tdnn(step: Step) -> Made:
 
 def grid_reach(component: Component) -> Reach:
     """The frames that must be there; others count as zeros where they are not."""
-    found = offsets(component, "RequiredTimeOffsets") if component.integers("RequiredTimeOffsets").size else [0]
+    found = (
+        offsets(component, "RequiredTimeOffsets") if component.integers("RequiredTimeOffsets").size else [0]
+    )
     return min(found), max(found)
 
 
@@ -114,7 +118,9 @@ def time_height(step: Step) -> Made:
     lowest = min(int(heights.min()), 0)
     size = ((int(times.max() - times.min())) // gap + 1, int(heights.max()) - lowest + 1)
     kernel = np.zeros((outputs, deep, *size), np.float32)
-    kernel[:, :, (times - times.min()) // gap, heights - lowest] = matrix.reshape(outputs, -1, deep).transpose(0, 2, 1)
+    kernel[:, :, (times - times.min()) // gap, heights - lowest] = matrix.reshape(
+        outputs, -1, deep
+    ).transpose(0, 2, 1)
     first, last = grid_reach(said)
     behind = (made - 1) * stride + size[1] - height + lowest
     pads = (first - int(times.min()), -lowest, int(times.max()) - last, max(behind, 0))
@@ -122,9 +128,7 @@ def time_height(step: Step) -> Made:
         raise Malformed("requires frames that it does not read")
     picture = step.node("Transpose", step.folded(step.value, height, deep), perm=(0, 3, 1, 2))
     inputs = [picture, step.weight(kernel, "filters"), step.weight(bias, "bias")]
-    found = step.node(
-        "Conv", *inputs, kernel_shape=size, strides=(1, stride), dilations=(gap, 1), pads=pads
-    )
+    found = step.node("Conv", *inputs, kernel_shape=size, strides=(1, stride), dilations=(gap, 1), pads=pads)
     found = step.node("Transpose", found, perm=(0, 2, 3, 1))
     if behind < 0:
         found = step.columns(found, 0, made)
@@ -153,7 +157,9 @@ def statistics_pooling(step: Step) -> Made:
     if said.integer("InputPeriod", 1) != 1 or logs:
         raise Malformed("counts frames (NumLogCountFeatures) or skips some (InputPeriod)")
     if said.integer("LeftContext") < 0 or said.integer("RightContext") < 1000:
-        raise Malformed("pools a window of frames: only the whole utterance (RightContext from 1000) can be brought over")
+        raise Malformed(
+            "pools a window of frames: only the whole utterance (RightContext from 1000) can be brought over"
+        )
     width = step.dim - 1
     if deviations and width % 2:
         raise Malformed(f"is fed {width} columns of means and squares")

@@ -1,0 +1,161 @@
+"""What Kaldi's importer refuses: in one sentence, quickly, and with no other error, whatever the bytes are."""
+
+import re
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.importers.kaldi import convert
+from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
+
+WEIGHTS, BIAS = np.ones((3, 8), np.float32), np.ones(3, np.float32)
+AFFINE = KaldiPart("FixedAffineComponent", (("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "a")
+GOOD = (
+    "input-node name=input dim=4",
+    "component-node name=a component=a input=Append(Offset(input, -1), input)",
+    "output-node name=output input=a",
+)
+
+
+def nnet3(*lines: str, parts: Sequence[KaldiPart] = (AFFINE,)) -> KaldiNet:
+    return KaldiNet("nnet3", parts, lines or GOOD)
+
+
+def refusal(net: KaldiNet, folder: Path, *, binary: bool = True) -> str:
+    file = net.write(folder / "final.raw", binary=binary)
+    with pytest.raises(ModelRejected) as caught:
+        convert(file)
+    assert str(file) in str(caught.value)
+    return caught.value.reason
+
+
+def test_all_unknown_components_are_named_at_once(tmp_path: Path) -> None:
+    lstm = [
+        KaldiPart("LstmNonlinearityComponent", (("Params", WEIGHTS),), f"lstm{index}") for index in range(5)
+    ]
+    attention = KaldiPart("RestrictedAttentionComponent", (("NumHeads", 4),), "attention")
+    found = refusal(nnet3(parts=(AFFINE, *lstm, attention)), tmp_path)
+    assert "LstmNonlinearityComponent ('lstm0', 'lstm1', 'lstm2' and 2 more): keeps a state" in found
+    assert "RestrictedAttentionComponent ('attention'): train without it" in found
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        (("component-node name=a component=a input=Append(IfDefined(Offset(a, -3)), input)", *GOOD[::2]), r"nodes 'a' ← 'a' are recurrent.*TDNN"),
+        (("component-node name=a component=a input=b", "component-node name=b component=a input=a", *GOOD[::2]), "'a' ← 'b' ← 'a'"),
+        (("component-node name=a component=b input=input", *GOOD[::2]), "node 'a' .* component 'b', which the file does not hold"),
+        (("component-node name=a component=a input=nothing", *GOOD[::2]), "node 'a' reads 'nothing', which is no node"),
+        (("component-node name=a component=a input=input", *GOOD[::2]), "component 'a' .* made for 8 columns and is fed 4"),
+        (("component-node name=a component=a input=Round(input, 3)", *GOOD[::2]), "node 'a' .* every 3 frames"),
+        (("component-node name=a component=a input=Switch(input, input)", *GOOD[::2]), "Switch"),
+        (("component-node name=a component=a input=Append(input", *GOOD[::2]), "node 'a'"),
+        (("component-node name=a component=a input=Offset(input, 99999999)", *GOOD[::2]), "too far"),
+        (("component-node name=a component=a input=" + "Scale(1, " * 99 + "input" + ")" * 99, *GOOD[::2]), "deeper than 32"),
+        (("component-node name=a component=a input=Append(ReplaceIndex(input, t, 0), input)", *GOOD[::2]), "'input' is read at one time"),
+        (GOOD[:2], "no output-node"),
+        ((GOOD[0], GOOD[0], *GOOD[1:]), "'input' .* is there twice"),
+        (("input-node name=input dim=0", *GOOD[1:]), "dim='0'"),
+        (("input-node name=input dim=99999999999", *GOOD[1:]), "dim='99999999999'"),
+        (("output-node name=output input=Const(1.0, 3)",), "no input"),
+        (("output-node name=output input=Append(input, Const(1.0, 999999999))", GOOD[0]), "999999999"),
+    ],
+)  # fmt: skip
+def test_wiring_that_cannot_be(lines: Sequence[str], wanted: str, tmp_path: Path) -> None:
+    assert re.search(wanted, refusal(nnet3(*lines), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "items", "wanted"),
+    [
+        ("BlockAffineComponent", (("NumBlocks", 3), ("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "divides 8"),
+        ("BatchNormComponent", (("Dim", 8), ("BlockDim", 8), ("Epsilon", 0.1), ("Count", 0.0)), "never trained"),
+        ("SumGroupComponent", (("Sizes", [3, 4]),), r"\[3, 4\] of 8 columns"),
+        ("PermuteComponent", (("ColumnMap", [0, 0, 1, 2, 3, 4, 5, 6]),), "taken or not there"),
+        ("FixedScaleComponent", (("Scales", np.float32([1, np.nan] * 4)),), "not finite"),
+        ("FixedScaleComponent", (("Scales", WEIGHTS),), "has 2 axes where 1 belong"),
+        ("FixedScaleComponent", (), "has no <Scales>"),
+        ("PnormComponent", (("InputDim", 8), ("OutputDim", 0)), "by 0 outputs"),
+        ("TdnnComponent", (("TimeOffsets", [0, 9]), ("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "2 × 8 columns"),
+        ("ConvolutionComponent", (*((f"Input{one}Dim", 2) for one in "XYZ"), ("FiltXDim", 3), ("FiltYDim", 1),
+         ("FiltXStep", 1), ("FiltYStep", 1), ("FilterParams", WEIGHTS), ("BiasParams", BIAS)), "moves 3 by 1 over 2"),
+        ("StatisticsPoolingComponent", (("InputDim", 8), ("InputPeriod", 1), ("LeftContext", 5), ("RightContext", 5)),
+         "whole utterance"),
+    ],
+)  # fmt: skip
+def test_components_that_cannot_be(kind: str, items: Any, wanted: str, tmp_path: Path) -> None:
+    found = refusal(nnet3(parts=(KaldiPart(kind, items, "a"),)), tmp_path)
+    assert found.startswith(f"component 'a' ({kind}) ")
+    assert re.search(wanted, found)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("generation", ["nnet1", "nnet2", "nnet3"])
+def test_every_truncation_is_refused(generation: str, binary: bool, tmp_path: Path) -> None:
+    parts = {
+        "nnet1": [KaldiPart("Splice", (("", [-1, 1]),)), KaldiPart("AffineTransform", (("", WEIGHTS), ("", BIAS)))],
+        "nnet2": [KaldiPart("SpliceComponent", (("InputDim", 4), ("Context", [0, 1]), ("ConstComponentDim", 0))), AFFINE],
+        "nnet3": [AFFINE],
+    }[generation]  # fmt: skip
+    net = KaldiNet(generation, parts, GOOD, dims={0: (8, 4), 1: (3, 8)})
+    whole = net.encoded(binary=binary)
+    end = whole.index(
+        b"</Nnet3>" if generation == "nnet3" else b"</Components>" if generation == "nnet2" else b"</Nnet>"
+    )
+    file = tmp_path / "final"
+    file.write_bytes(whole)
+    assert convert(file).graph.output[0].name == "output"
+    for size in range(end):
+        file.write_bytes(whole[:size])
+        with pytest.raises(ModelRejected):
+            convert(file)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("generation", ["nnet2", "nnet3"])
+def test_damaged_bytes_raise_nothing_else(generation: str, binary: bool, tmp_path: Path) -> None:
+    splice = KaldiPart("SpliceComponent", (("InputDim", 4), ("Context", [0, 1]), ("ConstComponentDim", 0)))
+    tdnn = (("TimeOffsets", [-1, 2]), ("LinearParams", np.ones((2, 6), np.float32)), ("BiasParams", BIAS[:2]))
+    parts = [splice, AFFINE] if generation == "nnet2" else [AFFINE, KaldiPart("TdnnComponent", tdnn, "t")]
+    lines = (*GOOD[:2], "component-node name=t component=t input=a", "output-node name=output input=t")
+    whole = KaldiNet(generation, parts, lines).encoded(binary=binary)
+    chance, file, refused = np.random.default_rng(5), tmp_path / "final", 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in chance.integers(2, len(whole), 2):
+            damaged[at] = int(chance.integers(256))
+        file.write_bytes(damaged)
+        try:
+            convert(file)
+        except ModelRejected:
+            refused += 1
+    assert refused > 50
+
+
+def test_huge_arrays_are_not_made(tmp_path: Path) -> None:
+    """Sizes of two billion in a file of a hundred bytes, in both axes."""
+    good = nnet3().encoded(binary=True)
+    size = b"FM \x04" + struct.pack("<i", 3) + b"\x04" + struct.pack("<i", 8)
+    assert size in good
+    for rows, columns in ((1 << 30, 8), (3, (1 << 31) - 1), (-1, -1), (1 << 30, 1 << 30)):
+        file = tmp_path / "final.raw"
+        file.write_bytes(
+            good.replace(size, b"FM \x04" + struct.pack("<i", rows) + b"\x04" + struct.pack("<i", columns))
+        )
+        with pytest.raises(ModelRejected, match="an array of"):
+            convert(file)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00B", b"<Nnet", b"hello", b"\x00B<Nnet3> \n\n<NumComponents> \x04\xff\xff\xff\x7f"]
+)
+def test_files_that_are_none(data: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "final.raw"
+    file.write_bytes(data)
+    with pytest.raises(ModelRejected):
+        convert(file)
