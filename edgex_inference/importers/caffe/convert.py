@@ -87,7 +87,7 @@ class _Importing:
         outputs = [
             (value.name, Ended(f"{name}_out" if name in self._net.inputs else name, _extents(value.shape)))
             for name, value in self._blobs.items()
-            if name not in self._read and value.name not in self._net.inputs
+            if name not in self._read and not (name in self._net.inputs and value.name == name)
         ]
         if not outputs:
             raise ModelRejected(self._net.path, "has no output: every blob is read by a layer")
