@@ -15,6 +15,7 @@ from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
 WEIGHTS, BIAS = np.ones((3, 8), np.float32), np.ones(3, np.float32)
 AFFINE = KaldiPart("FixedAffineComponent", (("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "a")
+SPLICE = KaldiPart("SpliceComponent", (("InputDim", 4), ("Context", [0, 1]), ("ConstComponentDim", 0)))
 GOOD = (
     "input-node name=input dim=4",
     "component-node name=a component=a input=Append(Offset(input, -1), input)",
@@ -104,7 +105,7 @@ def test_components_that_cannot_be(kind: str, items: Any, wanted: str, tmp_path:
 def test_every_truncation_is_refused(generation: str, binary: bool, tmp_path: Path) -> None:
     parts = {
         "nnet1": [KaldiPart("Splice", (("", [-1, 1]),)), KaldiPart("AffineTransform", (("", WEIGHTS), ("", BIAS)))],
-        "nnet2": [KaldiPart("SpliceComponent", (("InputDim", 4), ("Context", [0, 1]), ("ConstComponentDim", 0))), AFFINE],
+        "nnet2": [SPLICE, AFFINE],
         "nnet3": [AFFINE],
     }[generation]  # fmt: skip
     net = KaldiNet(generation, parts, GOOD, dims={0: (8, 4), 1: (3, 8)})
@@ -122,9 +123,8 @@ def test_every_truncation_is_refused(generation: str, binary: bool, tmp_path: Pa
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("generation", ["nnet2", "nnet3"])
 def test_damaged_bytes_raise_nothing_else(generation: str, binary: bool, tmp_path: Path) -> None:
-    splice = KaldiPart("SpliceComponent", (("InputDim", 4), ("Context", [0, 1]), ("ConstComponentDim", 0)))
     tdnn = (("TimeOffsets", [-1, 2]), ("LinearParams", np.ones((2, 6), np.float32)), ("BiasParams", BIAS[:2]))
-    parts = [splice, AFFINE] if generation == "nnet2" else [AFFINE, KaldiPart("TdnnComponent", tdnn, "t")]
+    parts = [SPLICE, AFFINE] if generation == "nnet2" else [AFFINE, KaldiPart("TdnnComponent", tdnn, "t")]
     lines = (*GOOD[:2], "component-node name=t component=t input=a", "output-node name=output input=t")
     whole = KaldiNet(generation, parts, lines).encoded(binary=binary)
     chance, file, refused = np.random.default_rng(5), tmp_path / "final", 0
