@@ -17,6 +17,8 @@ OPSET = 17
 _IR_VERSION = 8
 _MOST_BYTES = (1 << 31) - (1 << 20)
 """A protobuf ends at 2 GiB."""
+_FREE_BYTES, _EACH_BYTE = 256 << 20, 16
+"""Constants that any file may ask for, and more of them for each byte that it has: priors, repeated vectors."""
 
 Extents = tuple[int | str | None, ...]
 Attribute = int | float | str | Sequence[int] | Sequence[float]
@@ -43,9 +45,12 @@ class Graph:
     """Values are known by the names that `node` and `constant` give; `build` may rename them."""
 
     path: Path
+    size: int
+    """Bytes of the files that are read: a short one cannot ask for gigabytes."""
     nodes: list[_Node] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
+    _held: int = 0
     _shared: dict[tuple[str, bytes, tuple[int, ...]], str] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
@@ -70,7 +75,13 @@ class Graph:
         return outputs
 
     def weight(self, array: Array, name: str) -> str:
-        """The name of an array that the file holds; float64 becomes float32."""
+        """The name of an array that the file holds or asks for; float64 becomes float32. Raises ModelRejected."""
+        self._held += array.nbytes
+        if self._held > _FREE_BYTES + _EACH_BYTE * self.size:
+            reason = (
+                f"asks for {self._held >> 20} MiB of constants, which its {self.size} bytes do not explain"
+            )
+            raise ModelRejected(self.path, reason)
         found = self.name(name)
         self.constants[found] = _narrow(array)
         return found

@@ -1,6 +1,7 @@
 """A net, layer by layer, into an ONNX graph."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def convert(
         if name not in inputs:
             raise ModelRejected(prototxt, f"has no input {name!r}: its inputs are {', '.join(inputs)}")
         inputs[name] = nets.checked(prototxt, name, shape)
-    found = Net(found.path, inputs, found.layers)
+    found = replace(found, inputs=inputs)
     batches = {dims[0] for dims in inputs.values() if dims}
     if len(batches) == 1 and all(len(dims) > 1 for dims in inputs.values()):
         try:
@@ -69,7 +70,7 @@ class _Importing:
 
     def __init__(self, net: Net, batch: int | None, *, dynamic: bool) -> None:
         self._net, self._batch, self._dynamic = net, batch, dynamic
-        self._graph = Graph(net.path)
+        self._graph = Graph(net.path, net.size)
         self._blobs: dict[str, Value] = {}
         self._read: set[str] = set()
         self._metadata: dict[str, str] = {}

@@ -9,7 +9,7 @@ from edgex_inference.contracts.tensors import Array
 from edgex_inference.importers.caffe import weights
 from edgex_inference.importers.caffe.prototxt import Malformed, Message, parse
 
-_MOST_TEXT = 64 << 20
+_MOST_TEXT = 8 << 20
 """Bytes: nets of thousands of layers have less than one."""
 _V1 = {
     "ABSVAL": "AbsVal", "ARGMAX": "ArgMax", "BNLL": "BNLL", "CONCAT": "Concat", "CONVOLUTION": "Convolution",
@@ -39,14 +39,17 @@ class Net:
     """`inputs` are the blobs that are fed, with the shapes that the prototxt declares."""
 
     path: Path
+    size: int
+    """Bytes of both files."""
     inputs: Mapping[str, Dims]
     layers: tuple[Layer, ...]
 
 
 def read(prototxt: Path, caffemodel: Path | None) -> Net:
     """Raises ModelRejected, naming the file and the place; OSError when one cannot be read."""
-    if prototxt.stat().st_size > _MOST_TEXT:
-        raise ModelRejected(prototxt, "is larger than 64 MiB: no prototxt is; were the two files exchanged?")
+    size = prototxt.stat().st_size
+    if size > _MOST_TEXT:
+        raise ModelRejected(prototxt, "is larger than 8 MiB: no prototxt is; were the two files exchanged?")
     arrays = weights.read(caffemodel) if caffemodel else {}
     try:
         text = prototxt.read_text("utf-8")
@@ -69,7 +72,8 @@ def read(prototxt: Path, caffemodel: Path | None) -> Net:
             "says no input (it is the net for training): use the one for deployment, which declares `input`"
         )
         raise ModelRejected(prototxt, reason)
-    return Net(prototxt, fed, tuple(one for one in layers if one.kind != "Input"))
+    size += caffemodel.stat().st_size if caffemodel else 0
+    return Net(prototxt, size, fed, tuple(one for one in layers if one.kind != "Input"))
 
 
 def _layers(path: Path, bodies: Sequence[Message], arrays: weights.Weights) -> Iterator[Layer]:

@@ -114,7 +114,7 @@ class _Importing:
 
     def __init__(self, network: Network, edges: Edges) -> None:
         self._network = network
-        self._graph = Graph(network.path)
+        self._graph = Graph(network.path, network.path.stat().st_size)
         self._known = GENERATIONS[network.generation]
         pools = any(isinstance(one, Computed) and self._of(one).pools for one in network.nodes.values())
         self._held = edges == "held" and not pools

@@ -15,6 +15,7 @@ _BINARY = b"\x00B"
 _BEGIN = re.compile(rb"<(Nnet3?)>\s")
 _MOST = 100_000
 """Components, Kaldi's own limit; and lines of an nnet3's description."""
+_MOST_TEXT = 8 << 20
 _MOST_VALUES = 4096
 """Values behind one token."""
 
@@ -178,8 +179,12 @@ def _nnet3(path: Path, source: Source) -> KaldiFile:
 
 def _lines(source: Source) -> Iterator[str]:
     """An empty line ends them; one may stand before the first."""
+    size = 0
     for index in range(_MOST):
         line = source.line()
+        size += len(line)
+        if size > _MOST_TEXT:
+            raise Malformed("describes its nodes in more than 8 MiB")
         if line:
             yield line
         elif index:

@@ -10,7 +10,7 @@ from edgex_inference.importers.graph import Attribute, Graph
 from edgex_inference.importers.kaldi.files import Component
 from edgex_inference.importers.kaldi.items import Malformed
 
-MOST_COLUMNS = 1 << 24
+MOST_COLUMNS = 1 << 20
 """Of a frame: a limit of ours, so that a few bytes cannot ask for gigabytes."""
 _END = np.iinfo(np.int64).max
 

@@ -162,3 +162,13 @@ def test_files_that_are_none(data: bytes, tmp_path: Path) -> None:
     file.write_bytes(data)
     with pytest.raises(ModelRejected):
         convert(file)
+
+
+def test_a_short_file_cannot_ask_for_gigabytes(tmp_path: Path) -> None:
+    """A thousand vectors of one number, each for a million columns."""
+    one = KaldiPart("PerElementOffsetComponent", (("Offsets", BIAS[:1]), ("Dim", 1 << 20)), "a")
+    lines = ["input-node name=input dim=1000000", "output-node name=output input=n999"]
+    lines += [
+        f"component-node name=n{at} component=a input={f'n{at - 1}' if at else 'input'}" for at in range(1000)
+    ]
+    assert "MiB of constants, which its" in refusal(nnet3(*lines, parts=(one,)), tmp_path)

@@ -9,7 +9,7 @@ from edgex_inference.contracts.tensors import Array
 from edgex_inference.importers.caffe.prototxt import Message
 from edgex_inference.importers.caffe.step import Step, Value
 
-_MOST_PRIORS = 1 << 22
+_MOST_PRIORS = 1 << 18
 
 
 def prior_box(step: Step) -> Sequence[Value]:

@@ -9,7 +9,7 @@ from edgex_inference.importers.kaldi.components.own import own_integers
 from edgex_inference.importers.kaldi.items import Malformed
 from edgex_inference.importers.kaldi.step import Made, Step
 
-_MOST_CELLS = 1 << 26
+_MOST_CELLS = 1 << 25
 """Of a matrix that sums groups of unequal size."""
 
 

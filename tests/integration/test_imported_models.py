@@ -1,4 +1,4 @@
-"""Real Caffe nets, imported, through the engine: the known answers of their ONNX twins, on each accelerator."""
+"""Imported nets on each accelerator: real ones of Caffe with their known answers, synthetic ones of Kaldi."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +17,12 @@ from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
+from edgex_inference.importers import kaldi
 from edgex_inference.importers.caffe import convert
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.postprocess.values import evaluate
 from edgex_inference.testing.caffe_models import REAL, sample
+from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
 CARD = """schema: 1
 name: faces
@@ -91,4 +93,40 @@ def test_accelerators_agree_on_imported_nets(testdata: Path, tmp_path: Path, nam
     exact = answer(REFERENCE, path, given)
     for plugin in (ONNXRUNTIME, OPENVINO):
         for output, array in answer(plugin, path, given).items():
-            np.testing.assert_allclose(array, exact[output], atol=2e-5)
+            np.testing.assert_allclose(array, exact[output], rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("edges", ["held", "cut"])
+def test_accelerators_agree_on_a_kaldi_network(tmp_path: Path, edges: kaldi.Edges) -> None:
+    """Frames from before and behind, an iVector: with a state OpenVINO computes such a network wrongly."""
+    chance = np.random.default_rng(2)
+    first, second = (0.2 * chance.standard_normal(shape).astype(np.float32) for shape in ((8, 19), (4, 24)))
+    parts = [
+        KaldiPart("FixedAffineComponent", (("LinearParams", first), ("BiasParams", first[:, 0])), "a"),
+        KaldiPart("TdnnComponent",
+                  (("TimeOffsets", [-3, 0, 3]), ("LinearParams", second), ("BiasParams", second[:, 0])), "b"),
+        KaldiPart("LogSoftmaxComponent", (("Dim", 4),), "c"),
+    ]  # fmt: skip
+    lines = [
+        "input-node name=ivector dim=3",
+        "input-node name=input dim=8",
+        "component-node name=a component=a "
+        "input=Append(Offset(input, -2), Offset(input, 1), ReplaceIndex(ivector, t, 0))",
+        "component-node name=b component=b input=a",
+        "component-node name=c component=c input=b",
+        "output-node name=output input=c",
+    ]  # fmt: skip
+    file, path = (
+        KaldiNet("nnet3", parts, lines).write(tmp_path / "final.raw", binary=True),
+        tmp_path / "m.onnx",
+    )
+    onnx.save(kaldi.convert(file, edges=edges), path)
+    for frames in (10, 25):
+        given = {
+            "input": chance.standard_normal((2, frames, 8)).astype(np.float32),
+            "ivector": chance.standard_normal((2, 3)).astype(np.float32),
+        }
+        exact = answer(REFERENCE, path, given)["output"]
+        assert exact.shape == (2, frames - (9 if edges == "cut" else 0), 4)
+        for plugin in (ONNXRUNTIME, OPENVINO):
+            np.testing.assert_allclose(answer(plugin, path, given)["output"], exact, rtol=1e-5, atol=2e-5)
