@@ -96,40 +96,26 @@ def _one(kind: str, said: str, shape: Sequence[int], *arrays: Any) -> CaffeNet:
 
 def _ssd(code: str, clip: str) -> CaffeNet:
     """Two feature maps with priors, offsets and scores from convolutions."""
-    parts, weights = [], {}
+    parts, weights = list[str](), dict[str, Sequence[Any]]()
     for index, (bottom, sizes) in enumerate((("data", "min_size: 4 max_size: 8"), ("small", "min_size: 8"))):
-        priors = 4 if "max_size" in sizes else 3
         if bottom == "small":
             parts.append(
-                layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", name="pool", top="small")
+                layer("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", name="pool", top=bottom)
             )
         for kind, width in (("loc", 4), ("conf", 3)):
-            outputs = priors * width
-            said = f"convolution_param {{ num_output: {outputs} kernel_size: 1 }}"
-            name = f"{kind}{index}"
-            parts.append(layer("Convolution", said, name=name, bottom=bottom, top=name))
-            parts.append(layer("Permute", "permute_param { order: 0 order: 2 order: 3 order: 1 }",
-                               name=f"{name}p", bottom=name, top=f"{name}p"))  # fmt: skip
-            parts.append(
-                layer(
-                    "Flatten", "flatten_param { axis: 1 }", name=f"{name}f", bottom=f"{name}p", top=f"{name}f"
-                )
-            )
+            outputs, name = (4 if "max_size" in sizes else 3) * width, f"{kind}{index}"
+            parts += _offsets(name, bottom, outputs)
             weights[name] = [_random(outputs, 4, 1, 1) * 0.5, _random(outputs) * 0.3]
         spread = "variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2"
         said = f"prior_box_param {{ {sizes} aspect_ratio: 2 {spread} clip: {clip} }}"
         parts.append(
             layer("PriorBox", said, name=f"prior{index}", bottom=f"{bottom} data", top=f"prior{index}")
         )
-    for kind, axis in (("loc", 1), ("conf", 1), ("prior", 2)):
-        tail = "" if kind == "prior" else "f"
-        parts.append(layer("Concat", f"concat_param {{ axis: {axis} }}", name=kind,
-                           bottom=f"{kind}0{tail} {kind}1{tail}", top=kind))  # fmt: skip
-    parts.append(
-        layer(
-            "Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }", name="r", bottom="conf", top="r"
-        )
-    )
+    for kind, tail, axis in (("loc", "f", 1), ("conf", "f", 1), ("prior", "", 2)):
+        ends = {"bottom": f"{kind}0{tail} {kind}1{tail}", "top": kind}
+        parts.append(layer("Concat", f"concat_param {{ axis: {axis} }}", name=kind, **ends))
+    said = "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }"
+    parts.append(layer("Reshape", said, name="r", bottom="conf", top="r"))
     parts.append(layer("Softmax", "softmax_param { axis: 2 }", name="s", bottom="r", top="s"))
     parts.append(layer("Flatten", "flatten_param { axis: 1 }", name="f", bottom="s", top="f"))
     said = (
@@ -140,6 +126,17 @@ def _ssd(code: str, clip: str) -> CaffeNet:
         layer("DetectionOutput", said, name="detection_out", bottom="loc f prior", top="detection_out")
     )
     return net(*parts, shape=(1, 4, 8, 12), **weights)
+
+
+def _offsets(name: str, bottom: str, outputs: int) -> list[str]:
+    """A convolution, its numbers place by place in one row, `NAMEf`."""
+    said = f"convolution_param {{ num_output: {outputs} kernel_size: 1 }}"
+    order = "permute_param { order: 0 order: 2 order: 3 order: 1 }"
+    return [
+        layer("Convolution", said, name=name, bottom=bottom, top=name),
+        layer("Permute", order, name=f"{name}p", bottom=name, top=f"{name}p"),
+        layer("Flatten", "flatten_param { axis: 1 }", name=f"{name}f", bottom=f"{name}p", top=f"{name}f"),
+    ]
 
 
 _POOL = "pooling_param {{ pool: {} kernel_size: {} stride: {} pad: {} {} }}"

@@ -1,15 +1,15 @@
 """A net, layer by layer, into an ONNX graph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.importers.caffe import net as nets
-from edgex_inference.importers.caffe.layers.table import ELSE, LAYERS, WAYS_AROUND
+from edgex_inference.importers.caffe.layers.table import ELSE, LAYERS, WAYS_AROUND, WITHOUT_EFFECT
 from edgex_inference.importers.caffe.net import Layer, Net
-from edgex_inference.importers.caffe.prototxt import Malformed
+from edgex_inference.importers.caffe.prototxt import Malformed, Message
 from edgex_inference.importers.caffe.step import FixedBatch, Refused, Step, Value
 from edgex_inference.importers.graph import Ended, Graph
 
@@ -103,6 +103,9 @@ class _Importing:
         known = LAYERS[layer.kind]
         try:
             values = known.make(step)
+            unheeded = ", ".join(sorted(_unheeded(layer)))
+            if unheeded:
+                step.refuse(f"says {unheeded}, which is not known: a fork's key may change what it computes")
         except FixedBatch:
             raise _FixedBy(f"{layer.name!r} ({layer.kind})") from None
         except (Refused, Malformed) as error:
@@ -120,6 +123,19 @@ class _Importing:
 
     def _rejected(self, layer: Layer, reason: str) -> ModelRejected:
         return ModelRejected(self._net.path, f"layer {layer.name!r} ({layer.kind}) {reason}")
+
+
+def _unheeded(layer: Layer) -> Iterator[str]:
+    """Keys of the layer's own parameters that its function did not look for, and that change what it computes."""
+    for name, values in layer.body.fields.items():
+        if name.endswith("_param") and name in layer.body.asked:
+            for value in values:
+                keys = value.fields.keys() - value.asked if isinstance(value, Message) else ()
+                yield from (
+                    f"{name}.{key}"
+                    for key in keys
+                    if not key.endswith("filler") and key not in WITHOUT_EFFECT
+                )
 
 
 def _extents(shape: Sequence[int | None]) -> tuple[int | str, ...]:

@@ -23,12 +23,16 @@ class Message:
     """The values of each key, in their order; keys that are absent have none."""
 
     fields: dict[str, list["str | Message"]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """Keys that somebody looked for: others would go unheeded."""
 
     def __contains__(self, key: str) -> bool:
+        self.asked.add(key)
         return key in self.fields
 
     def texts(self, key: str) -> Sequence[str]:
         """Raises Malformed where a message stands."""
+        self.asked.add(key)
         found = self.fields.get(key, [])
         return [one if isinstance(one, str) else _wrong(key, "{…}", "a value") for one in found]
 
@@ -69,6 +73,7 @@ class Message:
 
     def messages(self, key: str) -> Sequence["Message"]:
         """Raises Malformed where a plain value stands."""
+        self.asked.add(key)
         found = self.fields.get(key, [])
         return [one if isinstance(one, Message) else _wrong(key, one, "{…}") for one in found]
 

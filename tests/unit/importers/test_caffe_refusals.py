@@ -70,6 +70,10 @@ def test_all_unknown_layers_are_named_at_once(tmp_path: Path) -> None:
         (layer("Power", "power_param { power: much }"), (1, 3), (), "power: 'much' is not a number"),
         (layer("Power", "power_param: 3"), (1, 3), (), "power_param: '3' is not {…}"),
         (layer("Log", "log_param { base: -3 }"), (1, 3), (), "base -3"),
+        (layer("Upsample", bottom="data data"), (1, 1, 4, 4), (), "a mask"),
+        (layer("Convolution", "convolution_param { num_output: 1 kernel_size: 1 hole: 2 }"), (1, 1, 3, 3),
+         ([1.0], [0.0]),
+         "says convolution_param.hole, which is not known"),
     ],
 )  # fmt: skip
 def test_layers_that_cannot_be(

@@ -209,6 +209,10 @@ def _resized(step: Step, said: Message, extent: int, key: str) -> int:
 
 def upsample(step: Step) -> Sequence[Value]:
     """Every number repeated `scale` times along rows and columns."""
+    if len(step.inputs) == 2:
+        step.refuse(
+            "puts numbers where a Pooling found the largest (a mask): use Deconvolution or plain enlargement"
+        )
     said, value = step.param("upsample_param"), step.only
     factor = said.integer("scale", 2)
     if len(value.shape) != 4 or factor < 1:

@@ -80,6 +80,13 @@ LAYERS: Mapping[str, Known] = {
     "Upsample": Known(shaping.upsample, "nearest by `scale`; no mask"),
 }
 
+WITHOUT_EFFECT = frozenset(
+    ("engine", "force_nd_im2col", "stable_prod_grad", "moving_average_fraction", "dropout_ratio", "save_output_param",
+     "pad", "pad_h", "pad_w", "kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w",
+     "ceil_mode", "round_mode", "visualize", "visualize_threshold")
+)  # fmt: skip
+"""Keys that a layer may carry and its function need not ask for: of training, of drawing, of a global pooling."""
+
 _TRAINING = "this is the net for training: use the one for deployment, or take the layer out of the prototxt"
 _DETECTOR = "split the net before it, convert the first part, and let a detection decoder do the rest"
 _RECURRENT = "train the network again in a framework that exports ONNX"
