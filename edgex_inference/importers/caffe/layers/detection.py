@@ -112,14 +112,15 @@ def _settings(said: Message) -> dict[str, str]:
 
 def _decoded(step: Step, offsets: Value, anchors: Array, said: Message) -> Value:
     """Corners as shares of the picture."""
-    code = said.text("code_type", "CORNER").replace("1", "CORNER").replace("2", "CENTER_SIZE")
+    code = said.text("code_type", "CORNER")
+    code = {"1": "CORNER", "2": "CENTER_SIZE"}.get(code, code)
     corners, variances = anchors
     if said.flag("variance_encoded_in_target", False):
         variances = np.ones_like(variances)
     sizes = corners[:, 2:] - corners[:, :2]
     if code == "CORNER":
         return _affine(step, offsets, variances, corners)
-    if code not in ("CENTER_SIZE",):
+    if code != "CENTER_SIZE":
         step.refuse(f"codes boxes as {code}: CENTER_SIZE and CORNER can be brought over")
     places = _columns(step, offsets, 0)
     centers = _affine(step, places, variances[:, :2] * sizes, corners[:, :2] + sizes / 2)
