@@ -44,7 +44,7 @@ def write_affine(
 ) -> Path:
     """y = scale · x + offset; with `external` the two constants lie in a file beside the graph."""
     dtype = helper.tensor_dtype_to_np_dtype(element)
-    extents = shape[-1:] if isinstance(shape[-1], int) else ()
+    extents = (shape[-1],) if isinstance(shape[-1], int) else ()
     constants = [
         numpy_helper.from_array(np.full(extents, number, dtype), name)
         for name, number in (("scale", scale), ("offset", offset))
@@ -115,7 +115,7 @@ def _write_sum(path: Path) -> None:
 def _write_cast(path: Path, element: int) -> None:
     """y = 2x + 1, computed in float32 between two casts."""
     constants = [
-        numpy_helper.from_array(np.float32(number), name) for name, number in (("two", 2), ("one", 1))
+        numpy_helper.from_array(np.array(number, np.float32), name) for name, number in (("two", 2), ("one", 1))
     ]
     nodes = [
         helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
@@ -143,8 +143,8 @@ def _write_types(path: Path) -> None:
 def _write_quantized(path: Path) -> None:
     """A product between pairs of QuantizeLinear and DequantizeLinear."""
     steps = {"given": STEP_GIVEN, "weight": STEP_WEIGHTS, "answer": STEP_ANSWER}
-    constants = [numpy_helper.from_array(np.float32(step), name) for name, step in steps.items()]
-    constants.append(numpy_helper.from_array(np.int8(0), "zero"))
+    constants = [numpy_helper.from_array(np.array(step, np.float32), name) for name, step in steps.items()]
+    constants.append(numpy_helper.from_array(np.array(0, np.int8), "zero"))
     constants.append(numpy_helper.from_array((WEIGHTS / STEP_WEIGHTS).astype(np.int8), "whole"))
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "given", "zero"], ["qx"]),
