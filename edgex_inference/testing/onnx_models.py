@@ -115,7 +115,8 @@ def _write_sum(path: Path) -> None:
 def _write_cast(path: Path, element: int) -> None:
     """y = 2x + 1, computed in float32 between two casts."""
     constants = [
-        numpy_helper.from_array(np.array(number, np.float32), name) for name, number in (("two", 2), ("one", 1))
+        numpy_helper.from_array(np.array(number, np.float32), name)
+        for name, number in (("two", 2), ("one", 1))
     ]
     nodes = [
         helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
