@@ -14,7 +14,8 @@ class Options:
 
     `library` chooses where TensorRT and TensorRT-RTX are both installed. `profiles` gives, for each input with open
     extents, the least, the best and the most shape; for those that it leaves out only axis 0 may be open, from 1 to
-    `max_batch` rows. `workspace` is in MiB. `timing_cache` is a file that several builds share.
+    `max_batch` rows. `workspace` is in MiB. `timing_cache` is a file
+    that several builds share: what was timed for one need not be timed for the next.
     """
 
     library: Literal["tensorrt", "rtx"] | None = None
@@ -34,8 +35,6 @@ class Options:
                 raise ValueError(f"must be 1 or more, not {number}")
         if self.optimization_level is not None and self.optimization_level not in _LEVELS:
             raise ValueError(f"must be 0 to 5, not {self.optimization_level}")
-        if self.max_batch is not None and self.best_batch > self.max_batch:
-            raise ValueError("bestBatch is at most maxBatch")
         for name, shapes in self.profiles.items():
             least, best, most = shapes
             fits = len(least) == len(best) == len(most) and all(

@@ -28,8 +28,14 @@ def place(device: str | None) -> Place:
     """The place of this name in either case: GPU, GPU.1, SM86; raises AcceleratorUnavailable for other names."""
     wanted = (device or GPU).strip().upper()
     if found := _GPU.fullmatch(wanted):
-        return Place(id=wanted, number=int(found[1] or 0))
+        number = int(found[1] or 0)
+        return Place(id=named(number), number=number)
     if found := _TARGET.fullmatch(wanted):
         return Place(id=wanted, compute=f"{int(found[1])}.{found[2]}")
     reason = "no such device; write GPU, GPU.1 …, or SM86 to compile for another machine's GPU"
     raise AcceleratorUnavailable(f"{NAME}:{device}", reason)
+
+
+def named(number: int) -> str:
+    """What a profile calls the GPU of this number: GPU, GPU.1 …"""
+    return f"{GPU}.{number}" if number else GPU

@@ -18,7 +18,7 @@ from accelerators.tensorrt.engine import deserialize, differs, most_rows, plan, 
 from accelerators.tensorrt.library import LIBRARIES, TENSORRT, Library, chosen, installed, made_with
 from accelerators.tensorrt.making import Making, make
 from accelerators.tensorrt.options import Options
-from accelerators.tensorrt.places import GPU, NAME, Place, place
+from accelerators.tensorrt.places import GPU, NAME, Place, named, place
 from accelerators.tensorrt.slot import Engine, Refused, Slot, Unfit
 from accelerators.tensorrt.words import Listener, logger, sentence
 from edgex_inference.contracts.accelerator import (
@@ -59,7 +59,7 @@ def devices() -> Sequence[InferenceDevice]:
     _vendor(library)
     return [
         InferenceDevice(
-            id=f"{GPU}.{number}" if number else GPU,
+            id=named(number),
             kind="gpu",
             name=f"{cuda.describe(number)}, compute capability {cuda.compute(number)}",
             vendor="NVIDIA",
@@ -89,8 +89,6 @@ def compile(request: LoadRequest) -> Artefact:
     native, listener = logger(trt)
     if where.number is not None:
         _cuda().use(where.number)
-    kept = request.cache / f"{library.key}-{number}-{compute}.timing"
-    timing = Path(options.timing_cache) if options.timing_cache else kept
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
         made = make(
@@ -101,7 +99,7 @@ def compile(request: LoadRequest) -> Artefact:
                 request=request,
                 options=options,
                 place=where,
-                timing=timing if library.timing else None,
+                timing=Path(options.timing_cache) if options.timing_cache and library.timing else None,
             )
         )
         known = Described(
@@ -305,7 +303,7 @@ def _compute(where: Place) -> str:
     cuda = _cuda()
     amount = _count(cuda, where.where)
     if where.number >= amount:
-        found = ", ".join(f"{GPU}.{number}" if number else GPU for number in range(amount))
+        found = ", ".join(map(named, range(amount)))
         reason = f"not on this machine (found {found}); add a fallback or plug it in"
         raise AcceleratorUnavailable(where.where, reason)
     try:

@@ -53,7 +53,7 @@ class AcceleratorSuite(ABC):
         )
         if request.format in self.plugin.compiles - self.plugin.formats:
             assert self.plugin.compile is not None
-            folder = cache or path.parent / "compiled"
+            folder = cache if cache is not None and not cache.is_file() else path.parent / "compiled"
             made = self.plugin.compile(replace(request, cache=folder))
             request = replace(request, path=made.path, format=made.format)
         return self.plugin.load(request)
