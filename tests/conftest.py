@@ -102,6 +102,7 @@ def nvidia(monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -> Itera
     def here(flavor: str = "", **settings: object) -> Any:
         if flavor:
             forget()
+            sys.path[:] = [path for path in sys.path if not path.startswith(str(folder))]
             for part in ("common", flavor):
                 monkeypatch.syspath_prepend(str(folder / part))
         said = " ".join(f"{name}={value}" for name, value in settings.items())

@@ -134,7 +134,8 @@ class Buffer:
         """The host's side as an array."""
         amount = int(np.prod(shape, dtype=np.int64))
         raw = (ctypes.c_byte * (amount * dtype.itemsize)).from_address(self.host)
-        return np.frombuffer(raw, dtype=dtype, count=amount).reshape(shape)
+        found: Array = np.frombuffer(memoryview(raw), dtype=dtype, count=amount).reshape(shape)
+        return found
 
     def release(self) -> None:
         """Gives the memory back."""

@@ -112,7 +112,8 @@ def _spelled(doubts: Sequence[str]) -> str:
 
 def ports(trt: ModuleType, path: Path, native: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs and outputs as the engine declares them; raises ModelRejected for what cannot be fed or read."""
-    inputs, outputs = [], []
+    inputs: list[TensorSpec] = []
+    outputs: list[TensorSpec] = []
     for index in range(native.num_io_tensors):
         name = native.get_tensor_name(index)
         given = native.get_tensor_mode(name) == trt.TensorIOMode.INPUT
@@ -135,6 +136,8 @@ def most_rows(path: Path, native: Any, inputs: Sequence[TensorSpec]) -> int | No
             continue
         least, _, most = (int(shape[0]) for shape in native.get_tensor_profile_shape(spec.name, 0))
         if least > 1:
-            raise ModelRejected(path, f"the input {spec.name} takes {least} rows or more: build it for 1 and more")
+            raise ModelRejected(
+                path, f"the input {spec.name} takes {least} rows or more: build it for 1 and more"
+            )
         found = most if found is None else min(found, most)
     return found

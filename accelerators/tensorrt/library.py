@@ -81,7 +81,7 @@ def chosen(options: Options, place: Place) -> tuple[Library, str]:
     """Which builds: as the options say, else TensorRT, but RTX for a GPU elsewhere; raises AcceleratorUnavailable."""
     here = {one.key: (one, version) for one, version in installed()}
     preferred = (RTX, TENSORRT) if place.number is None else (TENSORRT, RTX)
-    wanted = [one for one in preferred if options.library in (None, one.key)]
+    wanted = [one for one in preferred if options.library in ("auto", one.key)]
     for one in wanted:
         if one.key in here:
             return here[one.key]

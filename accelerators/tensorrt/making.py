@@ -112,7 +112,9 @@ def _precision(making: Making, network: Any) -> str:
         raise making.rejected(
             f"this TensorRT computes in what the file says, {found}, not in {asked}: {cure}, or say {found} or native"
         )
-    return "tf32" if (found, asked) == ("f32", "native") and hasattr(making.trt.BuilderFlag, "TF32") else found
+    return (
+        "tf32" if (found, asked) == ("f32", "native") and hasattr(making.trt.BuilderFlag, "TF32") else found
+    )
 
 
 def _effective(trt: ModuleType, network: Any) -> str:
@@ -151,7 +153,8 @@ def _aim(making: Making, config: Any) -> None:
     trt, where = making.trt, making.place.where
     if not hasattr(trt, "ComputeCapability"):
         raise AcceleratorUnavailable(
-            where, "this TensorRT compiles for the GPU of its own machine only; TensorRT-RTX compiles for others"
+            where,
+            "this TensorRT compiles for the GPU of its own machine only; TensorRT-RTX compiles for others",
         )
     wanted = getattr(trt.ComputeCapability, making.place.id, None)
     if wanted is None:
@@ -184,7 +187,9 @@ def _fixed(shape: Extents, wanted: Sequence[int | None]) -> Extents:
     """The shape with those of its open extents filled in that the request fixes."""
     if len(wanted) != len(shape):
         return shape
-    return tuple(want if have < 0 and want is not None else have for have, want in zip(shape, wanted, strict=True))
+    return tuple(
+        want if have < 0 and want is not None else have for have, want in zip(shape, wanted, strict=True)
+    )
 
 
 def _profile(making: Making, name: str, shape: Extents) -> tuple[Extents, Extents, Extents]:
@@ -192,7 +197,9 @@ def _profile(making: Making, name: str, shape: Extents) -> tuple[Extents, Extent
     given = making.options.profiles.get(name)
     if given is not None:
         if any(len(one) != len(shape) for one in given):
-            raise making.rejected(f"the input {name} has {len(shape)} axes, its profile in the options has others")
+            raise making.rejected(
+                f"the input {name} has {len(shape)} axes, its profile in the options has others"
+            )
         return given
     if any(extent < 0 for extent in shape[1:]):
         example = [8 if extent < 0 else extent for extent in (1, *shape[1:])]
@@ -224,6 +231,7 @@ def _failure(making: Making, said: Sequence[str]) -> AcceleratorUnavailable | Mo
     text = sentence(said, "TensorRT does not say why")
     if any(word in line.lower() for line in said for word in _OUT):
         return AcceleratorUnavailable(
-            making.place.where, f"no memory to build {making.request.path.name}: {text}; lower maxBatch or workspace"
+            making.place.where,
+            f"no memory to build {making.request.path.name}: {text}; lower maxBatch or workspace",
         )
     return making.rejected(f"TensorRT cannot build it: {text}")

@@ -12,13 +12,13 @@ _LEVELS = range(6)
 class Options:
     """A binding's `options`; all but `contexts` are for making an engine.
 
-    `library` chooses where TensorRT and TensorRT-RTX are both installed. `profiles` gives, for each input with open
-    extents, the least, the best and the most shape; for those that it leaves out only axis 0 may be open, from 1 to
-    `max_batch` rows. `workspace` is in MiB. `timing_cache` is a file
-    that several builds share: what was timed for one need not be timed for the next.
+    `library` chooses where both are installed: `auto` is TensorRT, and TensorRT-RTX for GPUs elsewhere. `profiles`
+    gives, for each input with open extents, the least, the best and the most shape; for those that it leaves out only
+    axis 0 may be open, from 1 to `max_batch` rows. `workspace` is in MiB. `timing_cache` is a file that several builds
+    share: what was timed for one need not be timed for the next.
     """
 
-    library: Literal["tensorrt", "rtx"] | None = None
+    library: Literal["auto", "tensorrt", "rtx"] = "auto"
     contexts: int = 2
     max_batch: int | None = None
     best_batch: int = 1

@@ -131,19 +131,22 @@ def load(request: LoadRequest) -> Session:
     cuda = _cuda()
     compute = _compute(where)
     known = described.read(request.path)
-    options = _options(request)
-    here = made_with(library, library.version or "", compute, options)
+    here = made_with(library, library.version or "", compute, Options())
     unfit = differs(known.made_with, here) if known is not None else ""
     if unfit:
         raise ModelRejected(request.path, unfit)
     trt = _vendor(library)
     native, listener = logger(trt)
-    opening = _Opening(request=request, where=where, number=where.number, trt=trt, cuda=cuda, listener=listener)
+    opening = _Opening(
+        request=request, where=where, number=where.number, trt=trt, cuda=cuda, listener=listener
+    )
     try:
         cuda.use(where.number)
         runtime = _runtime(trt, native, where)
         engine = deserialize(trt, runtime, listener, request.path, found)
-        return _TrtSession(opening, engine, known or Described.unknown(engine, found.metadata), options.contexts)
+        return _TrtSession(
+            opening, engine, known or Described.unknown(engine, found.metadata), _options(request).contexts
+        )
     except CudaError as error:
         raise _unavailable(where, error) from error
 
@@ -194,7 +197,9 @@ class _TrtSession:
             raise SignatureMismatch(self._model, unfit)
         for name in self._floats:
             if tensors[name].size and np.isnan(tensors[name].min()):
-                raise SignatureMismatch(self._model, f"{name} holds NaN, of which a GPU may make a plausible number")
+                raise SignatureMismatch(
+                    self._model, f"{name} holds NaN, of which a GPU may make a plausible number"
+                )
         slot = self._take(timeout)
         with self._listener.listening() as said:
             try:
@@ -278,7 +283,9 @@ def _vendor(library: Library) -> ModuleType:
 
 
 def _cuda() -> Cuda:
-    native = load_vendor("cuda.bindings.runtime", accelerator=NAME, extra=NAME, attribute="cudaGetDeviceCount")
+    native = load_vendor(
+        "cuda.bindings.runtime", accelerator=NAME, extra=NAME, attribute="cudaGetDeviceCount"
+    )
     return Cuda(native)
 
 
@@ -321,7 +328,9 @@ def _runtime(trt: ModuleType, native: Any, where: Place) -> Any:
     try:
         return trt.Runtime(native)
     except TypeError as error:  # pybind's words for a factory that gave nothing
-        raise AcceleratorUnavailable(where.where, "TensorRT cannot start here: is the driver new enough?") from error
+        raise AcceleratorUnavailable(
+            where.where, "TensorRT cannot start here: is the driver new enough?"
+        ) from error
 
 
 def _content(path: Path) -> bytes:
@@ -336,5 +345,10 @@ def _content(path: Path) -> bytes:
 
 def _mark(request: LoadRequest, known: Described) -> str:
     """A few letters for what an engine was made for, so that several lie beside each other."""
-    made = (sorted(known.made_with.items()), request.precision, sorted(request.shapes.items()), request.options)
+    made = (
+        sorted(known.made_with.items()),
+        request.precision,
+        sorted(request.shapes.items()),
+        request.options,
+    )
     return hashlib.sha256(repr(made).encode()).hexdigest()[:10]

@@ -62,11 +62,11 @@ class Slot:
                 cuda.upload(self._memory[name], view.nbytes, stream)
             if not self._context.execute_async_v3(int(stream)):
                 raise Refused("the run was not taken")
-            for spec, view in self._taken:
-                if view is not None:
-                    cuda.download(self._memory[spec.name], view.nbytes, stream)
+            for spec, answer in self._taken:
+                if answer is not None:
+                    cuda.download(self._memory[spec.name], answer.nbytes, stream)
             cuda.wait(self._event, stream)
-            return {spec.name: self._grew(spec) if view is None else view.copy() for spec, view in self._taken}
+            return {spec.name: self._grew(spec) if a is None else a.copy() for spec, a in self._taken}
         except Exception as error:
             self._shapes = None
             self._settle(error)

@@ -116,7 +116,14 @@ def test_a_description_is_read_as_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("device", "number", "compute"),
-    [(None, 0, ""), ("gpu", 0, ""), ("GPU.0", 0, ""), ("GPU.3", 3, ""), ("sm86", None, "8.6"), ("SM120", None, "12.0")],
+    [
+        (None, 0, ""),
+        ("gpu", 0, ""),
+        ("GPU.0", 0, ""),
+        ("GPU.3", 3, ""),
+        ("sm86", None, "8.6"),
+        ("SM120", None, "12.0"),
+    ],
 )
 def test_places(device: str | None, number: int | None, compute: str) -> None:
     found = place(device)
@@ -136,7 +143,7 @@ def test_a_place_that_is_none() -> None:
         ({"optimizationLevel": 9}, "must be 0 to 5, not 9"),
         ({"profiles": {"x": [[1, 4], [2, 4], [1, 4]]}}, "x needs three shapes of one length"),
         ({"profiles": {"x": [[1], [2, 4], [3, 4]]}}, "x needs three shapes of one length"),
-        ({"library": "lean"}, "'lean' is not rtx or tensorrt"),
+        ({"library": "lean"}, "'lean' is not auto, tensorrt or rtx"),
         ({"fp16": True}, "unknown option 'fp16'"),
     ],
 )

@@ -69,7 +69,9 @@ class Builder:
     def __init__(self, logger):
         assert logger.ready
         if setting("driver") == "absent" and not self.anywhere:
-            complain(logger, "CUDA initialization failure with error: 35. Please check your CUDA installation")
+            complain(
+                logger, "CUDA initialization failure with error: 35. Please check your CUDA installation"
+            )
             raise TypeError("pybind11::init(): factory function returned nullptr")
         self.logger = logger
 
@@ -106,11 +108,13 @@ class Builder:
         if setting("fault") == "build":
             return f"{where} 2: OutOfMemory (Requested size was 1073741824 bytes.)"
         if not network.num_outputs:
-            return f"{where} 4: API Usage Error (Network must have at least one output. In validate at /x.cpp:1)"
+            return (
+                f"{where} 4: API Usage Error (Network must have at least one output. In validate at /x.cpp:1)"
+            )
         if config.profiles:
             return ""
         open_ = [n for n in range(network.num_inputs) if -1 in network.get_input(n).shape]
-        said = "Network has dynamic or shape inputs, but no optimization profile has been defined. In validate at /x.cpp:2"
+        said = "Network has dynamic or shape inputs, but no optimization profile has been defined."
         return f"{where} 4: API Usage Error ({said})" if open_ else ""
 
     def _header(self, config):

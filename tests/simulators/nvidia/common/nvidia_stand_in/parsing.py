@@ -1,8 +1,9 @@
 """The ONNX parser and the network that it fills: real parsing by the onnx package, refusals in TensorRT's words."""
 
 import onnx
-from nvidia_stand_in.words import DataType, LayerType, complain
 from onnx import TensorProto
+
+from nvidia_stand_in.words import DataType, LayerType, complain
 
 TYPES = {
     TensorProto.FLOAT: DataType.FLOAT,
@@ -97,11 +98,13 @@ class OnnxParser:
         try:
             found = onnx.load(model)
         except Exception:
-            said = "Assertion failed: model->ParseFromCodedStream(&codedInput): Failed to parse the ONNX model."
+            said = (
+                "Assertion failed: model->ParseFromCodedStream(&codedInput): Failed to parse the ONNX model."
+            )
             return self._refuse(ParserError(said))
         unreadable = next((one for one in found.graph.input if _kind(one) not in TYPES), None)
         if unreadable is not None:
-            said = 'convertDtype(onnxDtype.elem_type(), &trtDtype) && "Failed to convert ONNX date type to TensorRT data type."'
+            said = 'convertDtype(x, &y) && "Failed to convert ONNX date type to TensorRT data type."'
             return self._refuse(ParserError(f"Assertion failed: {said}"))
         constants = {one.name: one.data_type for one in found.graph.initializer}
         for node in found.graph.node:
@@ -127,6 +130,6 @@ def _objection(node, constants):
     if node.op_type == "DequantizeLinear" and constants.get(node.input[0]) == TensorProto.INT32:
         return (
             f"Invalid Node - {node.name}\nITensor::getDimensions: Error Code 4: API Usage Error ({node.name}: input has "
-            "type Int32 but must have type FP8, FP4, Int4, Int8, or UInt8. In checkType at /_src/nodeBase.cpp:456)"
+            "type Int32 but must have type FP8, FP4, Int4, Int8, or UInt8. In checkType at /_s/n.cpp:456)"
         )
     return ""

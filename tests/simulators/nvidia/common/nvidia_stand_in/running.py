@@ -1,4 +1,4 @@
-"""Runtime, engine and context: they compute by the onnx package's reference evaluator, when the stream is waited for."""
+"""Runtime, engine and context: they compute by the onnx package's evaluator, when the stream is waited for."""
 
 import ctypes
 import json
@@ -7,11 +7,12 @@ import warnings
 
 import numpy as np
 import onnx
+from onnx.reference import ReferenceEvaluator
+
 from nvidia_stand_in.building import HEADER
 from nvidia_stand_in.gpu import FATAL, NEVER, WORLD, setting
 from nvidia_stand_in.parsing import ITensor
 from nvidia_stand_in.words import DataType, TensorIOMode, TensorLocation, complain
-from onnx.reference import ReferenceEvaluator
 
 NUMPY = {
     DataType.FLOAT: np.float32,
@@ -49,7 +50,7 @@ class Runtime:
         if setting("fault") == "deserialize" or WORLD.error:
             said = "IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (the GPU does not answer)"
         elif not content.startswith(self.magic):
-            said = "Error Code 1: Serialization (Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed.Trying to load an engine created with incompatible serialization version)"
+            said = "Error Code 1: Serialization (Trying to load an engine created with incompatible serialization version)"
         elif version != self.version:
             said = OTHER_VERSION.format(self.version, version)
         elif compute not in (here, "any"):
@@ -60,7 +61,9 @@ class Runtime:
         try:
             return ICudaEngine(self._logger, content[HEADER:])
         except Exception:
-            complain(self._logger, "Error Code 1: Serialization (Serialization assertion plan->size() failed.)")
+            complain(
+                self._logger, "Error Code 1: Serialization (Serialization assertion plan->size() failed.)"
+            )
             return None
 
 
@@ -83,7 +86,9 @@ class ICudaEngine:
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         for value in model.graph.input:
-            for dim, extent in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
+            for dim, extent in zip(
+                value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False
+            ):
                 dim.Clear()
                 if extent > 0:
                     dim.dim_value = extent
@@ -121,7 +126,10 @@ class ICudaEngine:
 
     def create_execution_context(self):
         if setting("fault") == "context":
-            complain(self.logger, "ICudaEngine::createExecutionContext: Error Code 2: OutOfMemory (Requested 1 GiB)")
+            complain(
+                self.logger,
+                "ICudaEngine::createExecutionContext: Error Code 2: OutOfMemory (Requested 1 GiB)",
+            )
             return None
         return IExecutionContext(self)
 
@@ -134,18 +142,23 @@ class IExecutionContext:
         self._engine, self._busy = engine, False
         self._shapes = {n: one.shape for n, one in engine.inputs.items() if -1 not in one.shape}
         self._addresses, self._allocators, self._outputs = {}, {}, {}
-        self._evaluator = ReferenceEvaluator(engine.model)
+        self._evaluator = ReferenceEvaluator(_computable(engine.model))
 
     def set_input_shape(self, name, shape):
         declared, wanted = self._engine.inputs[name].shape, tuple(shape)
-        fits = len(declared) == len(wanted) and all(d in (-1, w) for d, w in zip(declared, wanted, strict=False))
+        fits = len(declared) == len(wanted) and all(
+            d in (-1, w) for d, w in zip(declared, wanted, strict=False)
+        )
         bounds = self._engine.profile.get(name)
         if fits and bounds:
             fits = all(low <= w <= high for low, w, high in zip(bounds[0], wanted, bounds[2], strict=True))
         if not fits:
             said = f"Set dimensions are {list(wanted)}. Expected dimensions are {list(declared)}."
             head = "IExecutionContext::setInputShape: Error Code 3: API Usage Error"
-            complain(self._engine.logger, f"{head} (Dimension mismatch while setting input shape for {name}. {said})")
+            complain(
+                self._engine.logger,
+                f"{head} (Dimension mismatch while setting input shape for {name}. {said})",
+            )
             return False
         self._shapes[name] = wanted
         self._outputs = {}
@@ -174,7 +187,10 @@ class IExecutionContext:
             os.write(2, b"stand-in: a context was used by two runs at once\n")
             os.abort()
         if WORLD.streams[stream_handle].device != self._engine.device or self.infer_shapes():
-            complain(self._engine.logger, "IExecutionContext::enqueueV3: Error Code 3: API Usage Error (foreign stream)")
+            complain(
+                self._engine.logger,
+                "IExecutionContext::enqueueV3: Error Code 3: API Usage Error (foreign)",
+            )
             return False
         if self._allocators:  # the extents are known when it has been computed
             code = WORLD.flush(stream_handle)
@@ -182,7 +198,10 @@ class IExecutionContext:
             code = code or self._compute()
             return not code
         if setting("fault") == "enqueue" and self._fatal(stream_handle):
-            complain(self._engine.logger, "IExecutionContext::enqueueV3: Error Code 1: Myelin (No results for this run)")
+            complain(
+                self._engine.logger,
+                "IExecutionContext::enqueueV3: Error Code 1: Myelin (No results here)",
+            )
             return False
         self._busy = True
         return WORLD.give(stream_handle, self._compute) == 0
@@ -228,10 +247,20 @@ class IExecutionContext:
             before = self._addresses.get(name, 0)
             self._addresses[name] = allocator.reallocate_output_async(name, before, len(raw), 256, 0)
             if not self._addresses[name]:
-                complain(self._engine.logger, "IExecutionContext::enqueueV3: Error Code 2: OutOfMemory (allocator)")
+                complain(
+                    self._engine.logger, "IExecutionContext::enqueueV3: Error Code 2: OutOfMemory (allocator)"
+                )
                 return 2
             allocator.notify_shape(name, answer.shape)
         if not WORLD.holds(self._addresses[name], max(1, len(raw))):
             return 700
         ctypes.memmove(self._addresses[name], raw, len(raw))
         return 0
+
+
+def _computable(model):
+    """The evaluator knows quantizing from operator set 19 on, where it is the same for whole tensors."""
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        for one in model.opset_import:
+            one.version = max(19, one.version) if one.domain in ("", "ai.onnx") else one.version
+    return model
