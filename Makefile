@@ -3,6 +3,8 @@
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
+# make nvidia   TensorRT-RTX's real wheels: stand-ins compared, engines built without a GPU
+# make hardware the contract suite and the bench on an NVIDIA GPU, where there is one; into the plug-ins' READMEs
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 
 VENV := .venv
@@ -13,7 +15,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench soak flame setup setup-test peers matrix clean stale
+.PHONY: run test check live bench nvidia hardware soak flame setup setup-test peers matrix clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -43,6 +45,15 @@ live: $(VENV)/.installed-test
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
 	@$(PYTHON) -m tests.soak
+
+# 350 MB of NVIDIA's own, which nothing else needs; without them these tests are skipped, here they fail.
+nvidia: setup-test
+	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[nvidia]"
+	EDGEX_INFERENCE_NVIDIA=1 $(PYTHON) -m pytest -q tests/nvidia
+
+# Environments of its own below build/hardware. Without a GPU one sentence and code 3, of which make makes its own 2.
+hardware: setup-test
+	@$(PYTHON) -m tests.hardware
 
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"

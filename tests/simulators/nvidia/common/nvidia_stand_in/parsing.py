@@ -39,13 +39,13 @@ class ILayer:
 
 class INetworkDefinition:
     def __init__(self, flags):
-        self.flags, self.model = flags, None
+        self._flags, self._model = flags, None
         self._inputs, self._layers = [], []
 
-    def fill(self, model):
+    def _fill(self, model):
         graph = onnx.shape_inference.infer_shapes(model).graph
         constants = {one.name for one in graph.initializer}
-        self.model = model
+        self._model = model
         self._inputs = [ITensor(one) for one in graph.input if one.name not in constants]
         kinds = {one.name: ITensor(one) for one in (*graph.value_info, *graph.output)}
         self._layers = [ILayer(node, kinds) for node in graph.node]
@@ -56,7 +56,7 @@ class INetworkDefinition:
 
     @property
     def num_outputs(self):
-        return len(self.model.graph.output) if self.model is not None else 0
+        return len(self._model.graph.output) if self._model is not None else 0
 
     @property
     def num_layers(self):
@@ -111,7 +111,7 @@ class OnnxParser:
             said = _objection(node, constants)
             if said:
                 return self._refuse(ParserError(said, node))
-        self._network.fill(found)
+        self._network._fill(found)
         return True
 
     def _refuse(self, error):
@@ -129,7 +129,7 @@ def _objection(node, constants):
         return 'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
     if node.op_type == "DequantizeLinear" and constants.get(node.input[0]) == TensorProto.INT32:
         return (
-            f"Invalid Node - {node.name}\nITensor::getDimensions: Error Code 4: API Usage Error ({node.name}: input has "
-            "type Int32 but must have type FP8, FP4, Int4, Int8, or UInt8. In checkType at /_s/n.cpp:456)"
+            f"Invalid Node - {node.name}\nITensor: Error Code 4: API Usage Error ({node.name}: input has "
+            "type Int32 but must have type FP8, FP4, Int4, Int8. In checkType at /_s/n.cpp:456)"
         )
     return ""

@@ -24,7 +24,7 @@ NUMPY = {
     DataType.BOOL: np.bool_,
 }
 OTHER_GPU = (
-    "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file is generated on an "
+    "IRuntime: Error Code 6: API Usage Error (The engine plan file is generated on an "
     "incompatible device, expecting compute {} got compute {}, please rebuild.)"
 )
 OTHER_VERSION = (
@@ -34,7 +34,7 @@ OTHER_VERSION = (
 
 
 class Runtime:
-    version, magic = "", b""
+    _version, _magic = "", b""
 
     def __init__(self, logger):
         assert logger.ready
@@ -49,10 +49,10 @@ class Runtime:
         said = ""
         if setting("fault") == "deserialize" or WORLD.error:
             said = "IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (the GPU does not answer)"
-        elif not content.startswith(self.magic):
-            said = "Error Code 1: Serialization (Trying to load an engine created with incompatible serialization version)"
-        elif version != self.version:
-            said = OTHER_VERSION.format(self.version, version)
+        elif not content.startswith(self._magic):
+            said = "Error Code 1: Serialization (Trying to load an engine of an incompatible serialization version)"
+        elif version != self._version:
+            said = OTHER_VERSION.format(self._version, version)
         elif compute not in (here, "any"):
             said = OTHER_GPU.format(compute, here)
         if said:
@@ -69,22 +69,24 @@ class Runtime:
 
 class ICudaEngine:
     def __init__(self, logger, body):
-        self.logger = logger
+        self._logger = logger
         length = int.from_bytes(body[:4], "little")
         said = json.loads(body[4 : 4 + length])
-        self.model = onnx.load_from_string(body[4 + length :])
-        self.profile, self.flags, self.typed = said["profile"], said["flags"], said["typed"]
-        self.inputs = {one.name: ITensor(one) for one in self.model.graph.input if one.name in said["inputs"]}
+        self._model = onnx.load_from_string(body[4 + length :])
+        self._profile = said["profile"]
+        self._inputs = {
+            one.name: ITensor(one) for one in self._model.graph.input if one.name in said["inputs"]
+        }
         for name, shape in said["inputs"].items():
-            self.inputs[name].shape = tuple(shape)
-        self.outputs = self._inferred({name: one.shape for name, one in self.inputs.items()})
-        self._names = [*self.inputs, *self.outputs]
-        self.device = WORLD.device
+            self._inputs[name].shape = tuple(shape)
+        self._outputs = self._inferred({name: one.shape for name, one in self._inputs.items()})
+        self._names = [*self._inputs, *self._outputs]
+        self._device = WORLD.device
 
     def _inferred(self, shapes):
         """The outputs for inputs of these shapes; what depends on numbers stays open."""
         model = onnx.ModelProto()
-        model.CopyFrom(self.model)
+        model.CopyFrom(self._model)
         for value in model.graph.input:
             for dim, extent in zip(
                 value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False
@@ -104,13 +106,13 @@ class ICudaEngine:
 
     @property
     def num_layers(self):
-        return len(self.model.graph.node)
+        return len(self._model.graph.node)
 
     def get_tensor_name(self, index):
         return self._names[index]
 
     def get_tensor_mode(self, name):
-        return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
+        return TensorIOMode.INPUT if name in self._inputs else TensorIOMode.OUTPUT
 
     def get_tensor_dtype(self, name):
         return self._tensor(name).dtype
@@ -122,41 +124,41 @@ class ICudaEngine:
         return self._tensor(name).shape
 
     def get_tensor_profile_shape(self, name, profile_index):
-        return [tuple(shape) for shape in self.profile[name]]
+        return [tuple(shape) for shape in self._profile[name]]
 
-    def create_execution_context(self):
+    def create_execution_context(self, strategy=None):
         if setting("fault") == "context":
             complain(
-                self.logger,
+                self._logger,
                 "ICudaEngine::createExecutionContext: Error Code 2: OutOfMemory (Requested 1 GiB)",
             )
             return None
         return IExecutionContext(self)
 
     def _tensor(self, name):
-        return self.inputs.get(name) or self.outputs[name]
+        return self._inputs.get(name) or self._outputs[name]
 
 
 class IExecutionContext:
     def __init__(self, engine):
         self._engine, self._busy = engine, False
-        self._shapes = {n: one.shape for n, one in engine.inputs.items() if -1 not in one.shape}
+        self._shapes = {n: one.shape for n, one in engine._inputs.items() if -1 not in one.shape}
         self._addresses, self._allocators, self._outputs = {}, {}, {}
-        self._evaluator = ReferenceEvaluator(_computable(engine.model))
+        self._evaluator = ReferenceEvaluator(_computable(engine._model))
 
     def set_input_shape(self, name, shape):
-        declared, wanted = self._engine.inputs[name].shape, tuple(shape)
+        declared, wanted = self._engine._inputs[name].shape, tuple(shape)
         fits = len(declared) == len(wanted) and all(
             d in (-1, w) for d, w in zip(declared, wanted, strict=False)
         )
-        bounds = self._engine.profile.get(name)
+        bounds = self._engine._profile.get(name)
         if fits and bounds:
             fits = all(low <= w <= high for low, w, high in zip(bounds[0], wanted, bounds[2], strict=True))
         if not fits:
             said = f"Set dimensions are {list(wanted)}. Expected dimensions are {list(declared)}."
             head = "IExecutionContext::setInputShape: Error Code 3: API Usage Error"
             complain(
-                self._engine.logger,
+                self._engine._logger,
                 f"{head} (Dimension mismatch while setting input shape for {name}. {said})",
             )
             return False
@@ -165,13 +167,13 @@ class IExecutionContext:
         return True
 
     def infer_shapes(self):
-        missing = [name for name in self._engine.inputs if name not in self._shapes]
+        missing = [name for name in self._engine._inputs if name not in self._shapes]
         if not missing:
             self._outputs = self._engine._inferred(self._shapes)
         return missing
 
     def get_tensor_shape(self, name):
-        return self._shapes.get(name) or (self._outputs or self._engine.outputs)[name].shape
+        return self._shapes.get(name) or (self._outputs or self._engine._outputs)[name].shape
 
     def set_tensor_address(self, name, memory):
         self._addresses[name] = memory
@@ -186,9 +188,9 @@ class IExecutionContext:
         if self._busy:  # what a real context would do is anybody's guess
             os.write(2, b"stand-in: a context was used by two runs at once\n")
             os.abort()
-        if WORLD.streams[stream_handle].device != self._engine.device or self.infer_shapes():
+        if WORLD.streams[stream_handle].device != self._engine._device or self.infer_shapes():
             complain(
-                self._engine.logger,
+                self._engine._logger,
                 "IExecutionContext::enqueueV3: Error Code 3: API Usage Error (foreign)",
             )
             return False
@@ -199,7 +201,7 @@ class IExecutionContext:
             return not code
         if setting("fault") == "enqueue" and self._fatal(stream_handle):
             complain(
-                self._engine.logger,
+                self._engine._logger,
                 "IExecutionContext::enqueueV3: Error Code 1: Myelin (No results here)",
             )
             return False
@@ -211,7 +213,7 @@ class IExecutionContext:
         return self._first() == FATAL
 
     def _first(self):
-        name = next(iter(self._engine.inputs))
+        name = next(iter(self._engine._inputs))
         given = self._read(name)
         return given.flat[0] if given.size else None
 
@@ -224,8 +226,8 @@ class IExecutionContext:
                 return int(fault) if fault != "hang" else 999
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                answers = self._evaluator.run(None, {name: self._read(name) for name in self._engine.inputs})
-            for name, answer in zip(self._engine.outputs, answers, strict=True):
+                answers = self._evaluator.run(None, {name: self._read(name) for name in self._engine._inputs})
+            for name, answer in zip(self._engine._outputs, answers, strict=True):
                 code = self._write(name, np.asarray(answer))
                 if code:
                     return code
@@ -234,13 +236,13 @@ class IExecutionContext:
             self._busy = False
 
     def _read(self, name):
-        kind = np.dtype(NUMPY[self._engine.inputs[name].dtype])
+        kind = np.dtype(NUMPY[self._engine._inputs[name].dtype])
         shape = self._shapes[name]
         size = int(np.prod(shape)) * kind.itemsize
         return np.frombuffer(ctypes.string_at(self._addresses[name], size), kind).reshape(shape)
 
     def _write(self, name, answer):
-        kind = np.dtype(NUMPY[self._engine.outputs[name].dtype])
+        kind = np.dtype(NUMPY[self._engine._outputs[name].dtype])
         raw = np.ascontiguousarray(answer, kind).tobytes()
         allocator = self._allocators.get(name)
         if allocator is not None:
@@ -248,7 +250,8 @@ class IExecutionContext:
             self._addresses[name] = allocator.reallocate_output_async(name, before, len(raw), 256, 0)
             if not self._addresses[name]:
                 complain(
-                    self._engine.logger, "IExecutionContext::enqueueV3: Error Code 2: OutOfMemory (allocator)"
+                    self._engine._logger,
+                    "IExecutionContext::enqueueV3: Error Code 2: OutOfMemory (allocator)",
                 )
                 return 2
             allocator.notify_shape(name, answer.shape)

@@ -21,8 +21,8 @@ class NetworkDefinitionCreationFlag(IntEnum):
 
 
 class Builder(building.Builder):
-    version, magic = __version__, b"ftrt"
+    _version, _magic = __version__, b"ftrt"
 
 
 class Runtime(running.Runtime):
-    version, magic = __version__, b"ftrt"
+    _version, _magic = __version__, b"ftrt"

@@ -37,12 +37,12 @@ class EngineInvalidityDiagnostics(IntEnum):
 class IBuilderConfig(building.IBuilderConfig):
     def __init__(self, builder):
         super().__init__(builder)
-        self.num_compute_capabilities, self.wanted = 0, {}
+        self.num_compute_capabilities, self._wanted = 0, {}
 
     def set_compute_capability(self, compute_capability, index):
         if index >= self.num_compute_capabilities:
             return False
-        self.wanted[index] = compute_capability
+        self._wanted[index] = compute_capability
         return True
 
     def create_timing_cache(self, serialized_timing_cache):
@@ -50,23 +50,23 @@ class IBuilderConfig(building.IBuilderConfig):
 
 
 class Builder(building.Builder):
-    version, magic, config, anywhere = __version__, b"vtrt", IBuilderConfig, True
+    _version, _magic, _config, _anywhere = __version__, b"vtrt", IBuilderConfig, True
 
-    def compute(self, config):
-        if not config.wanted:
-            return super().compute(config)
-        number = int(config.wanted[0])
+    def _compute(self, config):
+        if not config._wanted:
+            return super()._compute(config)
+        number = int(config._wanted[0])
         return f"{number // 10}.{number % 10}"
 
 
 class Runtime(running.Runtime):
-    version, magic, engine_header_size = __version__, b"vtrt", 64
+    _version, _magic, engine_header_size = __version__, b"vtrt", 64
 
     def get_engine_validity(self, buffer):
         content, bits = bytes(buffer), 0
-        if not content.startswith(self.magic) or len(content) < self.engine_header_size:
+        if not content.startswith(self._magic) or len(content) < self.engine_header_size:
             bits |= EngineInvalidityDiagnostics.MALFORMED_ENGINE
-        elif ".".join(map(str, content[24:28])) != self.version:
+        elif ".".join(map(str, content[24:28])) != self._version:
             bits |= EngineInvalidityDiagnostics.VERSION_MISMATCH
         elif content[32:40].rstrip(b"\0").decode() not in (setting("compute", "8.6"), "any"):
             bits |= EngineInvalidityDiagnostics.UNSUPPORTED_CC
