@@ -52,7 +52,7 @@ nvidia: setup-test
 	EDGEX_INFERENCE_NVIDIA=1 $(PYTHON) -m pytest -q tests/nvidia
 
 # Environments of its own below build/hardware. Without a GPU one sentence and code 3, of which make makes its own 2.
-hardware: setup-test
+hardware: $(VENV)/.installed-run
 	@$(PYTHON) -m tests.hardware
 
 flame: setup-test
