@@ -9,7 +9,10 @@ import numpy as np
 from edgex_inference.contracts.tensors import Array
 
 OUT_OF_MEMORY = 2
-_ABSENT = {35: "the NVIDIA driver is missing or too old", 100: "there is no NVIDIA GPU"}
+_ABSENT = {
+    35: "the NVIDIA driver is missing or too old: install the current one",
+    100: "the NVIDIA driver finds no GPU on this machine",
+}
 _LOST = frozenset({46, 100, 101, 201, 214, 220, 226, 401, 700, 702, 709, *range(714, 722), 999})
 """Error numbers after which nothing works until the device, and mostly the process, begins anew."""
 

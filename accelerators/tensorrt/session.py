@@ -294,12 +294,12 @@ def _count(cuda: Cuda, where: str) -> int:
     try:
         amount = cuda.count()
     except CudaError as error:
-        reason = error.absent or "the NVIDIA driver does not answer"
-        raise AcceleratorUnavailable(where, f"{reason} ({error})") from error
+        reason = f"{error.absent} (CUDA error {error.code})" if error.absent else f"its driver fails: {error}"
+        raise AcceleratorUnavailable(where, reason) from error
     except Exception as error:  # the bindings raise what they like where the driver's library is missing
         raise AcceleratorUnavailable(where, f"CUDA cannot be used: {error}") from error
     if not amount:
-        raise AcceleratorUnavailable(where, "there is no NVIDIA GPU on this machine")
+        raise AcceleratorUnavailable(where, "the NVIDIA driver finds no GPU on this machine")
     return amount
 
 

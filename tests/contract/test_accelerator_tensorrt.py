@@ -9,7 +9,10 @@ import pytest
 from accelerators.tensorrt import PLUGIN
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.testing.accelerator import AcceleratorContract
-from edgex_inference.testing.kinds import Kind
+from edgex_inference.testing.kinds import Capability, Kind
+
+LACKING = {"SHORTS", "TEXTS", "OPEN_EXTENTS"}
+"""No 16-bit integers, no texts; an open extent other than the first needs a profile for each model."""
 
 
 class TestTensorRt11(AcceleratorContract):
@@ -17,6 +20,7 @@ class TestTensorRt11(AcceleratorContract):
     module, vendor = "accelerators.tensorrt", "tensorrt"
     format = ONNX
     flavor: ClassVar[str] = "eleven"
+    capabilities = frozenset(one for one in Capability if one.name not in LACKING)
 
     @pytest.fixture(autouse=True)
     def _gpu(self, nvidia: Callable[..., Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from accelerators.tensorrt import PLUGIN
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.testing.accelerator import AcceleratorContract
-from edgex_inference.testing.kinds import Kind
+from edgex_inference.testing.kinds import Capability, Kind
 from edgex_inference.testing.onnx_models import write
 
 
@@ -13,6 +13,7 @@ class TestTensorRt(AcceleratorContract):
     plugin = PLUGIN
     module, vendor = "accelerators.tensorrt", "tensorrt"
     format = ONNX
+    capabilities = frozenset(one for one in Capability if one.name not in ("SHORTS", "TEXTS", "OPEN_EXTENTS"))
     growth = 64 << 20  # the driver's own share of a first load
 
     def model(self, kind: Kind, folder: Path) -> Path:

@@ -483,8 +483,11 @@ def test_nan_is_refused(gpu: Any, affine: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"driver": "absent"}, r"the NVIDIA driver is missing or too old \(.*CUDA error 35\)"),
-        ({"gpus": 0}, r"there is no NVIDIA GPU"),
+        (
+            {"driver": "absent"},
+            r"the NVIDIA driver is missing or too old: install the current one \(CUDA error 35\)",
+        ),
+        ({"gpus": 0}, r"the NVIDIA driver finds no GPU on this machine"),
     ],
 )
 def test_no_gpu(nvidia: Callable[..., Any], settings: dict[str, object], reason: str, affine: Path) -> None:

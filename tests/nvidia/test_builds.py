@@ -179,7 +179,7 @@ def test_without_a_gpu_only_for_others(tmp_path: Path) -> None:
     path = write_affine(tmp_path / "affine.onnx")
     if look(PLUGIN).devices:
         pytest.skip("there is a GPU here: what happens without one is not to be seen")
-    with pytest.raises(AcceleratorUnavailable, match=r"the NVIDIA driver is missing|there is no NVIDIA GPU"):
+    with pytest.raises(AcceleratorUnavailable, match=r"the NVIDIA driver (is missing|finds no GPU)"):
         PLUGIN.devices()
     with pytest.raises(AcceleratorUnavailable, match="tensorrt:GPU"):
         compiled(path, tmp_path / "out", "GPU")
