@@ -1,5 +1,6 @@
 """What lies beside an engine: what it was made with and of, which the engine itself does not tell."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgex_inference.contracts.accelerator import LoadRequest
 from edgex_inference.contracts.errors import ModelRejected
 
 
@@ -28,6 +30,20 @@ class Described:
 def beside(engine: Path) -> Path:
     """Where the description of an engine lies."""
     return engine.with_name(f"{engine.name}.json")
+
+
+def keep(request: LoadRequest, folder: Path, plan: memoryview, known: Described) -> tuple[Path, Path]:
+    """Writes an engine and its description into the folder, under a name of their own; raises OSError."""
+    made = (
+        sorted(known.made_with.items()),
+        request.precision,
+        sorted(request.shapes.items()),
+        request.options,
+    )
+    mark = hashlib.sha256(repr(made).encode()).hexdigest()[:10]
+    engine = folder / f"{request.path.stem}-{mark}.engine"
+    whole(engine, plan)
+    return engine, write(engine, known)
 
 
 def write(engine: Path, described: Described) -> Path:

@@ -1,6 +1,5 @@
 """Every import of TensorRT and CUDA: which GPUs there are, making engines, running them, their errors in our words."""
 
-import hashlib
 import queue
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,9 +107,7 @@ def compile(request: LoadRequest) -> Artefact:
             layers=made.layers,
             metadata=onnx_metadata(request.path),
         )
-        engine = request.cache / f"{request.path.stem}-{_mark(request, known)}.engine"
-        described.whole(engine, memoryview(made.plan))
-        told = described.write(engine, known)
+        engine, told = described.keep(request, request.cache, memoryview(made.plan), known)
     except OSError as error:
         reason = f"its engine cannot be kept in {request.cache}: {error.strerror or error}"
         raise ModelRejected(request.path, reason) from error
@@ -341,14 +338,3 @@ def _content(path: Path) -> bytes:
     if not content:
         raise ModelRejected(path, "the file is empty")
     return content
-
-
-def _mark(request: LoadRequest, known: Described) -> str:
-    """A few letters for what an engine was made for, so that several lie beside each other."""
-    made = (
-        sorted(known.made_with.items()),
-        request.precision,
-        sorted(request.shapes.items()),
-        request.options,
-    )
-    return hashlib.sha256(repr(made).encode()).hexdigest()[:10]

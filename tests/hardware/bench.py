@@ -89,61 +89,59 @@ def _bare_onnxruntime(request: LoadRequest, tensor: str, given: np.ndarray) -> C
     return lambda: native.run(names, {tensor: given})
 
 
-def _bare_tensorrt(request: LoadRequest, tensor: str, given: np.ndarray) -> Callable[[], object]:
-    import tensorrt as trt
-    from cuda.bindings import runtime as cuda
+class _Bare:
+    """TensorRT as its documentation shows it: one context, one stream, pinned memory, addresses set once."""
 
-    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
+    def __init__(self, request: LoadRequest, tensor: str, given: np.ndarray) -> None:
+        import tensorrt as trt
+        from cuda.bindings import runtime as cuda
 
-        def log(self, severity: Any, msg: str) -> None:
-            return
+        class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
 
+            def log(self, severity: Any, msg: str) -> None:
+                return
+
+        self.cuda, self.tensor, self.given = cuda, tensor, given
+        self.runtime = trt.Runtime(Logger())
+        self.engine = self.runtime.deserialize_cuda_engine(request.path.read_bytes())
+        self.context = self.engine.create_execution_context()
+        self.stream = self.done(cuda.cudaStreamCreateWithFlags(0))
+        self.context.set_input_shape(tensor, given.shape)
+        self.context.infer_shapes()
+        names = [self.engine.get_tensor_name(index) for index in range(self.engine.num_io_tensors)]
+        shapes = {name: tuple(self.context.get_tensor_shape(name)) for name in names}
+        self.pinned, self.held, self.views = {}, {}, {}
+        for name, shape in shapes.items():
+            size = int(np.prod(shape)) * 4
+            self.pinned[name] = self.done(cuda.cudaHostAlloc(size, 0))
+            self.held[name] = self.done(cuda.cudaMalloc(size))
+            self.context.set_tensor_address(name, self.held[name])
+            raw = (ctypes.c_byte * size).from_address(self.pinned[name])
+            self.views[name] = np.frombuffer(raw, np.float32).reshape(shape)
+
+    @staticmethod
     def done(answer: tuple[Any, ...]) -> Any:
         assert int(answer[0]) == 0, answer
         return answer[1] if len(answer) > 1 else None
 
-    runtime = trt.Runtime(Logger())
-    engine = runtime.deserialize_cuda_engine(request.path.read_bytes())
-    context, stream = engine.create_execution_context(), done(cuda.cudaStreamCreateWithFlags(0))
-    context.set_input_shape(tensor, given.shape)
-    context.infer_shapes()
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    answers = {
-        name: np.empty(tuple(context.get_tensor_shape(name)), np.float32) for name in names if name != tensor
-    }
-    held = {name: done(cuda.cudaMalloc(array.nbytes)) for name, array in {**answers, tensor: given}.items()}
-    pinned = {
-        name: done(cuda.cudaHostAlloc(array.nbytes, 0)) for name, array in {**answers, tensor: given}.items()
-    }
-    for name, address in held.items():
-        context.set_tensor_address(name, address)
-
-    views = {
-        name: np.frombuffer((ctypes.c_byte * array.nbytes).from_address(pinned[name]), array.dtype).reshape(
-            array.shape
-        )
-        for name, array in {**answers, tensor: given}.items()
-    }
-    up, down = cuda.cudaMemcpyKind.cudaMemcpyHostToDevice, cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
-
-    def run() -> object:
-        views[tensor][...] = given
-        cuda.cudaMemcpyAsync(held[tensor], pinned[tensor], given.nbytes, up, stream)
-        assert context.execute_async_v3(int(stream))
-        for name, array in answers.items():
-            cuda.cudaMemcpyAsync(pinned[name], held[name], array.nbytes, down, stream)
-        done(cuda.cudaStreamSynchronize(stream))
-        return [views[name].copy() for name in answers]
-
-    run.kept = (runtime, engine)  # type: ignore[attr-defined]
-    return run
+    def __call__(self) -> object:
+        kinds, copy = self.cuda.cudaMemcpyKind, self.cuda.cudaMemcpyAsync
+        name = self.tensor
+        self.views[name][...] = self.given
+        copy(self.held[name], self.pinned[name], self.given.nbytes, kinds.cudaMemcpyHostToDevice, self.stream)
+        assert self.context.execute_async_v3(int(self.stream))
+        answers = [(one, view) for one, view in self.views.items() if one != name]
+        for one, view in answers:
+            copy(self.pinned[one], self.held[one], view.nbytes, kinds.cudaMemcpyDeviceToHost, self.stream)
+        self.done(self.cuda.cudaStreamSynchronize(self.stream))
+        return [view.copy() for _, view in answers]
 
 
 BARE: dict[str, Callable[[LoadRequest, str, np.ndarray], Callable[[], object]]] = {
     "onnxruntime": _bare_onnxruntime,
-    "tensorrt": _bare_tensorrt,
+    "tensorrt": _Bare,
 }
 
 if __name__ == "__main__":
