@@ -62,12 +62,13 @@ def make(making: Making) -> Made:
         _parse(making, network, said)
         found = request.precision if flagged else _precision(making, network)
         config = builder.create_builder_config()
-        _settle(making, config)
+        watcher = _settle(making, config)
         if flagged:
             config.set_flag(getattr(trt.BuilderFlag, flag))
         _shape(making, builder, network, config)
         timing = _timing(making, config)
         plan = builder.build_serialized_network(network, config)
+        del watcher  # native code has called it until now
         if plan is None:
             raise _failure(making, said or making.listener.strays())
         if timing is not None and making.timing is not None:
@@ -128,8 +129,8 @@ def _effective(trt: ModuleType, network: Any) -> str:
     return next((kind for kind in ("bf16", "f16") if kind in kinds), "f32")
 
 
-def _settle(making: Making, config: Any) -> None:
-    """Everything but shapes: the memory, the effort, TF32, where the engine shall run, who is told how far it is."""
+def _settle(making: Making, config: Any) -> Any:
+    """Everything but shapes: memory, effort, TF32, where it shall run; gives who is told how far it is."""
     trt, options = making.trt, making.options
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
@@ -144,8 +145,10 @@ def _settle(making: Making, config: Any) -> None:
         config.hardware_compatibility_level = level
     if making.place.number is None:
         _aim(making, config)
-    if making.request.progress is not None and hasattr(trt, "IProgressMonitor"):
-        config.progress_monitor = monitor(trt, making.request.progress)
+    if making.request.progress is None or not hasattr(trt, "IProgressMonitor"):
+        return None
+    config.progress_monitor = watcher = monitor(trt, making.request.progress)
+    return watcher
 
 
 def _aim(making: Making, config: Any) -> None:

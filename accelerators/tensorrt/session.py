@@ -141,9 +141,8 @@ def load(request: LoadRequest) -> Session:
         cuda.use(where.number)
         runtime = _runtime(trt, native, where)
         engine = deserialize(trt, runtime, listener, request.path, found)
-        return _TrtSession(
-            opening, engine, known or Described.unknown(engine, found.metadata), _options(request).contexts
-        )
+        known = known or Described.unknown(engine, found.metadata)
+        return _TrtSession(opening, runtime, engine, known)
     except CudaError as error:
         raise _unavailable(where, error) from error
 
@@ -163,7 +162,7 @@ class _Opening:
 class _TrtSession:
     """An engine and a pool of slots; closing refuses further runs, and a run in flight gives its slot back itself."""
 
-    def __init__(self, opening: _Opening, native: Any, known: Described, contexts: int) -> None:
+    def __init__(self, opening: _Opening, runtime: Any, native: Any, known: Described) -> None:
         path, trt = opening.request.path, opening.trt
         self._model, self._where, self._listener = path.name, opening.where, opening.listener
         self.metadata: Mapping[str, str] = known.metadata
@@ -171,13 +170,19 @@ class _TrtSession:
         most = most_rows(path, native, inputs)
         self.inputs: Sequence[TensorSpec] = inputs
         self._floats = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
-        self.parallel = contexts
+        self.parallel = _options(opening.request).contexts
         self._closed = False
         self._pool: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
         engine = Engine(
-            trt=trt, cuda=opening.cuda, native=native, number=opening.number, inputs=inputs, outputs=declared
+            trt=trt,
+            cuda=opening.cuda,
+            runtime=runtime,
+            native=native,
+            number=opening.number,
+            inputs=inputs,
+            outputs=declared,
         )
-        self._fill(engine, contexts)
+        self._fill(engine)
         probed = probe(inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         batch = probed.batch
@@ -220,11 +225,11 @@ class _TrtSession:
         except queue.Empty:
             self._pool.put(None)
 
-    def _fill(self, engine: Engine, contexts: int) -> None:
+    def _fill(self, engine: Engine) -> None:
         """Opens the slots and runs each once: kernels are loaded and memory is taken now, or refused now."""
         given = sample(engine.inputs, np.random.default_rng(0))
         try:
-            for _ in range(contexts):
+            for _ in range(self.parallel):
                 slot = Slot(engine)
                 self._pool.put(slot)
                 slot.warm(given)

@@ -24,10 +24,11 @@ class Unfit(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """A deserialized engine with what every slot of it needs."""
+    """A deserialized engine with what every slot of it needs; `runtime` is what made it, and must outlive it."""
 
     trt: ModuleType
     cuda: Cuda
+    runtime: Any
     native: Any
     number: int
     inputs: tuple[TensorSpec, ...]
@@ -60,6 +61,7 @@ class Slot:
             for name, view in self._given:
                 np.copyto(view, tensors[name])
                 cuda.upload(self._memory[name], view.nbytes, stream)
+            self._grown.shapes.clear()
             if not self._context.execute_async_v3(int(stream)):
                 raise Refused("the run was not taken")
             for spec, answer in self._taken:

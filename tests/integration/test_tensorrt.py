@@ -426,7 +426,16 @@ def test_a_gpu_that_is_lost(nvidia: Callable[..., Any], code: str, words: str, a
     world.reset()
 
 
-def test_a_gpu_that_is_lost_between_two_steps_of_a_run(nvidia: Callable[..., Any], affine: Path) -> None:
+def test_a_gpu_that_is_lost_behind_a_run_that_is_not_taken(nvidia: Callable[..., Any], affine: Path) -> None:
+    """TensorRT says False and no more: whether the GPU is still there, CUDA must be asked."""
+    world = nvidia("eleven", fault="enqueue-700").WORLD
+    session = opened(affine)
+    with pytest.raises(DeviceLost, match="CUDA error 700"):
+        session.infer({"x": FATAL})
+    world.reset()
+
+
+def test_a_gpu_that_is_lost_between_two_runs(nvidia: Callable[..., Any], affine: Path) -> None:
     world = nvidia("eleven").WORLD
     session = opened(affine)
     world.broken[0] = 719

@@ -3,8 +3,9 @@
 Hence a result that is read too early is not there, always. The environment variable NVIDIA_STAND_IN says which GPUs
 there are and what goes wrong, anew at every call: `gpus=2 compute=8.6 driver=absent fault=700 from=1`.
 
-Faults: `deserialize`, `context`, `build` (TensorRT gives None); `enqueue` (False), a CUDA error number, `hang`: only
-in runs on an input whose first number is 1000; `memory`: allocations of `from` bytes or more fail.
+Faults: `deserialize`, `context`, `build` (TensorRT gives None); `enqueue` (False; `enqueue-700` breaks the GPU too),
+a CUDA error number, `hang`: only in runs on an input whose first number is 1000; `memory`: allocations of `from`
+bytes or more fail.
 """
 
 import ctypes

@@ -199,7 +199,9 @@ class IExecutionContext:
             self._busy = True
             code = code or self._compute()
             return not code
-        if setting("fault") == "enqueue" and self._fatal(stream_handle):
+        if setting("fault") in ("enqueue", "enqueue-700") and self._fatal(stream_handle):
+            if setting("fault") == "enqueue-700":
+                WORLD.broken[WORLD.device] = 700  # only the next question to CUDA will tell
             complain(
                 self._engine._logger,
                 "IExecutionContext::enqueueV3: Error Code 1: Myelin (No results here)",
