@@ -139,6 +139,7 @@ def test_quantized_the_wrong_way(gpu: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelRejected) as caught:
         opened(quantized(tmp_path, np.int32))
     assert "the node widened (DequantizeLinear)" in caught.value.reason
+    assert "TensorRT takes symmetric quantization only" in caught.value.reason
     assert "QuantizeBias false" in caught.value.reason
     assert opened(quantized(tmp_path, np.int8)).traits.precision == "int8"
 
