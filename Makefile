@@ -11,6 +11,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
+BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
@@ -49,6 +50,8 @@ soak: setup-test
 # 350 MB of NVIDIA's own, which nothing else needs; without them these tests are skipped, here they fail.
 nvidia: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[nvidia]"
+	@test -d build/nvidia/10 || $(BARE)/10 tensorrt-cu12-bindings==10.13.3.9
+	@test -d build/nvidia/11 || $(BARE)/11 tensorrt-cu13-bindings==11.4.0.106
 	EDGEX_INFERENCE_NVIDIA=1 $(PYTHON) -m pytest -q tests/nvidia
 
 # Environments of its own below build/hardware. Without a GPU one sentence and code 3, of which make makes its own 2.

@@ -1,71 +1,41 @@
 """The stand-ins say nothing that NVIDIA's own bindings do not say: names, parameters, members of enumerations."""
 
+import importlib.util
 import inspect
-import re
-from collections.abc import Callable, Iterator, Mapping
-from enum import IntEnum
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-CALLED_BACK = {"reallocate_output", "reallocate_output_async", "notify_shape"}
-"""Methods of an allocator: the bindings look for them in the subclass, and have none of their own to compare."""
+ROOT = Path(__file__).parents[2]
+BINDINGS = ROOT / "build" / "nvidia"
+"""TensorRT's own bindings of two generations, without their libraries, as `make nvidia` lays them there."""
 
-OF_THE_RUNTIME = {
-    *("DataType", "TensorIOMode", "TensorLocation", "ILogger", "IOutputAllocator", "IHostMemory"),
-    *("Runtime", "ICudaEngine", "IExecutionContext", "HardwareCompatibilityLevel"),
-}
-"""What TensorRT's lean library has of the whole."""
-
-
-def types(stand_in: ModuleType) -> Mapping[str, type]:
-    return {name: one for name, one in vars(stand_in).items() if inspect.isclass(one) and name != "IntEnum"}
-
-
-def parameters(real: Any) -> list[list[str]]:
-    """The names of the parameters in pybind's documentation, one list for each overload."""
-    found = re.findall(r"^(?:\d+\. )?\w+\(self: [\w.]+(.*)\) -> ", real.__doc__ or "", re.MULTILINE)
-    return [re.findall(r", (\w+): ", rest) for rest in found]
+_STUB = """
+#define GIVES_NOTHING(name) void *name(void) { return 0; }
+GIVES_NOTHING(createInferBuilder_INTERNAL) GIVES_NOTHING(createInferRefitter_INTERNAL)
+GIVES_NOTHING(createInferRuntime_INTERNAL) GIVES_NOTHING(createNvOnnxParserRefitter_INTERNAL)
+GIVES_NOTHING(createNvOnnxParser_INTERNAL) GIVES_NOTHING(getBuilderPluginRegistry)
+GIVES_NOTHING(getNvOnnxParserVersion) GIVES_NOTHING(getPluginRegistry) GIVES_NOTHING(initLibNvInferPlugins)
+"""
+"""A libnvinfer that can nothing: the bindings load over it, and tell their names."""
 
 
-def methods(one: type) -> Iterator[tuple[str, Any]]:
-    """The public members that a stand-in's class or its bases bring."""
-    for base in one.__mro__:
-        if base in (object, bytes):
-            continue
-        yield from ((name, value) for name, value in vars(base).items() if not name.startswith("_"))
-
-
-def differences(stand_in: ModuleType, real: ModuleType, names: set[str]) -> list[str]:
-    """Everything that the stand-in has and the real bindings have not, or have otherwise."""
-    wrong = []
-    for name, ours in types(stand_in).items():
-        if name not in names:
-            continue
-        theirs = getattr(real, name, None)
-        if theirs is None:
-            wrong.append(f"{name} is missing")
-        elif issubclass(ours, IntEnum):
-            wrong += [f"{name}.{member}" for member in ours.__members__ if member not in theirs.__members__]
-        else:
-            wrong += [f"{name}.{said}" for said in _members(ours, theirs)]
-    return wrong
-
-
-def _members(ours: type, theirs: type) -> Iterator[str]:
-    for name, member in methods(ours):
-        real = getattr(theirs, name, None)
-        if name in CALLED_BACK:
-            continue
-        if real is None:
-            yield f"{name} is missing"
-        elif inspect.isfunction(member):
-            wanted = list(inspect.signature(member).parameters)[1:]
-            if wanted not in parameters(real):
-                yield f"{name}({', '.join(wanted)}) has parameters {parameters(real)}"
-        elif isinstance(member, property) and not isinstance(real, property):
-            yield f"{name} is no property"
+@pytest.fixture(scope="session")
+def comparing() -> Any:
+    """The module of that name in this folder."""
+    spec = importlib.util.spec_from_file_location("comparing", Path(__file__).with_name("comparing.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
@@ -78,10 +48,10 @@ def rtx(wheel: Callable[[str], ModuleType], nvidia: Callable[..., Any]) -> tuple
     return tensorrt_rtx, real
 
 
-def test_tensorrt_rtx(rtx: tuple[ModuleType, ModuleType]) -> None:
+def test_tensorrt_rtx(rtx: tuple[ModuleType, ModuleType], comparing: Any) -> None:
     stand_in, real = rtx
-    assert len(types(stand_in)) > 25
-    assert differences(stand_in, real, set(types(stand_in))) == []
+    assert len(comparing.types(stand_in)) > 25
+    assert comparing.differences(stand_in, real, set(comparing.types(stand_in))) == []
     assert real.__version__ == stand_in.__version__, (
         "compared with another release: look, then change the stand-in's"
     )
@@ -104,15 +74,46 @@ def test_what_is_set_and_read_on_objects(rtx: tuple[ModuleType, ModuleType]) -> 
 
 
 def test_the_lean_runtime_of_tensorrt_11(
-    wheel: Callable[[str], ModuleType], nvidia: Callable[..., Any]
+    wheel: Callable[[str], ModuleType], nvidia: Callable[..., Any], comparing: Any
 ) -> None:
     real = wheel("tensorrt_lean_bindings")
     nvidia("eleven")
     import tensorrt
 
-    assert set(types(tensorrt)) >= OF_THE_RUNTIME
-    assert differences(tensorrt, real, OF_THE_RUNTIME) == []
+    assert set(comparing.types(tensorrt)) >= comparing.OF_THE_RUNTIME
+    assert comparing.differences(tensorrt, real, comparing.OF_THE_RUNTIME) == []
     assert real.__version__ == tensorrt.__version__
+
+
+@pytest.mark.parametrize(("flavor", "major"), [("ten", "10"), ("eleven", "11")])
+def test_tensorrt_itself(flavor: str, major: str, tmp_path: Path) -> None:
+    """The whole of TensorRT, builder and parser included; its real libraries are only in NVIDIA's own index."""
+    bindings = BINDINGS / major
+    if not bindings.is_dir():
+        reason = (
+            f"{bindings} holds no bindings of TensorRT {major}: make nvidia lays them there and runs this"
+        )
+        (pytest.fail if os.environ.get("EDGEX_INFERENCE_NVIDIA") == "1" else pytest.skip)(reason)
+    (tmp_path / "stub.c").write_text(_STUB)
+    for name in ("nvinfer", "nvinfer_plugin", "nvonnxparser"):
+        library = f"lib{name}.so.{major}"
+        command = ("cc", "-shared", "-fPIC", f"-Wl,-soname,{library}", "-o", library, "stub.c")
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    folder = ROOT / "tests" / "simulators" / "nvidia"
+    places = (folder / flavor, folder / "common", bindings)
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("comparing.py"), "tensorrt", "tensorrt_bindings"],
+        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(str, places))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["differences"] == []
+    assert said["version"].startswith(f"{major}.")
+    assert ("FP16" in said["flags"]) is (flavor == "ten"), "how it is told which of the two this is"
 
 
 def test_cuda(wheel: Callable[[str], ModuleType], nvidia: Callable[..., Any]) -> None:
@@ -155,11 +156,13 @@ def test_cudas_answers_without_a_driver(wheel: Callable[[str], ModuleType]) -> N
     assert real.cudaGetErrorString(real.cudaError_t(700))[1] == b"an illegal memory access was encountered"
 
 
-def test_a_name_that_is_made_up_is_noticed(rtx: tuple[ModuleType, ModuleType], monkeypatch: Any) -> None:
+def test_a_name_that_is_made_up_is_noticed(
+    rtx: tuple[ModuleType, ModuleType], monkeypatch: Any, comparing: Any
+) -> None:
     stand_in, real = rtx
     monkeypatch.setattr(stand_in.Runtime, "load_engine", lambda self, path: None, raising=False)
     monkeypatch.setattr(stand_in.Builder, "create_network", lambda self, layers: None)
-    assert differences(stand_in, real, {"Runtime", "Builder"}) == [
+    assert comparing.differences(stand_in, real, {"Runtime", "Builder"}) == [
         "Builder.create_network(layers) has parameters [['flags']]",
         "Runtime.load_engine is missing",
     ]
