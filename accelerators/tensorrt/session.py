@@ -52,9 +52,9 @@ def version() -> str | None:
 
 def devices() -> Sequence[InferenceDevice]:
     """`GPU`, `GPU.1` …; raises AcceleratorUnavailable without TensorRT, a driver or a GPU."""
+    library, _ = chosen(Options(), Place(id=GPU, number=0))
     cuda = _cuda()
     amount = _count(cuda, NAME)
-    library, _ = chosen(Options(), Place(id=GPU, number=0))
     _vendor(library)
     return [
         InferenceDevice(

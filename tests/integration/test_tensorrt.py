@@ -5,6 +5,7 @@ The stand-ins compute; what they were never compared with is silicon.
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from accelerators.tensorrt import PLUGIN
+from accelerators.tensorrt.library import Library
 from edgex_inference.contracts.accelerator import ONNX, Artefact, Batch, LoadRequest, Session
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
@@ -505,6 +507,26 @@ def test_no_gpu(nvidia: Callable[..., Any], settings: dict[str, object], reason:
     for ask in (PLUGIN.devices, lambda: made(request(affine)), lambda: PLUGIN.identity(request(affine))):  # type: ignore[misc]
         with pytest.raises(AcceleratorUnavailable, match=reason):
             ask()
+
+
+def test_no_tensorrt(nvidia: Callable[..., Any], affine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia("eleven")
+    monkeypatch.setattr(Library, "version", None)
+    for ask in (PLUGIN.devices, lambda: made(request(affine))):
+        with pytest.raises(
+            AcceleratorUnavailable, match=r'TensorRT is missing: pip install "edgex-inference\[tensorrt\]"'
+        ):
+            ask()
+    with pytest.raises(AcceleratorUnavailable, match=r"TensorRT-RTX is missing: .*\[tensorrt-rtx\]"):
+        made(request(affine, device="SM86"))
+    assert PLUGIN.version() is None
+
+
+def test_no_bindings_of_cuda(nvidia: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia("eleven")
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    with pytest.raises(AcceleratorUnavailable, match=r"cuda\.bindings\.runtime is missing: pip install"):
+        PLUGIN.devices()
 
 
 def test_a_gpu_of_a_higher_number(gpu: Any, affine: Path) -> None:
