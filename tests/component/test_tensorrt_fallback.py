@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -58,3 +59,20 @@ async def test_there_is_no_driver(
 ) -> None:
     nvidia("eleven", driver="absent")
     assert "tensorrt" in await falls_back(wishing, make, caplog)
+
+
+async def test_there_is_a_gpu(
+    wishing: Any, make: Any, nvidia: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The stand-in's: the model is compiled, loaded as an engine, and answers."""
+    if find_spec("edgex_inference.engine.compiling") is None:
+        pytest.skip("the service does not compile models yet")
+    nvidia("eleven", gpus=1)
+    async with wishing.running() as service:
+        (run,) = service.router.runs
+        assert run.journey.plan.accelerator == "tensorrt:GPU"
+        await wishing.send(make.event("p", X=3))
+        (heard,) = await wishing.have(1)
+        assert float(heard.values["Y"]) == 7
+    warnings = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+    assert [one for one in warnings if "tensorrt" in one] == []

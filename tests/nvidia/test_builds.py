@@ -1,5 +1,7 @@
 """TensorRT-RTX makes real engines here, without any GPU: real models, real refusals, for GPUs of other machines."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from accelerators.tensorrt import PLUGIN, described
 from accelerators.tensorrt.engine import plan
 from accelerators.tensorrt.library import RTX
+from edgex_inference.cli.main import COMMANDS
 from edgex_inference.contracts.accelerator import ONNX, Artefact, LoadRequest
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 from edgex_inference.engine.options import decode
@@ -198,3 +201,26 @@ def test_without_a_gpu_only_for_others(tmp_path: Path) -> None:
 def test_a_gpu_that_this_release_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(AcceleratorUnavailable, match=r"SM10': this TensorRT-RTX compiles for SM"):
         compiled(write_affine(tmp_path / "affine.onnx"), tmp_path / "out", "SM10")
+
+
+def test_the_command_compiles_for_gpus_elsewhere(tmp_path: Path) -> None:
+    if "compile" not in COMMANDS:
+        pytest.skip("there is no command compile yet")
+    folder = tmp_path / "models" / "affine" / "1"
+    write_affine(folder / "model.onnx")
+    (folder / "model.yaml").write_text(
+        'schema: 1\nname: affine\nversion: "1"\ntask: raw\nfiles: [{path: model.onnx, format: onnx}]\n'
+        "inputs: {x: {kind: vector}}\noutputs: {y: {}}\n"
+    )
+    words = ("compile", "affine", "--models", tmp_path / "models", "--into", tmp_path / "out")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgex_inference", *words, "--for", "tensorrt:SM86,tensorrt:SM89"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    engines = list((tmp_path / "out").rglob("*.engine"))
+    known = [described.read(one) for one in engines]
+    assert sorted(one.made_with["compute capability"] for one in known if one is not None) == ["8.6", "8.9"]
