@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from accelerators.onnx_metadata import onnx_metadata
 from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, target
-from accelerators.openvino.files import FRONTENDS, missing
+from accelerators.openvino.files import FRONTENDS, missing, onnx_metadata
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
 from accelerators.openvino.ports import most_rows, name_of, spec_of
 from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement

@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from accelerators.protobuf import fields
 from edgex_inference.contracts.accelerator import LoadRequest
 from edgex_inference.contracts.errors import ModelRejected
+
+_METADATA_PROPS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +81,16 @@ def whole(path: Path, content: bytes | memoryview) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def onnx_metadata(path: Path) -> Mapping[str, str]:
+    """The words that an exporter left in an ONNX file, names of classes and such, which no engine keeps."""
+    found: dict[str, str] = {}
+    try:
+        for number, value in fields(path.read_bytes()):
+            if number == _METADATA_PROPS and isinstance(value, bytes):
+                pair = {key: text for key, text in fields(value) if isinstance(text, bytes)}
+                found[pair.get(1, b"").decode()] = pair.get(2, b"").decode()
+    except (OSError, ValueError):
+        return {}
+    return found

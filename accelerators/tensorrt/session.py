@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from accelerators.onnx_metadata import onnx_metadata
 from accelerators.tensorrt import described
 from accelerators.tensorrt.cuda import OUT_OF_MEMORY, Cuda, CudaError
 from accelerators.tensorrt.described import Described
@@ -105,7 +104,7 @@ def compile(request: LoadRequest) -> Artefact:
             made_with=made_with(library, number, compute, options),
             precision=made.precision,
             layers=made.layers,
-            metadata=onnx_metadata(request.path),
+            metadata=described.onnx_metadata(request.path),
         )
         engine, told = described.keep(request, request.cache, memoryview(made.plan), known)
     except OSError as error:
