@@ -12,8 +12,10 @@ from edgex_inference.buses.mqtt.settings import with_client
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.places import suggest
 from edgex_inference.config.schema import CORE_COMMAND, Client
 from edgex_inference.contracts.bus import Bus
+from edgex_inference.contracts.errors import ConfigurationError, Problem
 from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.edgex.providers.presence import Presence
@@ -21,21 +23,49 @@ from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.outbox import Outbox
+from edgex_inference.pipeline.planning.choosing.records import Records
 from edgex_inference.pipeline.planning.plan import Engine
 
 _MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
 def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
-    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
+    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done.
+
+    Raises ConfigurationError for limits of an accelerator that nobody knows.
+    """
     inference = loaded.config.inference
+    catalog = catalog or Catalog()
+    _check_limits(loaded, catalog)
+    kept = loaded.cache or loaded.state
     packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
     return Engine(
-        catalog=catalog or Catalog(),
+        catalog=catalog,
         store=Store([loaded.models, packaged]),
-        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
+        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None, limits=inference.devices),
         max_pixels=inference.max_pixels,
+        records=Records(kept / "choices" if kept is not None else None),
     )
+
+
+def _check_limits(loaded: Loaded, catalog: Catalog) -> None:
+    """A limit under a wrong name would hold for nobody."""
+    devices = loaded.config.inference.devices
+    known = catalog.names() if devices else ()
+    file = str(loaded.file or "configuration")
+    unknown = [name for name in devices if name.partition(":")[0] not in known]
+    if unknown:
+        raise ConfigurationError(
+            [
+                Problem(
+                    file=file,
+                    path=f"Inference.Devices.{name}",
+                    message=f"no such accelerator{suggest(name.partition(':')[0], known)}; "
+                    f"write the name of one, or NAME:DEVICE",
+                )
+                for name in unknown
+            ]
+        )
 
 
 def dialect_of(loaded: Loaded) -> Dialect:

@@ -272,12 +272,16 @@ class Lane:
                 if item in crew.handed_on or (crew.retired and self._again(item)):
                     continue
             settle(item, answer)
-        if lost is not None and crew is self._crew and self.state != "closed":
+        if lost is not None and crew is self._crew:
+            self.distrust(str(lost))
+
+    def distrust(self, reason: str) -> None:
+        """It counts as lost until another session is open, and has given the right answers."""
+        crew = self._crew
+        if crew is not None and self.state != "closed":
             self._crew = None
             crew.retire()
-            for item in crew.hopper.drain():
-                settle(item, lost)
-            self._lose(str(lost))
+            self._lose(reason)
 
     def _again(self, item: Item) -> bool:
         """Hands on, once, an item that was taken while its crew retired."""

@@ -84,8 +84,11 @@ class Journey:
 
     @property
     def trouble(self) -> str:
-        """Why the binding is degraded for one of its devices; empty when all is well."""
-        return self._emission.trouble
+        """Why the binding is degraded for one of its devices, or as a whole; empty when all is well."""
+        lane = self.plan.lane
+        return self._emission.trouble or (
+            f"{self.plan.accelerator} is lost: {lane.reason}" if lane.lost else ""
+        )
 
     @property
     def devices(self) -> Sequence[str]:

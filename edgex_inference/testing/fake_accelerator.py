@@ -83,7 +83,8 @@ class FakeModel:
 class Control:
     """The strings on one model file; `script` is used up run by run, then `always` holds.
 
-    Devices that are `away` lose their sessions and open no other; those that are `mad` answer with other numbers.
+    Devices that are `away` lose their sessions and open no other; those that are `mad` answer with other numbers;
+    `pace` is how many seconds each run takes longer on a device.
     """
 
     script: deque[str] = field(default_factory=deque)
@@ -92,6 +93,7 @@ class Control:
     refuse: EdgexInferenceError | None = None
     away: set[str] = field(default_factory=set)
     mad: set[str] = field(default_factory=set)
+    pace: dict[str, float] = field(default_factory=dict)
     release: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
     loads: int = 0
@@ -188,6 +190,8 @@ class FakeSession:
         self._strings.started.set()
         if self._model.delay:
             time.sleep(self._model.delay)
+        if self._device in self._strings.pace:
+            time.sleep(self._strings.pace[self._device])
         self._obey(command)
         answers = {
             spec.name: self._answer(tensors[given.name])

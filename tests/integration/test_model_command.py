@@ -10,11 +10,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgex_inference.cli.main import main
-from edgex_inference.cli.models.checking import batch, largest
 from edgex_inference.contracts.accelerator import Batch
 from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.results import Detections, Regression
 from edgex_inference.engine.cards.card import read_card
+from edgex_inference.pipeline.planning.choosing.difference import largest
+from edgex_inference.pipeline.planning.choosing.finding import batch
 from edgex_inference.testing import onnx_models
 
 ROOT = Path(__file__).parents[2]
