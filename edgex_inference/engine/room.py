@@ -60,7 +60,8 @@ class Room:
         names = listed([str(one) for one in there], last="and")
         where = f'Inference.Devices."{written}"'
         if said.max_models and len(there) >= said.max_models:
-            reason = f"has {len(there)} models, as many as {where}.MaxModels allows: {names}"
+            many = f"{len(there)} model{'' if len(there) == 1 else 's'}"
+            reason = f"has {many}, as many as {where}.MaxModels allows: {names}"
             raise AcceleratorUnavailable(str(candidate), reason)
         taken = sum(one.size for one in there)
         if said.max_memory and taken + place.size > said.max_memory * _MB:

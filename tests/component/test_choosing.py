@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgex_inference import service as room
+from edgex_inference.pipeline.planning.choosing import contest
 from edgex_inference.pipeline.planning.choosing.finding import Finding, ranked
 from edgex_inference.pipeline.running import drawing
 from edgex_inference.testing.fake_accelerator import Control
@@ -19,6 +20,7 @@ SLOW = 0.02
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, stage: Any) -> None:
     monkeypatch.setattr(room, "_LOOK", 0.02)
+    monkeypatch.setattr(contest, "_LONGEST", 0.05)
     stage.hardware = ["an NPU"]
 
 
