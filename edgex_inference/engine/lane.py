@@ -315,12 +315,11 @@ class Lane:
         if any(now >= run.due for run in crew.runs):
             self._replace(crew, now)
             began = {item: started for item, started in began.items() if item not in crew.handed_on}
-        ends = (run.due for run in crew.runs if not crew.retired)
-        next_ = min(ends, default=now + self.settings.timeout)
-        for item in list(self._items):
-            if item.ready.done():
-                continue
-            due = began.get(item, item.since) + item.timeout
+        going = [run for run in crew.runs if not crew.retired]
+        next_ = min((run.due for run in going), default=now + self.settings.timeout)
+        held = min((run.due for run in going if run.is_late(now)), default=0.0)
+        for item in [one for one in self._items if not one.ready.done()]:
+            due = began[item] + item.timeout if item in began else max(item.since + item.timeout, held)
             if now < due:
                 next_ = min(next_, due)
                 continue
