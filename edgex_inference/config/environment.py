@@ -142,7 +142,7 @@ def _names(keys: Iterator[Steps]) -> dict[str, Steps]:
 
 def variable_name(steps: Steps) -> str:
     """`("MessageBus", "Optional", "ClientId")` → `MESSAGEBUS_OPTIONAL_CLIENTID`."""
-    return re.sub(r"[-/]", "_", "_".join(str(step) for step in steps)).upper()
+    return re.sub(r"[-/:.]", "_", "_".join(str(step) for step in steps)).upper()
 
 
 def _keys(merged: Node, *, options: bool) -> Iterator[Steps]:
