@@ -1,8 +1,9 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgex_inference.config.places import listed
@@ -14,11 +15,14 @@ from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.files import companions, is_inside, mark
+from edgex_inference.engine.isolated import session as isolated
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.room import Place, Room, place_of
 from edgex_inference.engine.store import verify
 from edgex_inference.engine.terms import LaneSettings
+
+Load = Callable[[LoadRequest], Session]
 
 
 @dataclass(slots=True, eq=False)
@@ -77,14 +81,15 @@ class Fleet:
                 card.name, f"has files of format {have}; {candidate.accelerator.name} reads {reads}"
             )
         request = self._request(candidate, choice, card, build)
-        key = _key(candidate, request)
+        key = (_key(candidate, request), _isolation(candidate, choice))
         limited = self._room.limited(candidate)
         place = await asyncio.to_thread(place_of, candidate, card, build) if limited else None
         berth = self._berths.get(key)
         if berth is None or berth.lane.state == "closed":
+            load = self._loader(candidate, choice)
             if place is not None:
                 self._room.enter(key, candidate, place)
-            berth = self._berth(key, candidate, request, card, build)
+            berth = self._berth(key, candidate, request, load, (card, build))
             berth.place = place
         berth.users += 1
         try:
@@ -120,12 +125,25 @@ class Fleet:
             cache=self._cache,
         )
 
-    def _berth(
-        self, key: Hashable, candidate: Candidate, request: LoadRequest, card: ModelCard, build: Build
-    ) -> _Berth:
+    def _loader(self, candidate: Candidate, choice: AcceleratorChoice) -> Load:
+        """The plug-in's own `load`, or that of a worker process."""
         load = candidate.accelerator.load
         if load is None:
             raise AcceleratorUnavailable(candidate.accelerator.name, candidate.accelerator.declared)
+        if _isolation(candidate, choice) == "none":
+            return load
+        deadline = (self._settings or LaneSettings()).load_timeout
+        return partial(isolated.load, candidate.value, str(candidate), deadline=deadline)
+
+    def _berth(
+        self,
+        key: Hashable,
+        candidate: Candidate,
+        request: LoadRequest,
+        load: Load,
+        model: tuple[ModelCard, Build],
+    ) -> _Berth:
+        card, build = model
 
         def opened() -> Session:
             candidate.check()
@@ -152,6 +170,10 @@ class Fleet:
             await berth.lane.close(drain=1.0)
         finally:
             self._room.leave(berth.key, berth.place)
+
+
+def _isolation(candidate: Candidate, choice: AcceleratorChoice) -> str:
+    return choice.isolation or candidate.accelerator.isolation
 
 
 def _beside(build: Build) -> tuple[str, ...]:

@@ -40,4 +40,4 @@ class Vigil:
             if not golden.is_verdict(error):  # too busy, or lost: the lane knows
                 log.debug("%s: no answer to its golden samples: %s", lane.name, error)
             elif lane.state == "ready":
-                lane.distrust(f"answers wrongly: {error.reason}")
+                lane.lose(f"answers wrongly: {error.reason}")
