@@ -254,6 +254,13 @@ async def test_on_a_machine_with_nothing_else_nothing_is_measured(
 RIGHT = Finding(accelerator="a", difference=0.0, p50=1e-3, throughput=1000.0, batch="any number")
 
 
+def test_what_is_quick_enough_is_not_told_apart() -> None:
+    quick = replace(RIGHT, p50=0.2e-3, throughput=6000.0)
+    quicker = replace(RIGHT, accelerator="b", p50=0.01e-3, throughput=90000.0)
+    assert [one.accelerator for one in ranked([quick, quicker])] == ["a", "b"]
+    assert [one.accelerator for one in ranked([quicker, quick])] == ["b", "a"]
+
+
 @pytest.mark.parametrize(
     ("others", "order"),
     [
@@ -266,13 +273,12 @@ RIGHT = Finding(accelerator="a", difference=0.0, p50=1e-3, throughput=1000.0, ba
         (
             [
                 replace(RIGHT, accelerator="b", p50=0.1e-3, wrong=True),
-                replace(RIGHT, accelerator="c", p50=0.9e-3, throughput=1200.0),
+                replace(RIGHT, accelerator="c", p50=0.7e-3, throughput=900.0),
             ],
             "cab",
         ),
+        ([replace(RIGHT, accelerator="b", p50=1.1e-3, throughput=1400.0)], "ab"),
     ],
 )
 def test_right_before_quick_and_close_times_are_equal(others: list[Finding], order: str) -> None:
     assert "".join(one.accelerator for one in ranked([RIGHT, *others])) == order
-
-

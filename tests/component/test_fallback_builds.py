@@ -74,7 +74,10 @@ priors: {steps: [8, 16, 32, 64], sizes: [[10, 16, 24], [32, 48], [64, 96], [128,
 labels: [face]
 postprocess: {scoreThreshold: 0.7, nmsIou: 0.5}
 """
-NAMES = {"version-RFB-320.onnx": "faces.onnx", "version-RFB-320_without_postprocessing.tflite": "faces.tflite"}
+NAMES = {
+    "version-RFB-320.onnx": "faces.onnx",
+    "version-RFB-320_without_postprocessing.tflite": "faces.tflite",
+}
 EACH = 12
 
 

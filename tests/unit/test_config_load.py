@@ -142,7 +142,9 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
 
 def test_limits_of_devices(tmp_path: Path) -> None:
     text = '[Inference.Devices."openvino:GPU"]\nMaxModels = 2\nMaxMemory = 512\n[Inference.Devices.litert]\n'
-    limits = loaded(tmp_path, text, {"INFERENCE_DEVICES_OPENVINO_GPU_MAXMODELS": "3"}).config.inference.devices
+    limits = loaded(
+        tmp_path, text, {"INFERENCE_DEVICES_OPENVINO_GPU_MAXMODELS": "3"}
+    ).config.inference.devices
     assert limits == {"openvino:GPU": DeviceLimits(max_models=3, max_memory=512), "litert": DeviceLimits()}
     wrong = '[Inference.Devices."openvino:GPU"]\nMaxModel = 2\nMaxMemory = -1\n'
     assert mistakes(tmp_path, wrong) == [

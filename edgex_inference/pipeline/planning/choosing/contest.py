@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgex_inference.config.places import listed
 from edgex_inference.contracts.bindings import AcceleratorChoice
@@ -13,9 +13,8 @@ from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
 from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine.catalog import AUTO, Candidate, Catalog
 from edgex_inference.engine.fleet import Fleet
-from edgex_inference.engine.lane import Lane
 from edgex_inference.pipeline.planning.choosing.finding import Choice, Finding, ranked
-from edgex_inference.pipeline.planning.choosing.measuring import Judge, Subject
+from edgex_inference.pipeline.planning.choosing.measuring import Judge, Rival, Subject
 from edgex_inference.pipeline.planning.choosing.records import Records
 
 log = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ class _Contest:
     wanted: AcceleratorChoice
     card: ModelCard
     chooser: Chooser
-    _held: Lane | None = None
+    _held: Rival | None = None
     _found: list[Finding] = field(default_factory=list)
     _judge: Judge = field(init=False)
 
@@ -107,7 +106,7 @@ class _Contest:
         """Gives the session of the best one back."""
         held, self._held = self._held, None
         if held is not None:
-            await self.chooser.fleet.release(held)
+            await self.chooser.fleet.release(held.subject.lane)
 
     async def _measure(self, known: Choice | None) -> Choice:
         """Asks whoever was not asked before."""
@@ -117,7 +116,7 @@ class _Contest:
         log.log(level, "model %s: auto measures %s", name, listed(list(map(str, left)), last="and"))
         for number, candidate in enumerate(left, 1):
             self.chooser.told(f"auto measures {candidate} with {name} ({number} of {len(left)})")
-            self._found.append(await self._ask(candidate))
+            await self._ask(candidate)
         by_name = {one.accelerator: one for one in self._found}
         choice = Choice(
             findings=ranked([by_name[str(one)] for one in self.candidates]),
@@ -141,30 +140,43 @@ class _Contest:
             (one for one in self.candidates if str(one) not in names), key=lambda one: str(one) in away
         )
 
-    async def _ask(self, candidate: Candidate) -> Finding:
+    async def _ask(self, candidate: Candidate) -> None:
         fleet = self.chooser.fleet
         try:
             lane, build = await fleet.acquire(candidate, self.wanted, self.card)
         except SetupError as error:
             away = isinstance(error, AcceleratorUnavailable)
-            return Finding(accelerator=str(candidate), reason=error.brief, away=away)
+            self._found.append(Finding(accelerator=str(candidate), reason=error.brief, away=away))
+            return
         precision = self.wanted.precision or self.card.precision or "f32"
         subject = Subject(
             accelerator=str(candidate), lane=lane, card=self.card, build=build, precision=precision
         )
         try:
-            found = await self._judge.look(subject)
+            rival = Rival(subject=subject, finding=await self._judge.look(subject))
+            rival = await self._compared(rival)
         except BaseException:
             await fleet.release(lane)
             raise
-        await self._keep_better(found, lane)
-        return found
+        self._found.append(rival.finding)
+        await self._keep_better(rival)
 
-    async def _keep_better(self, found: Finding, lane: Lane) -> None:
+    async def _compared(self, rival: Rival) -> Rival:
+        """After a duel with the best one so far, whose finding may be another one afterwards."""
+        held = self._held
+        if held is None:
+            return rival
+        theirs, mine = await self._judge.duel(held, rival)
+        self._found[self._found.index(held.finding)] = theirs
+        self._held = replace(held, finding=theirs)
+        return replace(rival, finding=mine)
+
+    async def _keep_better(self, rival: Rival) -> None:
         """Gives the session back that is not the best so far; that one need not be loaded twice."""
-        best = ranked([*self._found, found])[0] is found
-        spare = self._held if best else lane
-        if best:
-            self._held = lane
+        held = self._held
+        better = held is None or ranked([held.finding, rival.finding])[0] is rival.finding
+        if better:
+            self._held = rival
+        spare = held if better else rival
         if spare is not None:
-            await self.chooser.fleet.release(spare)
+            await self.chooser.fleet.release(spare.subject.lane)

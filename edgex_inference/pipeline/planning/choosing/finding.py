@@ -6,8 +6,11 @@ from typing import Any
 
 from edgex_inference.contracts.accelerator import Batch
 
-_AS_GOOD = 1.1
-"""Times that are no further apart than this are equal: they differ from one start to the next."""
+_AS_GOOD, _AS_MANY = 1.25, 1.5
+"""Times, and samples a second, that are no further apart than this are equal: so far they differ by chance."""
+
+_QUICK, _MANY = 0.2e-3, 5000.0
+"""Seconds below which, and samples a second above which, nobody is better than another."""
 
 Row = tuple[str, ...]
 
@@ -100,7 +103,7 @@ class Choice:
 def ranked(found: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings, the best first: right before unproven before absent before wrong, then by time.
 
-    Where times are as good as equal the one with more samples a second comes first, then the one that was first.
+    Where times are as good as equal the one with clearly more samples a second comes first, then the one that was.
     """
     order: list[Finding] = []
     for group in range(4):
@@ -121,10 +124,10 @@ def _group(one: Finding) -> int:
 
 
 def _best(left: Sequence[Finding]) -> Finding:
-    fastest = min(one.p50 or 0.0 for one in left)
+    fastest = max(_QUICK, min(one.p50 or 0.0 for one in left))
     near = [one for one in left if (one.p50 or 0.0) <= fastest * _AS_GOOD]
-    most = max(one.throughput or 0.0 for one in near)
-    return next(one for one in near if (one.throughput or 0.0) * _AS_GOOD >= most)
+    most = min(_MANY, max(one.throughput or 0.0 for one in near))
+    return next(one for one in near if (one.throughput or 0.0) * _AS_MANY >= most)
 
 
 def table(found: Sequence[Finding]) -> str:

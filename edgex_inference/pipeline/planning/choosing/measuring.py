@@ -1,5 +1,6 @@
 """One model on one inference device after the other: are its answers right, and how long do they take."""
 
+import math
 from dataclasses import dataclass, replace
 
 from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected
@@ -9,6 +10,10 @@ from edgex_inference.engine.lane import Lane
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.pipeline.planning.choosing import difference, timing
 from edgex_inference.pipeline.planning.choosing.finding import Finding, batch
+
+
+_CLOSE, _ROUNDS = 3.0, 2
+"""How many times longer one may take than another before it is timed again, and how often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,14 @@ class _Yardstick:
     answer: Tensors
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """A session that is a candidate still, and what was found out about it."""
+
+    subject: Subject
+    finding: Finding
+
+
 class Judge:
     """Looks at sessions of one model. For want of golden samples the first that runs is the yardstick of the others.
 
@@ -53,6 +66,19 @@ class Judge:
         if not subject.card.golden:
             found = await self._compared(found, subject)
         return await self._timed(found, subject)
+
+    async def duel(self, one: Rival, other: Rival) -> tuple[Finding, Finding]:
+        """Their findings with the better of several times, taken in turns: what else runs here slows both alike."""
+        found = [one.finding, other.finding]
+        if not all(_is_close(mine, theirs) for mine, theirs in (found, found[::-1])):
+            return one.finding, other.finding
+        for _ in range(_ROUNDS):
+            for at, subject in enumerate((one.subject, other.subject)):
+                again = await self._timed(found[at], subject)
+                best = min(found[at].p50 or math.inf, again.p50 or math.inf)
+                most = max(found[at].throughput or 0.0, again.throughput or 0.0)
+                found[at] = replace(found[at], p50=best, throughput=most)
+        return found[0], found[1]
 
     async def _asked(self, subject: Subject) -> Finding:
         lane, card, build = subject.lane, subject.card, subject.build
@@ -95,6 +121,12 @@ class Judge:
         except EdgexInferenceError as error:
             return replace(found, reason=found.reason or f"no time: {error}")
         return replace(found, p50=middle, throughput=many)
+
+
+def _is_close(one: Finding, other: Finding) -> bool:
+    """Whether one may be as good as the other, or better, if it is timed again."""
+    right = not one.wrong and not other.wrong
+    return right and one.p50 is not None and other.p50 is not None and one.p50 <= other.p50 * _CLOSE
 
 
 async def _yardstick(subject: Subject) -> _Yardstick | None:
