@@ -1,7 +1,7 @@
 """What the configuration says as things that work: the engine, the message bus, its dialect."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -32,11 +32,13 @@ _MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": Non
 def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
     """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done.
 
-    Raises ConfigurationError for limits of an accelerator that nobody knows.
+    Raises ConfigurationError for settings of an accelerator that nobody knows.
     """
     inference = loaded.config.inference
     catalog = catalog or Catalog()
-    _check_limits(loaded, catalog)
+    considered = frozenset(one.strip() for one in inference.auto_accelerators.split(",") if one.strip())
+    _check_names(loaded, catalog, considered)
+    catalog.considered = considered
     kept = loaded.cache or loaded.state
     packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
     return Engine(
@@ -48,24 +50,21 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
     )
 
 
-def _check_limits(loaded: Loaded, catalog: Catalog) -> None:
-    """A limit under a wrong name would hold for nobody."""
-    devices = loaded.config.inference.devices
-    known = catalog.names() if devices else ()
+def _check_names(loaded: Loaded, catalog: Catalog, considered: Collection[str]) -> None:
+    """A setting for an accelerator that nobody knows would hold for nobody."""
+    said = [(f"Devices.{one}", one.partition(":")[0]) for one in loaded.config.inference.devices]
+    said += [("AutoAccelerators", one) for one in considered]
+    known = catalog.names() if said else ()
     file = str(loaded.file or "configuration")
-    unknown = [name for name in devices if name.partition(":")[0] not in known]
-    if unknown:
-        raise ConfigurationError(
-            [
-                Problem(
-                    file=file,
-                    path=f"Inference.Devices.{name}",
-                    message=f"no such accelerator{suggest(name.partition(':')[0], known)}; "
-                    f"write the name of one, or NAME:DEVICE",
-                )
-                for name in unknown
-            ]
+    unknown = [
+        Problem(
+            file=file, path=f"Inference.{path}", message=f"{name!r} is no accelerator{suggest(name, known)}"
         )
+        for path, name in said
+        if name not in known
+    ]
+    if unknown:
+        raise ConfigurationError(unknown)
 
 
 def dialect_of(loaded: Loaded) -> Dialect:

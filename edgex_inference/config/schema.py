@@ -209,6 +209,8 @@ class DeviceLimits:
 class Inference:
     """This service's own section; `threads` 0: unset. `devices` are limits by `accelerator:DEVICE`.
 
+    `auto_accelerators` is a comma list of what `auto` considers, empty for all.
+
     `max_message_size` in KB, `max_pixels` of one picture, `outbox_max_size` in MB.
     """
 
@@ -223,6 +225,7 @@ class Inference:
     max_message_size: Some = 32768
     max_pixels: Some = 64_000_000
     threads: Annotated[int, Range(0, 1024)] = 0
+    auto_accelerators: str = ""
     devices: Mapping[str, DeviceLimits] = field(default_factory=dict)
     self_check_interval: Seconds = Seconds(0.0)
     drain_timeout: Seconds = Seconds(5.0)

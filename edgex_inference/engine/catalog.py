@@ -72,6 +72,7 @@ class Catalog:
         hardware: Callable[[], Sequence[str]] = hardware,
     ) -> None:
         self.hardware = hardware
+        self.considered: frozenset[str] = frozenset()  # whom `auto` may take; empty: everybody
         self._given = None if entry_points is None else tuple(entry_points)
         self._probe, self._deadline = probe, deadline
         self._claims: Mapping[str, Claim] | None = None
@@ -132,7 +133,9 @@ class Catalog:
             except AcceleratorUnavailable as error:
                 reasons.append(f"{name}: {error.reason}")
                 continue
-            if not accelerator.automatic:
+            if self.considered and name not in self.considered:
+                reasons.append(f"{name} is not in Inference.AutoAccelerators")
+            elif not accelerator.automatic:
                 reasons.append(f"{name} must be named")
             elif wanted & accelerator.formats:
                 usable.append(accelerator)

@@ -62,7 +62,7 @@ class FakeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FakeModel:
-    """The JSON of a model file; the run of a `poison` fails, that of a `snare` hangs; `script` is for the first runs."""
+    """The JSON of a model file; a run with a `poison` fails, one with a `snare` hangs, `script` is for the first."""
 
     scale: float = 2.0
     offset: float = 1.0

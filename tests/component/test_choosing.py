@@ -1,13 +1,17 @@
-"""`auto` on a machine with two devices: right before quick, measured once for each machine, and shown with its reasons."""
+"""`auto` on a machine with two devices: right before quick, measured once for each machine, and shown with reasons."""
 
 import logging
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgex_inference import service as room
+from edgex_inference.contracts.errors import ConfigurationError
+from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.claims import GROUP
 from edgex_inference.pipeline.planning.choosing import contest
 from edgex_inference.pipeline.planning.choosing.finding import Finding, ranked
 from edgex_inference.pipeline.running import drawing
@@ -282,3 +286,18 @@ def test_what_is_quick_enough_is_not_told_apart() -> None:
 )
 def test_right_before_quick_and_close_times_are_equal(others: list[Finding], order: str) -> None:
     assert "".join(one.accelerator for one in ranked([RIGHT, *others])) == order
+
+
+async def test_what_auto_considers_can_be_narrowed_down(stage: Any) -> None:
+    stage.inference = {"auto_accelerators": "fake, onnxruntime"}
+    with pytest.raises(ConfigurationError, match="Inference.AutoAccelerators: 'onnxruntime' is no accelerator"):
+        async with stage.running():
+            pass
+    stage.inference = {"auto_accelerators": "reference"}
+    reference = EntryPoint(name="reference", value="accelerators.reference:PLUGIN", group=GROUP)
+    fake = EntryPoint(name="fake", value="edgex_inference.testing.fake_accelerator:PLUGIN", group=GROUP)
+    stage.catalog = Catalog([fake, reference])
+    stage.simple()
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        assert "fake is not in Inference.AutoAccelerators" in run.reason

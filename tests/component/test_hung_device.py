@@ -23,7 +23,11 @@ async def test_of_many_the_one_to_blame_fails(
         lane = by_name["One"].journey.plan.lane
         numbers = {"p": [*range(12), 13, *range(14, 20)], "q": [*range(12), 12, *range(14, 20)]}
         pairs = zip(*numbers.values(), strict=True)
-        sent = [make.event(device, X=x, Z=x % 13) for pair in pairs for device, x in zip(numbers, pair)]
+        sent = [
+            make.event(device, X=x, Z=x % 13)
+            for pair in pairs
+            for device, x in zip(numbers, pair, strict=True)
+        ]
         await stage.send(*sent)
         await stage.through(len(sent), "One")
         await stage.through(len(sent), "Two")

@@ -147,7 +147,7 @@ async def test_an_accelerator_without_a_device_means_all_of_its_devices(stage: A
 async def test_limits_of_nobody_are_refused(stage: Any) -> None:
     stage.inference = {"devices": {"fkae:NPU": DeviceLimits(max_models=1)}}
     with pytest.raises(
-        ConfigurationError, match=r"Inference.Devices.fkae:NPU: no such .*did you mean fake\?"
+        ConfigurationError, match=r"Inference.Devices.fkae:NPU: 'fkae' is no .*did you mean fake\?"
     ):
         async with stage.running():
             pass

@@ -50,9 +50,9 @@ def verdict(found: Sequence[Finding], names: Sequence[str]) -> str:
     order = ranked([one for one in found if one.accelerator in names])
     if not order or order[0].p50 is None or order[0].wrong:
         return "auto takes none of them"
-    return f"auto takes {order[0].accelerator}" + (
-        f": the best time of the {len(order)} that it considers" if len(order) > 1 else ""
-    )
+    if len(order) == 1:
+        return f"auto takes {order[0].accelerator}: it has no other choice"
+    return f"auto takes {order[0].accelerator}: by these times the best of the {len(order)} that it considers"
 
 
 def _choices(readers: Sequence[Entry], first: Sequence[str]) -> Sequence[AcceleratorChoice]:

@@ -11,7 +11,6 @@ from edgex_inference.pipeline.planning import golden
 from edgex_inference.pipeline.planning.choosing import difference, timing
 from edgex_inference.pipeline.planning.choosing.finding import Finding, batch
 
-
 _CLOSE, _ROUNDS = 3.0, 2
 """How many times longer one may take than another before it is timed again, and how often."""
 
