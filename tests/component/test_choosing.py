@@ -1,5 +1,6 @@
 """`auto` on a machine with two devices: right before quick, measured once for each machine, and shown with reasons."""
 
+import asyncio
 import logging
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -204,6 +205,20 @@ async def test_progress_is_seen_while_it_takes_long(stage: Any, make: Any) -> No
         assert wanted in reasons
 
 
+async def test_one_model_is_measured_at_a_time(stage: Any, make: Any) -> None:
+    for name in ("one", "two"):
+        stage.model(name).pace["NPU"] = 0.1
+    blocks = {name.title(): make.binding(model={"name": name}) for name in ("one", "two")}
+    stage.profile("pump", X=("Float32", {"One": blocks["One"]}), Z=("Float32", {"Two": blocks["Two"]}))
+    async with stage.running(settled=False) as service:
+        reasons: set[str] = set()
+        while any(run.status == "starting" for run in service.router.runs):
+            reasons |= {run.reason for run in service.router.runs}
+            await asyncio.sleep(0)
+        waits = {f"auto waits to measure {name}: another model is being measured" for name in ("one", "two")}
+        assert reasons & waits
+
+
 async def test_a_lost_device_makes_way_for_the_next_best(
     stage: Any, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -290,7 +305,9 @@ def test_right_before_quick_and_close_times_are_equal(others: list[Finding], ord
 
 async def test_what_auto_considers_can_be_narrowed_down(stage: Any) -> None:
     stage.inference = {"auto_accelerators": "fake, onnxruntime"}
-    with pytest.raises(ConfigurationError, match="Inference.AutoAccelerators: 'onnxruntime' is no accelerator"):
+    with pytest.raises(
+        ConfigurationError, match="Inference.AutoAccelerators: 'onnxruntime' is no accelerator"
+    ):
         async with stage.running():
             pass
     stage.inference = {"auto_accelerators": "reference"}
