@@ -306,7 +306,7 @@ def test_right_before_quick_and_close_times_are_equal(others: list[Finding], ord
 async def test_what_auto_considers_can_be_narrowed_down(stage: Any) -> None:
     stage.inference = {"auto_accelerators": "fake, onnxruntime"}
     with pytest.raises(
-        ConfigurationError, match="Inference.AutoAccelerators: 'onnxruntime' is no accelerator"
+        ConfigurationError, match=r"Inference\.AutoAccelerators: 'onnxruntime' is no accelerator"
     ):
         async with stage.running():
             pass

@@ -1,6 +1,7 @@
 """`model info`, `model check`, `model add` and `init`: a file becomes a model, and a model a profile that runs."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,14 @@ def test_golden_samples_on_what_is_here(capsys: Capture) -> None:
     row = next(line.split() for line in said.splitlines() if line.startswith("onnxruntime:CPU"))
     assert row[1] == "right"
     assert float(row[2]) < 1e-3
-    assert row[4:] == ["ms", "any", "number"]
+    assert (row[4], row[5][-2:], row[6:]) == ("ms", "/s", ["any", "number"])
+    assert said.splitlines()[-1] == "auto takes onnxruntime:CPU: it has no other choice"
+
+
+def test_it_says_whom_auto_takes(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,openvino")
+    last = out(capsys, "model", "check", "spindle-ae").splitlines()[-1]
+    assert re.fullmatch(r"auto takes \w+:CPU: by these times the best of the 2 that it considers", last)
 
 
 def copied(tmp_path: Path, name: str) -> Path:
