@@ -78,7 +78,7 @@ NAMES = {
     "version-RFB-320.onnx": "faces.onnx",
     "version-RFB-320_without_postprocessing.tflite": "faces.tflite",
 }
-EACH = 12
+EACH = 6
 
 
 @pytest.fixture
