@@ -41,6 +41,7 @@ class Fingerprint:
     precision: str
     threads: int | None
     options: str
+    isolation: str | None
     release: str
 
     @property
@@ -89,6 +90,7 @@ class Records:
             precision=choice.precision or card.precision or "f32",
             threads=choice.threads or threads,
             options=json.dumps(choice.options, sort_keys=True, default=str),
+            isolation=choice.isolation,
             release=version("edgex-inference"),
         )
 
