@@ -96,6 +96,18 @@ async def test_a_session_that_is_too_busy_to_be_asked_is_not_distrusted(stage: A
         assert before.plan.lane.metrics.events.total("lost") == 0
 
 
+async def test_a_golden_sample_that_went_away_says_nothing_of_the_device(stage: Any, make: Any) -> None:
+    strings = watched(stage)
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        before, folder = run.journey, stage.folder / "models" / "double" / "1"
+        (folder / "out.json").unlink()
+        asked = len(strings.batches)
+        await stage.until(lambda: len(strings.batches) > asked + 10)
+        assert before.plan.lane.metrics.events.total("lost") == 0
+        assert run.journey.plan.lane is before.plan.lane
+
+
 async def test_unless_it_is_configured_nobody_is_asked(stage: Any, make: Any) -> None:
     strings = watched(stage)
     stage.inference = {}

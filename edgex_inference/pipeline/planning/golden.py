@@ -55,8 +55,13 @@ def prove(session: Session, card: ModelCard, build: Build, *, max_pixels: int) -
 
 
 def is_verdict(error: ModelRejected) -> bool:
-    """Whether an answer was wrong; else none could be had."""
-    return not isinstance(error.__cause__, InferenceError)
+    """Whether an answer was wrong; else none could be had, or the sample cannot be asked."""
+    return error.__cause__ is None
+
+
+def may_pass(error: ModelRejected) -> bool:
+    """Whether the same question may have its answer another time: a run failed, or a file could not be read."""
+    return isinstance(error.__cause__, InferenceError | OSError)
 
 
 def samples(lane: Lane, card: ModelCard, build: Build, *, max_pixels: int) -> Sequence[Tensors]:

@@ -85,7 +85,7 @@ class Judge:
         try:
             await golden.check(lane, card, build, max_pixels=self._max_pixels)
         except ModelRejected as error:
-            if not golden.is_verdict(error):
+            if golden.may_pass(error):
                 return Finding(accelerator=subject.accelerator, reason=error.reason, away=True)
             found = replace(found, reason=error.reason, wrong=True)
         apart = await difference.from_golden(lane, card, build, max_pixels=self._max_pixels)
