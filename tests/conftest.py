@@ -21,6 +21,12 @@ def skip_or_fail(reason: str) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` has no choice unless a test gives it one: what is quickest differs from machine to machine."""
+    monkeypatch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,litert")
+
+
+@pytest.fixture(autouse=True)
 def level() -> Iterator[None]:
     """A service that a test runs in this process sets the level of our logs: the next test has it as it was."""
     ours = [logging.getLogger(name) for name in ("edgex_inference", "accelerators")]

@@ -19,12 +19,6 @@ from edgex_inference.opening import open_bus
 from edgex_inference.testing import onnx_models
 
 
-@pytest.fixture(autouse=True)
-def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`auto` has no choice unless a test gives it one: what is quickest differs from machine to machine."""
-    monkeypatch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,litert")
-
-
 @pytest.fixture(params=("native 3.1.1", "native 5", "paho 3.1.1"))
 def mqtt_settings(request: pytest.FixtureRequest) -> Callable[..., MqttSettings]:
     """`mqtt_settings(broker or None, name, …)`: a test that takes it runs for each client and version."""
