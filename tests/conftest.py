@@ -20,10 +20,12 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(autouse=True)
-def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def no_choice() -> Iterator[None]:
     """`auto` has no choice unless a test gives it one: what is quickest differs from machine to machine."""
-    monkeypatch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,litert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,litert")
+        yield
 
 
 @pytest.fixture(autouse=True)

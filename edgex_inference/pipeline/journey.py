@@ -92,10 +92,7 @@ class Journey:
     @property
     def trouble(self) -> str:
         """Why the binding is degraded for one of its devices, or as a whole; empty when all is well."""
-        lane = self.plan.lane
-        return self._emission.trouble or (
-            f"{self.plan.accelerator} is lost: {lane.reason}" if lane.lost else ""
-        )
+        return self._emission.trouble or self.plan.trouble
 
     @property
     def devices(self) -> Sequence[str]:

@@ -67,6 +67,11 @@ class Plan:
         """Who answers, and why the candidates before it do not; the reason of status `running`."""
         return "; ".join((f"{self.accelerator} answers", *self.passed_over))
 
+    @property
+    def trouble(self) -> str:
+        """Why nobody answers at the moment; empty when all is well."""
+        return f"{self.accelerator} is lost: {self.lane.reason}" if self.lane.lost else ""
+
 
 def _unheard(_said: str) -> None:
     """Nobody wants to know how far it is."""
