@@ -1,7 +1,7 @@
 """What the configuration says as things that work: the engine, the message bus, its dialect."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -12,8 +12,10 @@ from edgex_inference.buses.mqtt.settings import with_client
 from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
+from edgex_inference.config.places import suggest
 from edgex_inference.config.schema import CORE_COMMAND, Client
 from edgex_inference.contracts.bus import Bus
+from edgex_inference.contracts.errors import ConfigurationError, Problem
 from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
 from edgex_inference.edgex.providers.presence import Presence
@@ -21,21 +23,48 @@ from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.outbox import Outbox
+from edgex_inference.pipeline.planning.choosing.records import Records
 from edgex_inference.pipeline.planning.plan import Engine
 
 _MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
 def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
-    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
+    """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done.
+
+    Raises ConfigurationError for settings of an accelerator that nobody knows.
+    """
     inference = loaded.config.inference
+    catalog = catalog or Catalog()
+    considered = frozenset(one.strip() for one in inference.auto_accelerators.split(",") if one.strip())
+    _check_names(loaded, catalog, considered)
+    catalog.considered = considered
+    kept = loaded.cache or loaded.state
     packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
     return Engine(
-        catalog=catalog or Catalog(),
+        catalog=catalog,
         store=Store([loaded.models, packaged]),
-        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
+        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None, limits=inference.devices),
         max_pixels=inference.max_pixels,
+        records=Records(kept / "choices" if kept is not None else None),
     )
+
+
+def _check_names(loaded: Loaded, catalog: Catalog, considered: Collection[str]) -> None:
+    """A setting for an accelerator that nobody knows would hold for nobody."""
+    said = [(f"Devices.{one}", one.partition(":")[0]) for one in loaded.config.inference.devices]
+    said += [("AutoAccelerators", one) for one in considered]
+    known = catalog.names() if said else ()
+    file = str(loaded.file or "configuration")
+    unknown = [
+        Problem(
+            file=file, path=f"Inference.{path}", message=f"{name!r} is no accelerator{suggest(name, known)}"
+        )
+        for path, name in said
+        if name not in known
+    ]
+    if unknown:
+        raise ConfigurationError(unknown)
 
 
 def dialect_of(loaded: Loaded) -> Dialect:

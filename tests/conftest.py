@@ -20,6 +20,14 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_choice() -> Iterator[None]:
+    """`auto` has no choice unless a test gives it one: what is quickest differs from machine to machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,litert")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def level() -> Iterator[None]:
     """A service that a test runs in this process sets the level of our logs: the next test has it as it was."""

@@ -37,7 +37,8 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without what would configure the service, and with `more`."""
     ours = re.compile(r"(EDGEX_|MESSAGEBUS_|INFERENCE_|WRITABLE_|SERVICE_|TRIGGER_|CLIENTS_|PYTHONPATH$)")
     kept = {name: text for name, text in os.environ.items() if not ours.match(name)}
-    return kept | {"EDGEX_SECURITY_SECRET_STORE": "false", "PYTHONUNBUFFERED": "1"} | dict(more)
+    ours = {"EDGEX_SECURITY_SECRET_STORE": "false", "PYTHONUNBUFFERED": "1"}
+    return kept | ours | {"INFERENCE_AUTOACCELERATORS": "onnxruntime,litert"} | dict(more)
 
 
 class Watched:

@@ -101,6 +101,10 @@ class Terminal:
             self.process.wait()
 
 
+READERS = "onnxruntime,litert"
+"""What a reader has installed: where OpenVINO is there too, `auto` would have a choice that no page can foretell."""
+
+
 class Walkthrough:
     """A reader with a home folder; `replace` is what the reader types instead of the page's words."""
 
@@ -111,7 +115,8 @@ class Walkthrough:
         tools = home / ".bin"
         tools.mkdir()
         path = [str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin", str(tools)]
-        self._environment = {**os.environ, **environment, "HOME": str(home), "PATH": os.pathsep.join(path)}
+        own = {"HOME": str(home), "PATH": os.pathsep.join(path), "INFERENCE_AUTOACCELERATORS": READERS}
+        self._environment = {**os.environ, **own, **environment}
         if shutil.which("curl") is None:
             (tools / "curl").write_text(_CURL.format(python=sys.executable))
             (tools / "curl").chmod(0o755)

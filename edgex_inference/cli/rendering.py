@@ -67,7 +67,7 @@ def _summary(problems: Sequence[Problem], files: int) -> str:
         _count(sum(problem.severity == "error" for problem in problems), "error"),
         _count(sum(problem.severity == "warning" for problem in problems), "warning"),
     ]
-    unknown = sum(problem.severity not in _GITHUB for problem in problems)
+    unknown = sum(problem.severity == "not checked" for problem in problems)
     if unknown:
         counts.append(f"{unknown} not checked")
     return f"{_count(files, 'file')}: {', '.join(counts)}"

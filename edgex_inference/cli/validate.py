@@ -15,7 +15,7 @@ from edgex_inference.contracts.errors import Problem
 Check = Callable[[Book, Path | None], Iterable[Problem]]
 """A semantic check: the book and the models folder (None: the configured one) → what it found.
 
-A problem's `severity` is `error`, `warning`, or `not checked` for what cannot be known on this machine.
+A problem's `severity` is `error`, `warning`, `not checked` for what cannot be known on this machine, or `note`.
 """
 
 
@@ -60,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="check what is written, not whether it can run",
     )
+    parser.add_argument("--choices", action="store_true", help="say too what `auto` takes here, and why")
 
 
 def run(args: argparse.Namespace) -> int:
     """Checks the files, prints what was found, returns the exit code."""
     book, problems = validate(args.files, models=args.models, checks=() if args.schema_only else CHECKS)
+    problems = tuple(one for one in problems if args.choices or one.severity != "note")
     if not book.documents and not problems:
         problems = (Problem(file=str(args.files[0]), path="", message="has no YAML or JSON file to check"),)
     print(FORMATS[args.format](problems, len(book.documents)))

@@ -119,7 +119,7 @@ def overrides(merged: Node, environ: Mapping[str, str], *, options: bool = True)
     for name, steps in names.items():
         if name not in environ:
             continue
-        default = defaults.find(*steps)
+        default = defaults.find(*steps) or merged.find(*steps)
         text = older.topics(environ[name]) if name in _WHOLE_TOPICS else environ[name]
         value = _cast(text, default.value if default is not None else "")
         place = Place(source=Source(file=name, origin=ORIGIN))
@@ -142,7 +142,7 @@ def _names(keys: Iterator[Steps]) -> dict[str, Steps]:
 
 def variable_name(steps: Steps) -> str:
     """`("MessageBus", "Optional", "ClientId")` → `MESSAGEBUS_OPTIONAL_CLIENTID`."""
-    return re.sub(r"[-/]", "_", "_".join(str(step) for step in steps)).upper()
+    return re.sub(r"[-/:.]", "_", "_".join(str(step) for step in steps)).upper()
 
 
 def _keys(merged: Node, *, options: bool) -> Iterator[Steps]:

@@ -198,8 +198,18 @@ def _clients() -> Mapping[str, Client]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLimits:
+    """What the models on one inference device may take: how many, and MB of files together; 0: no limit."""
+
+    max_models: Amount = 0
+    max_memory: Amount = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
-    """This service's own section; `threads` 0: unset.
+    """This service's own section; `threads` 0: unset. `devices` are limits by `accelerator:DEVICE`.
+
+    `auto_accelerators` is a comma list of what `auto` considers, empty for all.
 
     `max_message_size` in KB, `max_pixels` of one picture, `outbox_max_size` in MB.
     """
@@ -215,6 +225,9 @@ class Inference:
     max_message_size: Some = 32768
     max_pixels: Some = 64_000_000
     threads: Annotated[int, Range(0, 1024)] = 0
+    auto_accelerators: str = ""
+    devices: Mapping[str, DeviceLimits] = field(default_factory=dict)
+    self_check_interval: Seconds = Seconds(0.0)
     drain_timeout: Seconds = Seconds(5.0)
     outbox_max_size: Amount = 64
     outbox_max_age: Seconds = Seconds(86400.0)

@@ -6,19 +6,24 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.accelerator import Accelerator, Format, Level
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
 from edgex_inference.engine.claims import GROUP, Claim, admit, claims
+from edgex_inference.engine.machine import hardware
 from edgex_inference.engine.probe import DEADLINE, Found, Probe, probe
 
 AUTO = "auto"
 
 _STALE = 20.0
 """Seconds after which a device that was not found may have come meanwhile."""
+
+_NAMED_ONLY = ("other", "remote")
+"""Kinds of devices that `auto` passes over: those over other devices, and other machines."""
 
 _RANK = {
     level: rank for rank, level in enumerate((Level.TUNED, Level.PROVEN, Level.SIMULATED, Level.DECLARED))
@@ -55,7 +60,7 @@ class Candidate:
 class Catalog:
     """The accelerators that entry points of the group `edgex_inference.accelerators` declare.
 
-    Plug-ins are loaded at the first question. `entry_points` and `probe` are there for tests.
+    Plug-ins are loaded at the first question. `entry_points`, `probe` and `hardware` are there for tests.
     """
 
     def __init__(
@@ -64,11 +69,15 @@ class Catalog:
         *,
         probe: Probe = probe,
         deadline: float = DEADLINE,
+        hardware: Callable[[], Sequence[str]] = hardware,
     ) -> None:
+        self.hardware = hardware
+        self.considered: frozenset[str] = frozenset()  # whom `auto` may take; empty: everybody
         self._given = None if entry_points is None else tuple(entry_points)
         self._probe, self._deadline = probe, deadline
         self._claims: Mapping[str, Claim] | None = None
         self._found: dict[str, tuple[float, Found]] = {}
+        self._turns: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def names(self) -> Sequence[str]:
@@ -100,8 +109,8 @@ class Catalog:
         return frozenset().union(*found)
 
     def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:
-        """Who may run a model that has files of these formats, in order; `auto` is every usable plug-in
-        that does not insist on being named.
+        """Who may run a model that has files of these formats, in order; `auto` is every usable plug-in that does
+        not insist on being named, on each of its real devices: where there are such, they are looked for (seconds).
 
         Raises AcceleratorUnavailable when nobody may.
         """
@@ -124,7 +133,9 @@ class Catalog:
             except AcceleratorUnavailable as error:
                 reasons.append(f"{name}: {error.reason}")
                 continue
-            if not accelerator.automatic:
+            if self.considered and name not in self.considered:
+                reasons.append(f"{name} is not in Inference.AutoAccelerators")
+            elif not accelerator.automatic:
                 reasons.append(f"{name} must be named")
             elif wanted & accelerator.formats:
                 usable.append(accelerator)
@@ -134,7 +145,32 @@ class Catalog:
             why = "; ".join(reasons) or "none is installed"
             raise AcceleratorUnavailable(AUTO, f"nothing here reads {_have(wanted)} ({why})")
         usable.sort(key=lambda accelerator: (_RANK[accelerator.level], accelerator.name))
-        return [self._candidate(accelerator, choice) for accelerator in usable]
+        devices = {one.name: () for one in usable} if choice.device else self._beside(usable)
+        return [
+            self._candidate(one, replace(choice, device=device))
+            for one in usable
+            for device in (choice.device or one.default_device, *devices[one.name])
+        ]
+
+    def _beside(self, usable: Sequence[Accelerator]) -> Mapping[str, Sequence[str]]:
+        """The real devices of each plug-in beside its default one; nobody is asked where there can be none."""
+        if not self.hardware():
+            return {one.name: () for one in usable}
+        found = self._found_together([self._all()[one.name] for one in usable])
+        return {
+            one.name: [
+                device.id
+                for device in found[one.name].devices
+                if device.kind not in _NAMED_ONLY and device.id != one.default_device
+            ]
+            for one in usable
+        }
+
+    def _found_together(self, claimed: Sequence[Claim]) -> Mapping[str, Found]:
+        """Their devices, looked for at once: each child takes a second to start."""
+        with ThreadPoolExecutor(max_workers=max(1, len(claimed))) as pool:
+            found = list(pool.map(self._devices, claimed))
+        return {one.name: two for one, two in zip(claimed, found, strict=True)}
 
     def _candidate(self, accelerator: Accelerator, choice: AcceleratorChoice) -> Candidate:
         device = choice.device or accelerator.default_device
@@ -172,6 +208,8 @@ class Catalog:
 
     def _devices(self, claim: Claim, *, newer_than: float = 0.0) -> Found:
         with self._lock:
+            turn = self._turns.setdefault(claim.name, threading.Lock())
+        with turn:  # one child for each plug-in; who asks for another one, or for names, does not wait for it
             when, found = self._found.get(claim.name, (-math.inf, Found()))
             if when < newer_than:
                 found = self._probe(claim.value, self._deadline)

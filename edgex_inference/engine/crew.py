@@ -58,6 +58,10 @@ class Run:
         """When it should have ended (perf_counter)."""
         return self.started + self.timeout
 
+    def is_late(self, now: float) -> bool:
+        """Whether it may be hanging: what waits behind it is not to blame, and begins to wait anew when it does."""
+        return now - self.started > self.timeout / 2
+
 
 class Crew:
     """One session and its threads; a retired crew takes nothing new, and its last thread closes the session."""

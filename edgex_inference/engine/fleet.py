@@ -1,12 +1,13 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from edgex_inference.config.places import listed
+from edgex_inference.config.schema import DeviceLimits
 from edgex_inference.contracts.accelerator import LoadRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
@@ -17,6 +18,7 @@ from edgex_inference.engine.files import companions, is_inside, mark
 from edgex_inference.engine.isolated import session as isolated
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.options import decode
+from edgex_inference.engine.room import Place, Room, place_of
 from edgex_inference.engine.store import verify
 from edgex_inference.engine.terms import LaneSettings
 
@@ -30,20 +32,33 @@ class _Berth:
     key: Hashable
     lane: Lane
     loading: "asyncio.Task[Session]"
+    place: Place | None = None
     users: int = 0
 
 
 class Fleet:
     """Lanes by model file, accelerator, device, precision and options; reference counted.
 
-    `cache` is the folder for compiled models, `threads` the number inside a run where nobody says one.
+    `cache` is the folder for compiled models, `threads` the number inside a run where nobody says one, `limits` what
+    the models on a device may take.
     """
 
     def __init__(
-        self, *, cache: Path | None = None, threads: int | None = None, settings: LaneSettings | None = None
+        self,
+        *,
+        cache: Path | None = None,
+        threads: int | None = None,
+        settings: LaneSettings | None = None,
+        limits: Mapping[str, DeviceLimits] | None = None,
     ) -> None:
         self._cache, self._threads, self._settings = cache, threads, settings
+        self._room = Room(limits or {})
         self._berths: dict[Hashable, _Berth] = {}
+
+    @property
+    def threads(self) -> int | None:
+        """The number inside a run where nobody says one."""
+        return self._threads
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
@@ -67,10 +82,15 @@ class Fleet:
             )
         request = self._request(candidate, choice, card, build)
         key = (_key(candidate, request), _isolation(candidate, choice))
+        limited = self._room.limited(candidate)
+        place = await asyncio.to_thread(place_of, candidate, card, build) if limited else None
         berth = self._berths.get(key)
         if berth is None or berth.lane.state == "closed":
             load = self._loader(candidate, choice)
+            if place is not None:
+                self._room.enter(key, candidate, place)
             berth = self._berth(key, candidate, request, load, (card, build))
+            berth.place = place
         berth.users += 1
         try:
             session = await asyncio.shield(berth.loading)
@@ -146,7 +166,10 @@ class Fleet:
         if self._berths.get(berth.key) is berth:
             del self._berths[berth.key]
         berth.loading.cancel()
-        await berth.lane.close(drain=1.0)
+        try:
+            await berth.lane.close(drain=1.0)
+        finally:
+            self._room.leave(berth.key, berth.place)
 
 
 def _isolation(candidate: Candidate, choice: AcceleratorChoice) -> str:

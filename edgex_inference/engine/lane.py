@@ -255,7 +255,7 @@ class Lane:
             self._opened.set_exception(error)
             self._change("closed", str(error))
         else:
-            self._lose(str(error), refused=isinstance(error, ModelRejected))
+            self.lose(str(error), refused=isinstance(error, ModelRejected))
 
     def crew_answered(
         self, crew: Crew, items: Sequence[Item], answers: Sequence[Answer], seconds: float
@@ -275,9 +275,7 @@ class Lane:
         if self._crew is not None and not self._suspects:
             self._crew.cautious = False
         if lost is not None and crew is self._crew and self.state != "closed":
-            self._crew = None
-            crew.retire()
-            self._lose(str(lost))
+            self.lose(str(lost))
 
     def _again(self, item: Item, answer: Answer) -> bool:
         """Hands on, once, an item of a crew that retired or died, unless it may be several that were joined."""
@@ -326,12 +324,11 @@ class Lane:
         if any(now >= run.due for run in crew.runs):
             self._replace(crew, now)
             began = {item: started for item, started in began.items() if item not in crew.handed_on}
-        ends = (run.due for run in crew.runs if not crew.retired)
-        next_ = min(ends, default=now + self.settings.timeout)
-        for item in list(self._items):
-            if item.ready.done():
-                continue
-            due = began.get(item, item.since) + item.timeout
+        going = [run for run in crew.runs if not crew.retired]
+        next_ = min((run.due for run in going), default=now + self.settings.timeout)
+        held = min((run.due for run in going if run.is_late(now)), default=0.0)
+        for item in [one for one in self._items if not one.ready.done()]:
+            due = began[item] + item.timeout if item in began else max(item.since + item.timeout, held)
             if now < due:
                 next_ = min(next_, due)
                 continue
@@ -373,8 +370,11 @@ class Lane:
         if closed:
             self._change("closed", closed)
 
-    def _lose(self, reason: str, *, refused: bool = False) -> None:
-        """`refused`: it could be opened again, and must not be trusted."""
+    def lose(self, reason: str, *, refused: bool = False) -> None:
+        """It counts as lost until another session gives the right answers; `refused`: one was opened, and did not."""
+        if self._crew is not None and self.state != "closed":
+            self._crew.retire()
+            self._crew = None
         self.metrics.events.add("lost")
         for item in list(self._items):
             settle(item, DeviceLost(reason))
@@ -396,4 +396,4 @@ class Lane:
     def _reopened(self, crew: Crew) -> None:
         if crew is self._crew and crew.session is None:
             self._abandon()
-            self._lose(f"loading did not end within {self.settings.load_timeout:g} s")
+            self.lose(f"loading did not end within {self.settings.load_timeout:g} s")

@@ -91,8 +91,8 @@ class Journey:
 
     @property
     def trouble(self) -> str:
-        """Why the binding is degraded for one of its devices; empty when all is well."""
-        return self._emission.trouble
+        """Why the binding is degraded for one of its devices, or as a whole; empty when all is well."""
+        return self._emission.trouble or self.plan.trouble
 
     @property
     def devices(self) -> Sequence[str]:

@@ -31,6 +31,7 @@ def row(run: Run) -> Mapping[str, Any]:
         "model": {"name": plan.card.name, "version": plan.card.version} if plan is not None else None,
         "accelerator": plan.accelerator if plan is not None else None,
         "passedOver": list(plan.passed_over) if plan is not None else [],
+        "choice": plan.choice.as_json() if plan is not None and plan.choice is not None else None,
         "settings": settings,
         "origins": origins,
         "queued": run.queued,

@@ -62,7 +62,7 @@ class FakeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FakeModel:
-    """The JSON of a model file; `poison` is an input value whose run fails, `script` what the first runs do."""
+    """The JSON of a model file; a run with a `poison` fails, one with a `snare` hangs, `script` is for the first."""
 
     scale: float = 2.0
     offset: float = 1.0
@@ -75,6 +75,7 @@ class FakeModel:
     affinity: Literal["any", "thread"] = "any"
     delay: float = 0.0
     poison: float | None = None
+    snare: float | None = None
     script: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,7 +84,8 @@ class FakeModel:
 class Control:
     """The strings on one model file; `script` is used up run by run, then `always` holds.
 
-    Devices that are `away` lose their sessions and open no other; those that are `mad` answer with other numbers.
+    Devices that are `away` lose their sessions and open no other; those that are `mad` answer with other numbers;
+    `pace` is how many seconds each run takes longer on a device.
     """
 
     script: deque[str] = field(default_factory=deque)
@@ -92,6 +94,7 @@ class Control:
     refuse: EdgexInferenceError | None = None
     away: set[str] = field(default_factory=set)
     mad: set[str] = field(default_factory=set)
+    pace: dict[str, float] = field(default_factory=dict)
     release: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
     loads: int = 0
@@ -190,7 +193,9 @@ class FakeSession:
         self._strings.started.set()
         if self._model.delay:
             time.sleep(self._model.delay)
-        self._obey(command)
+        if self._device in self._strings.pace:
+            time.sleep(self._strings.pace[self._device])
+        self._obey("hang" if self._holds(tensors, self._model.snare) else command)
         answers = {
             spec.name: self._answer(tensors[given.name])
             for given, spec in zip(self.inputs, self.outputs, strict=True)
@@ -249,10 +254,12 @@ class FakeSession:
                 raise SignatureMismatch(
                     self._name, f"{spec.name} has shape {list(array.shape)}, not that of {spec}"
                 )
-            if self._model.poison is not None and np.any(array == self._model.poison):
-                raise InferenceFailed(
-                    f"model {self._name!r}: the input holds the poison {self._model.poison:g}"
-                )
+        if self._holds(tensors, self._model.poison):
+            raise InferenceFailed(f"model {self._name!r}: the input holds the poison {self._model.poison:g}")
+
+    @staticmethod
+    def _holds(tensors: Tensors, value: float | None) -> bool:
+        return value is not None and any(bool(np.any(array == value)) for array in tensors.values())
 
 
 _FAILURES = {"lose": DeviceLost, "fail": InferenceFailed, "late": DeadlineExceeded}

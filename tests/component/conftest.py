@@ -85,6 +85,8 @@ class Stage:
     lanes: LaneSettings = LaneSettings(backoff=0.01, backoff_most=0.02)
     bus: MemoryBus | None = None
     catalog: Catalog | None = None
+    hardware: Sequence[str] = ()
+    """what the kernel lists beside the processor: with something `auto` considers the fake's NPU too"""
     metadata: int | None = None
     """the port of a core-metadata; without one none is asked"""
     command: int = 59882
@@ -169,7 +171,11 @@ class Stage:
     @asynccontextmanager
     async def running(self, *, settled: bool = True) -> AsyncIterator[InferenceService]:
         """The service from its start to the end of `run`; `settled`: every binding runs or is inactive."""
-        fake = Catalog([_PLUGIN], probe=lambda _value, _deadline: Found(devices=DEVICES))
+        fake = Catalog(
+            [_PLUGIN],
+            probe=lambda _value, _deadline: Found(devices=DEVICES),
+            hardware=lambda: self.hardware,
+        )
         catalog = self.catalog or fake
         self.service = InferenceService(self.loaded(), self.bus or MemoryBus(self.hub), catalog=catalog)
         self.service.engine.fleet._settings = self.lanes

@@ -54,10 +54,10 @@ async def test_a_defect_while_a_change_is_drawn_leaves_alone_what_runs(
     strings = stage.simple(limits={"timeout": "30s"})
     real, broken = running.draw, iter([True])
 
-    async def draw(*arguments: Any) -> Any:
+    async def draw(*arguments: Any, **more: Any) -> Any:
         if next(broken, False):
             raise RuntimeError("oops")
-        return await real(*arguments)
+        return await real(*arguments, **more)
 
     async with stage.running() as service:
         (run,) = service.router.runs

@@ -1,6 +1,7 @@
 """`model info`, `model check`, `model add` and `init`: a file becomes a model, and a model a profile that runs."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgex_inference.cli.main import main
-from edgex_inference.cli.models.checking import batch, largest
 from edgex_inference.contracts.accelerator import Batch
 from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.results import Detections, Regression
 from edgex_inference.engine.cards.card import read_card
+from edgex_inference.pipeline.planning.choosing.difference import largest
+from edgex_inference.pipeline.planning.choosing.finding import batch
 from edgex_inference.testing import onnx_models
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +130,14 @@ def test_golden_samples_on_what_is_here(capsys: Capture) -> None:
     row = next(line.split() for line in said.splitlines() if line.startswith("onnxruntime:CPU"))
     assert row[1] == "right"
     assert float(row[2]) < 1e-3
-    assert row[4:] == ["ms", "any", "number"]
+    assert (row[4], row[5][-2:], row[6:]) == ("ms", "/s", ["any", "number"])
+    assert said.splitlines()[-1] == "auto takes onnxruntime:CPU: it has no other choice"
+
+
+def test_it_says_whom_auto_takes(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,openvino")
+    last = out(capsys, "model", "check", "spindle-ae").splitlines()[-1]
+    assert re.fullmatch(r"auto takes \w+:CPU: by these times the best of the 2 that it considers", last)
 
 
 def copied(tmp_path: Path, name: str) -> Path:

@@ -257,6 +257,18 @@ def test_the_library_is_uninstalled_under_it(
         stream.until_tag("accelerator", "openvino:CPU")
         said_as_documented(service, "uninstalled")
         assert service.binding("Wear")["status"] == "running"
+    again = plant.start(program=program)
+    said_as_documented(again, "restarted")
+    assert (again.binding("Wear")["accelerator"], again.binding("Wear")["status"]) == (
+        "openvino:CPU",
+        "running",
+    )
+    assert again.stop() == 0
+    edit(plant, level=0, accelerator="auto")
+    alone = plant.start(program=program, env={"INFERENCE_AUTOACCELERATORS": ""})
+    alone.said("openvino:CPU answers")
+    assert (alone.binding("Wear")["accelerator"], alone.binding("Wear")["choice"]) == ("openvino:CPU", None)
+    assert alone.stop() == 0
 
 
 def test_a_cache_that_can_keep_nothing(plant: Any, under_load: Callable[..., Any]) -> None:
@@ -353,6 +365,30 @@ def test_a_device_is_lost_and_comes_back(
         said_as_documented(service, "lost")
         levels = re.findall(r"level=(WARN|ERROR) ", service.log)
         assert levels == ["WARN"] * 3, "lost, not taken back, back"
+
+
+def test_a_device_that_answers_wrongly_is_noticed(
+    plant: Any, under_load: Callable[..., Any], spare: dict[str, str]
+) -> None:
+    folder = plant.folder / "models" / "affine" / "1"
+    (folder / "affine.fake").write_text('{"shape": [null, 1]}')
+    (folder / "in.json").write_text('{"x": [1.0]}')
+    (folder / "out.json").write_text('{"value": 3.0}')
+    card = CARD.format(version="1").replace("affine.onnx", "affine.fake, format: fake")
+    (folder / "model.yaml").write_text(card + "golden: [{input: in.json, expect: out.json}]\n")
+    edit(plant, level=0, accelerator='["spare:NPU", "spare:CPU"]')
+    with under_load(env={**spare, "INFERENCE_SELFCHECKINTERVAL": "100ms"}) as (service, stream, _):
+        stream.until_tag("accelerator", "spare:NPU")
+        (plant.folder / "mad").touch()
+        stream.until_tag("accelerator", "spare:CPU")
+        said_as_documented(service, "wrong")
+        (plant.folder / "mad").unlink()
+        stream.until_tag("accelerator", "spare:NPU")
+    by_device: dict[str, set[bool]] = {}
+    for one in stream.of("p"):
+        right = float(one.values["Wear"]) > 0
+        by_device.setdefault(one.event["tags"]["accelerator"], set()).add(right)
+    assert by_device["spare:CPU"] == {True}, "no wrong answer after it was noticed"
 
 
 def documented(*names: str) -> list[str]:

@@ -111,6 +111,28 @@ def test_compact_and_pretty(capsys: pytest.CaptureFixture[str]) -> None:
     assert '\n  "deviceName": "cam-7",\n' in capsys.readouterr().out
 
 
+def test_what_auto_found_out_is_shown_once_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,openvino")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    arguments = ["try", str(CAMERA), "PartInspection", str(PICTURES / "conveyor-1.jpg")]
+    assert main(arguments) == 0
+    head = capsys.readouterr().out.splitlines()
+    assert head[1] == "auto measured 2 on 2 golden samples, measured now:"
+    assert head[2].split() == ["ACCELERATOR", "ANSWERS", "DIFFERENCE", "P50", "THROUGHPUT", "BATCH"]
+    assert {line.split()[0] for line in head[3:5]} == {"onnxruntime:CPU", "openvino:CPU"}
+    assert {line.split()[1] for line in head[3:5]} == {"right"}
+    first = head[3].split()[0]
+    assert f" on {first}, loaded in" in head[0]
+    assert main([*arguments, "--json"]) == 0
+    found = capsys.readouterr()
+    assert ", kept since:" in found.err.splitlines()[1]
+    choice = json.loads(found.out)["choice"]
+    assert choice["candidates"][0]["accelerator"] == first
+    assert choice["kept"] is True
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_rows_of_a_table_in_turn_raise_the_state(
     delimiter: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -11,7 +11,7 @@ import pytest
 from edgex_inference.config import decode
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import PACKAGED, Loaded, load
-from edgex_inference.config.schema import Configuration
+from edgex_inference.config.schema import Configuration, DeviceLimits
 from edgex_inference.contracts.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +137,21 @@ def test_every_scalar_key_has_its_variable(tmp_path: Path) -> None:
     assert changed["MessageBus"]["Disabled"] is True
     defaults = decode.wire(Configuration())
     same = [key for part in changed for key, value in changed[part].items() if value == defaults[part][key]]
-    assert same == ["InferenceBindings", "AuthMode", "Type"]
+    assert same == ["InferenceBindings", "AuthMode", "Type", "Devices"]
+
+
+def test_limits_of_devices(tmp_path: Path) -> None:
+    text = '[Inference.Devices."openvino:GPU"]\nMaxModels = 2\nMaxMemory = 512\n[Inference.Devices.litert]\n'
+    limits = loaded(
+        tmp_path, text, {"INFERENCE_DEVICES_OPENVINO_GPU_MAXMODELS": "3"}
+    ).config.inference.devices
+    assert limits == {"openvino:GPU": DeviceLimits(max_models=3, max_memory=512), "litert": DeviceLimits()}
+    wrong = '[Inference.Devices."openvino:GPU"]\nMaxModel = 2\nMaxMemory = -1\n'
+    assert mistakes(tmp_path, wrong) == [
+        "configuration.toml:2:1: Inference.Devices.openvino:GPU.MaxModel: unknown key 'MaxModel' "
+        "(did you mean MaxModels?)",
+        "configuration.toml:3:13: Inference.Devices.openvino:GPU.MaxMemory: -1 is not at least 0",
+    ]
 
 
 def test_optional_keys_that_no_file_has(tmp_path: Path) -> None:

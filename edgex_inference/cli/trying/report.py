@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from edgex_inference.contracts.events import Event, Reading
+from edgex_inference.pipeline.planning.choosing.finding import table
 from edgex_inference.pipeline.planning.plan import Plan
 from edgex_inference.pipeline.trial import STAGES, Answer
 
@@ -32,9 +33,20 @@ def head(plan: Plan, seconds: float) -> str:
         f"{binding.name} of {binding.profile}: {card.name} {card.version} on {plan.accelerator}, "
         f"loaded in {milliseconds(seconds)}",
         *(f"passed over: {reason}" for reason in plan.passed_over),
+        *chosen(plan),
         *(["enabled: false: the service would not run it"] if not binding.enabled else []),
     ]
     return "\n".join(lines)
+
+
+def chosen(plan: Plan) -> list[str]:
+    """What `auto` found out, as a table; nothing where it had no choice."""
+    choice = plan.choice
+    if choice is None:
+        return []
+    when = f"measured {choice.when}, kept since" if choice.kept else "measured now"
+    rows = table(choice.findings).splitlines()
+    return [f"auto measured {len(choice.findings)} on {choice.basis}, {when}:", *(f"  {row}" for row in rows)]
 
 
 def text(outcome: Outcome, *, pretty: bool) -> str:
@@ -86,6 +98,7 @@ def as_json(outcome: Outcome) -> str:
         "binding": outcome.plan.binding.name,
         "model": {"name": outcome.plan.card.name, "version": outcome.plan.card.version},
         "accelerator": outcome.plan.accelerator,
+        "choice": outcome.plan.choice.as_json() if outcome.plan.choice is not None else None,
     }
     answer = outcome.answer
     if answer is None:

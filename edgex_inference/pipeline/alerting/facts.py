@@ -1,16 +1,18 @@
-"""What a person should hear of a binding: that its model was rejected, that it fell back, that it has stalled."""
+"""What a person should hear of a binding: its model was rejected, it fell back, its device is lost, it has stalled."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from edgex_inference.pipeline.emission import DEGRADED, INACTIVE, RUNNING
+from edgex_inference.pipeline.running.order import has_others
 from edgex_inference.pipeline.running.run import Run
 
-REJECTED, UNAVAILABLE, FELL_BACK, STALLED = (
+REJECTED, UNAVAILABLE, FELL_BACK, LOST, STALLED = (
     "model-rejected",
     "binding-inactive",
     "accelerator-fallback",
+    "accelerator-lost",
     "binding-stalled",
 )
 """The kinds, as labels."""
@@ -95,5 +97,7 @@ def _facts_of(run: Run, stalled: str) -> Iterable[tuple[str, str]]:
     plan = run.journey.plan if run.journey is not None else None
     if plan is not None and plan.passed_over and run.binding.fallback != "allow":
         yield FELL_BACK, plan.standing
+    if plan is not None and plan.lane.lost and not has_others(run.binding):
+        yield LOST, f"{plan.accelerator} is lost, and nobody else may answer: {plan.lane.reason}"
     if stalled:
         yield STALLED, f"{stalled}; {run.status}: {run.reason}"

@@ -11,6 +11,7 @@ from edgex_inference.pipeline.alerting.conditions import Conditions
 from edgex_inference.pipeline.platform.platform import Platform
 from edgex_inference.pipeline.publishing.emit import Sender
 from edgex_inference.pipeline.router import Router
+from edgex_inference.pipeline.running.vigil import Vigil
 
 _LOOK = 1.0
 """Seconds between two looks."""
@@ -25,6 +26,8 @@ class Lookout:
         loaded = presence.loaded
         self.alerts = Alerts.of(loaded, bus, sender, lambda: router.runs)
         self._platform, self._presence = platform, presence
+        inference = loaded.config.inference
+        self.vigil = Vigil(lambda: router.runs, inference.self_check_interval, inference.max_pixels)
         outages: dict[str, Callable[[], bool]] = {"bus": lambda: not bus.connected}
         if presence.provided is not None or presence.registry is not None:
             outages["provider"] = lambda: bool(presence.trouble)
@@ -55,6 +58,7 @@ class Lookout:
         """Starts looking and telling, as tasks that `spawn` keeps alive under these names."""
         spawn("lookout", self._look)
         spawn("provider and registry", self._presence.attend)
+        spawn("self-check", self.vigil.keep)
         if self.alerts is not None:
             spawn("notifications", self.alerts.send)
 

@@ -21,9 +21,15 @@ from edgex_inference.postprocess.labels import resolve
 NOT_CHECKED = "not checked"
 """The severity of what this machine cannot tell."""
 
+NOTE = "note"
+"""The severity of what is no mistake, and worth knowing."""
+
 
 async def check_bindings(book: Book, engine: Engine) -> Sequence[Problem]:
-    """Draws the plan of every binding as the service would, and says where the binding stands in the way."""
+    """Draws the plan of every binding as the service would, and says where the binding stands in the way.
+
+    A note says whom `auto` takes, where it has a choice.
+    """
     problems: list[Problem] = []
     for binding in _bindings(book):
         if not binding.unsupported:
@@ -31,7 +37,7 @@ async def check_bindings(book: Book, engine: Engine) -> Sequence[Problem]:
             problems += await _check_plan(book, binding, engine)
     for draft in book.refused:
         problems += _check_refused(draft, engine)
-    told = {(problem.file, problem.line, problem.column) for problem in problems}
+    told = {(problem.file, problem.line, problem.column) for problem in problems if problem.severity != NOTE}
     warnings = _check_cards(book, engine)
     return [*problems, *(one for one in warnings if (one.file, one.line, one.column) not in told)]
 
@@ -80,7 +86,9 @@ async def _check_plan(book: Book, binding: Binding, engine: Engine) -> Sequence[
     except SetupError as error:
         return [book.place(binding, "model").problem(str(error))]
     await release(plan, engine)
-    return []
+    if plan.choice is None:
+        return []
+    return [book.place(binding, "accelerator").problem(plan.choice.sentence, severity=NOTE)]
 
 
 def _check_refused(draft: Draft, engine: Engine) -> Sequence[Problem]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgex_inference.contracts.accelerator import Session
 from edgex_inference.contracts.bindings import Binding, InputReading
-from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected, SetupError
+from edgex_inference.contracts.errors import EdgexInferenceError, InferenceError, ModelRejected, SetupError
 from edgex_inference.contracts.events import Event, Reading, ValueType
 from edgex_inference.contracts.models import (
     Build,
@@ -52,6 +52,21 @@ def prove(session: Session, card: ModelCard, build: Build, *, max_pixels: int) -
         except EdgexInferenceError as error:
             raise ModelRejected(card.name, f"golden sample {sample.input.name}: {error}") from error
         _judge(card, sample, result)
+
+
+def is_verdict(error: ModelRejected) -> bool:
+    """Whether an answer was wrong; else none could be had, or the sample cannot be asked."""
+    return error.__cause__ is None
+
+
+def may_pass(error: ModelRejected) -> bool:
+    """Whether the same question may have its answer another time: a run failed, or a file could not be read."""
+    return isinstance(error.__cause__, InferenceError | OSError)
+
+
+def samples(lane: Lane, card: ModelCard, build: Build, *, max_pixels: int) -> Sequence[Tensors]:
+    """The golden samples as the session takes them; raises ModelRejected."""
+    return [_ask(lane.session, card, build, one.input, max_pixels).sample.tensors for one in card.golden]
 
 
 def _judge(card: ModelCard, sample: Golden, result: Result) -> None:

@@ -1,6 +1,6 @@
 """A binding, its model card and one accelerator candidate become a frozen Plan, or a sentence that says why not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,6 +13,9 @@ from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.planning import golden
+from edgex_inference.pipeline.planning.choosing.contest import Chooser, lined_up
+from edgex_inference.pipeline.planning.choosing.finding import Choice
+from edgex_inference.pipeline.planning.choosing.records import Records
 from edgex_inference.pipeline.planning.findings import Findings
 from edgex_inference.pipeline.planning.inspect import inspect
 from edgex_inference.pipeline.publishing.outputs import Column, column, in_order
@@ -24,12 +27,13 @@ from edgex_inference.preprocess import build as preprocess
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What plans are drawn from: installed accelerators, the model store, loaded sessions."""
+    """What plans are drawn from: installed accelerators, the model store, loaded sessions, what `auto` found out."""
 
     catalog: Catalog
     store: Store
     fleet: Fleet
     max_pixels: int = 64_000_000
+    records: Records = field(default_factory=Records)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +41,13 @@ class Plan:
     """All decisions for one binding on one accelerator candidate; a sample finishes on the plan that prepared it.
 
     `accelerator` is as published (`onnxruntime:CPU`), `passed_over` says why each earlier candidate does not answer.
-    `reserve` has the lanes of those whose device is lost: they are kept, so that they come back.
+    `reserve` has the lanes of those whose device is lost: they are kept, so that they come back. `choice` is what
+    `auto` went by, where it had one.
     """
 
     binding: Binding
     card: ModelCard
+    build: Build
     accelerator: str
     lane: Lane
     preprocess: preprocess.Preprocess
@@ -54,18 +60,35 @@ class Plan:
     reserve: tuple[Lane, ...] = ()
     absent: bool = False
     """an earlier candidate is not on this machine; lost ones do not count"""
+    choice: Choice | None = None
 
     @property
     def standing(self) -> str:
         """Who answers, and why the candidates before it do not; the reason of status `running`."""
         return "; ".join((f"{self.accelerator} answers", *self.passed_over))
 
+    @property
+    def trouble(self) -> str:
+        """Why nobody answers at the moment; empty when all is well."""
+        return f"{self.accelerator} is lost: {self.lane.reason}" if self.lane.lost else ""
 
-async def draw(binding: Binding, engine: Engine, book: Book, card: ModelCard | None = None) -> Plan:
+
+def _unheard(_said: str) -> None:
+    """Nobody wants to know how far it is."""
+
+
+async def draw(
+    binding: Binding,
+    engine: Engine,
+    book: Book,
+    card: ModelCard | None = None,
+    *,
+    told: Callable[[str], None] = _unheard,
+) -> Plan:
     """Loads the model on the first candidate that will have it; raises SetupError when none does.
 
     A candidate whose device is lost at the moment is passed over and kept in reserve. `card` is that of the version
-    wanted, where it is not the newest of the store.
+    wanted, where it is not the newest of the store. `told` hears what takes long.
 
     What a person can mend in the block or in the card comes as ProfileError, all of it with its place.
     """
@@ -73,7 +96,7 @@ async def draw(binding: Binding, engine: Engine, book: Book, card: ModelCard | N
         raise ModelRejected(binding.name, "the binding names no model")
     card = card or engine.store.find(binding.model.name, binding.model.version)
     inspect(binding, card, book, engine.catalog, engine.store)
-    search = _Search(binding=binding, card=card, engine=engine, book=book)
+    search = _Search(binding=binding, card=card, engine=engine, book=book, told=told)
     try:
         return await search.first()
     except BaseException:
@@ -95,25 +118,40 @@ class _Search:
     card: ModelCard
     engine: Engine
     book: Book
+    told: Callable[[str], None]
     passed: list[SetupError] = field(default_factory=list)
     reserve: list[Lane] = field(default_factory=list)
 
     async def first(self) -> Plan:
         """The plan on the first candidate that will have the model."""
-        formats = tuple(build.format for build in self.card.builds)
         for choice in self.binding.accelerator:
             try:
-                candidates = self.engine.catalog.candidates(choice, formats)
-            except SetupError as error:
+                plan = await self._by(choice)
+            except AcceleratorUnavailable as error:
                 self.passed.append(error)
-                candidates = ()
-            for candidate in candidates:
-                plan = await self._on(candidate, choice)
-                if plan is not None:
-                    return self._noted(plan)
-            if self.binding.fallback == "never" and self.passed:
+                plan = None
+            if plan is not None:
+                return plan
+            if self.binding.fallback == "never":
                 break
         raise _none_left(self.binding, self.card, self.passed)
+
+    async def _by(self, choice: AcceleratorChoice) -> Plan | None:
+        """The plan on the first candidate that one entry of the list comes to."""
+        engine = self.engine
+        chooser = Chooser(
+            catalog=engine.catalog,
+            fleet=engine.fleet,
+            records=engine.records,
+            max_pixels=engine.max_pixels,
+            told=self.told,
+        )
+        async with lined_up(choice, self.card, chooser) as lineup:
+            for candidate in lineup.candidates:
+                plan = await self._on(candidate, choice)
+                if plan is not None:
+                    return self._noted(plan, lineup.choice)
+        return None
 
     async def give_up(self) -> None:
         for lane in self.reserve:
@@ -148,11 +186,12 @@ class _Search:
             raise AcceleratorUnavailable(str(candidate), f"is lost: {lane.reason}")
         return lane, build
 
-    def _noted(self, plan: Plan) -> Plan:
+    def _noted(self, plan: Plan, choice: Choice | None) -> Plan:
         """The plan with the reasons why earlier candidates were passed over."""
         passed = tuple(error.brief for error in self.passed)
         absent = sum(isinstance(error, AcceleratorUnavailable) for error in self.passed) > len(self.reserve)
-        return replace(plan, passed_over=passed, reserve=tuple(self.reserve), absent=absent)
+        absent |= choice is not None and not choice.complete
+        return replace(plan, passed_over=passed, reserve=tuple(self.reserve), absent=absent, choice=choice)
 
 
 def _index(card: ModelCard, candidate: Candidate) -> int:
@@ -249,6 +288,7 @@ def _drawn(
     return Plan(
         binding=binding,
         card=card,
+        build=drawing.build,
         accelerator=name,
         lane=drawing.lane,
         preprocess=prepare,

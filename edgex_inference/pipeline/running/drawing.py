@@ -40,15 +40,30 @@ class Drawing:
 
 
 class Watch:
-    """Tells of each change of a plan's lanes, and of no others'."""
+    """Tells when a lane of a plan is lost, or lost for another reason, and when one that was is back.
+
+    A session that hung and was replaced changes nothing that a plan is made from: another plan for that would only
+    overtake what waits behind it.
+    """
 
     def __init__(self, changed: Callable[[Lane], None]) -> None:
         self._changed = changed
         self._lanes: set[Lane] = set()
+        self._down: set[Lane] = set()
 
     def over(self, plan: Plan | None) -> None:
         for lane in self._lanes:
-            lane.watchers.discard(self._changed)
+            lane.watchers.discard(self._hear)
         self._lanes = {plan.lane, *plan.reserve} if plan is not None else set()
+        self._down = {lane for lane in self._lanes if lane.lost}
         for lane in self._lanes:
-            lane.watchers.add(self._changed)
+            lane.watchers.add(self._hear)
+
+    def _hear(self, lane: Lane) -> None:
+        if lane.lost:
+            self._down.add(lane)
+        elif lane not in self._down:
+            return
+        elif lane.state == "ready":
+            self._down.discard(lane)
+        self._changed(lane)

@@ -211,8 +211,13 @@ class Run:
 
     async def _drawn(self, order: Order, card: ModelCard | None = None) -> Plan | None:
         """The plan, or None when something else is wanted meanwhile."""
-        work = draw(order.binding, self._place.engine, order.book, card)
+        work = draw(order.binding, self._place.engine, order.book, card, told=self._hear)
         return await self._drawing.plan(work, f"drawing {order.binding.name}")
+
+    def _hear(self, said: str) -> None:
+        """What takes long while nothing runs yet."""
+        if self._status == STARTING:
+            self._reason = said
 
     async def _switch(self, order: Order, plan: Plan, *, mended: bool = False) -> None:
         """Lets another plan answer from here on; the one before finishes what it has begun."""
