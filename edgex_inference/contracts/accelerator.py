@@ -30,9 +30,10 @@ TENSORRT_RTX_ENGINE = Format("tensorrt-rtx-engine")
 MIGRAPHX_PROGRAM = Format("mxr")
 TVM_LIBRARY = Format("tvm-library")
 NEURON = Format("neuron")
+OPENVINO_BLOB = Format("openvino-blob")
 KNOWN_FORMATS: frozenset[Format] = frozenset(
     {ONNX, TFLITE, TFLITE_EDGETPU, OPENVINO_IR, TENSORFLOW, PADDLE, XMODEL}
-    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON}
+    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON, OPENVINO_BLOB}
 )
 
 
@@ -173,3 +174,8 @@ class Accelerator:
     compile: Callable[[LoadRequest], Artefact] | None = None
     identity: Callable[[LoadRequest], Mapping[str, str]] | None = None
     contract: int = CONTRACT
+
+    @property
+    def readable(self) -> frozenset[Format]:
+        """What it can run: as it is, or compiled first."""
+        return self.formats if self.compile is None else self.formats | self.compiles

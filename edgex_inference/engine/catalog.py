@@ -43,6 +43,8 @@ class Candidate:
 
     accelerator: Accelerator
     device: str
+    plugin: str = field(default="", compare=False, repr=False)
+    """The distribution that brings the accelerator, with its version."""
     check: Callable[[], None] = field(compare=False, repr=False)
     """Raises AcceleratorUnavailable when the device is not on this machine; may take seconds."""
 
@@ -94,7 +96,7 @@ class Catalog:
 
     def formats(self) -> frozenset[Format]:
         """What all plug-ins read together, those included that cannot be used here."""
-        found = [claim.accelerator.formats for claim in self._all().values() if claim.accelerator is not None]
+        found = [claim.accelerator.readable for claim in self._all().values() if claim.accelerator is not None]
         return frozenset().union(*found)
 
     def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:
@@ -107,10 +109,10 @@ class Catalog:
         if choice.name == AUTO:
             return self._automatic(choice, wanted)
         accelerator = self.get(choice.name)
-        if not wanted & accelerator.formats:
+        if not wanted & accelerator.readable:
             raise AcceleratorUnavailable(
                 choice.name,
-                f"reads {listed(sorted(accelerator.formats), last='and')}; the model has {_have(wanted)}",
+                f"reads {listed(sorted(accelerator.readable), last='and')}; the model has {_have(wanted)}",
             )
         return (self._candidate(accelerator, choice),)
 
@@ -124,10 +126,10 @@ class Catalog:
                 continue
             if not accelerator.automatic:
                 reasons.append(f"{name} must be named")
-            elif wanted & accelerator.formats:
+            elif wanted & accelerator.readable:
                 usable.append(accelerator)
             else:
-                reasons.append(f"{name} reads {listed(sorted(accelerator.formats), last='and')}")
+                reasons.append(f"{name} reads {listed(sorted(accelerator.readable), last='and')}")
         if not usable:
             why = "; ".join(reasons) or "none is installed"
             raise AcceleratorUnavailable(AUTO, f"nothing here reads {_have(wanted)} ({why})")
@@ -138,7 +140,10 @@ class Catalog:
         device = choice.device or accelerator.default_device
         own = bool(accelerator.device_options & choice.options.keys())
         return Candidate(
-            accelerator=accelerator, device=device, check=lambda: self._check(accelerator, device, own=own)
+            accelerator=accelerator,
+            device=device,
+            plugin=self._all()[accelerator.name].brought_by,
+            check=lambda: self._check(accelerator, device, own=own),
         )
 
     def _check(self, accelerator: Accelerator, device: str, *, own: bool) -> None:
@@ -181,7 +186,7 @@ class Catalog:
             name=claim.name,
             level=accelerator.level,
             version=_version(accelerator),
-            formats=tuple(sorted(accelerator.formats)),
+            formats=tuple(sorted(accelerator.readable)),
             devices=tuple(device.id for device in found.devices),
             reason=found.reason,
         )

@@ -9,7 +9,7 @@ from edgex_inference.contracts.bindings import AcceleratorChoice, Binding, Resou
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, ProfileError, SetupError
 from edgex_inference.contracts.models import Build, InputCard, ModelCard, Task
 from edgex_inference.engine.catalog import Candidate, Catalog
-from edgex_inference.engine.fleet import Fleet
+from edgex_inference.engine.fleet import Fleet, build_for
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.planning import golden
@@ -157,8 +157,8 @@ class _Search:
 
 def _index(card: ModelCard, candidate: Candidate) -> int:
     """Which file of the model this candidate reads."""
-    readable = candidate.accelerator.formats
-    return next((index for index, build in enumerate(card.builds) if build.format in readable), 0)
+    build = build_for(candidate.accelerator, card.builds)
+    return card.builds.index(build) if build is not None else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
