@@ -28,6 +28,7 @@ class Loading:
         self._request = request
         self._lock = threading.Lock()
         self._held: Held | None = None
+        self._new = ""
         self._closed = False
 
     @property
@@ -39,7 +40,10 @@ class Loading:
         """Makes the artefact, unless it is there; raises ModelRejected or AcceleratorUnavailable."""
         self._look()
         try:
-            self._keep(self._artefacts.get(self._order(), progress))
+            wanted = self._order()
+            held = self._artefacts.get(wanted, progress)
+            self._new = wanted.key if held.fresh else ""
+            self._keep(held)
         except ModelRejected as error:
             raise self._named(error) from error
 
@@ -76,19 +80,20 @@ class Loading:
     def _of_artefact(self, load: Callable[[LoadRequest], Session]) -> Session:
         """Loads the artefact; one that was not made just now, and that the runtime refuses, is made again once."""
         wanted = self._order()
-        held = self._fresh() or self._artefacts.get(wanted)
+        held = self._temporary() or self._artefacts.get(wanted)
         self._keep(held)
+        new, self._new = self._new, ""
         try:
             return load(held.request(self._request))
         except ModelRejected as error:
-            if held.fresh:
+            if held.fresh or new == wanted.key:
                 raise
             self._artefacts.discard(wanted, error.reason)
         held = self._artefacts.get(wanted)
         self._keep(held)
         return load(held.request(self._request))
 
-    def _fresh(self) -> Held | None:
+    def _temporary(self) -> Held | None:
         """What `prepare` made for this process alone: asked for again, it would be made again."""
         held = self._held
         return held if held is not None and held.temporary is not None and held.sound else None
