@@ -76,7 +76,7 @@ async def _finding(
             await golden.check(lane, card, build, max_pixels=engine.max_pixels)
         except ModelRejected as error:
             reason = error.reason
-        difference, wrong = await _difference(lane, card, build, engine), bool(reason)
+        worst, wrong = await difference(lane, card, build, engine), bool(reason)
         p50: float | None = None
         try:
             p50 = await _latency(lane, build)
@@ -86,7 +86,7 @@ async def _finding(
             accelerator=str(candidate),
             reason=reason,
             wrong=wrong,
-            difference=difference,
+            difference=worst,
             p50=p50,
             batch=batch(lane.session.traits.batch),
         )
@@ -94,7 +94,8 @@ async def _finding(
         await engine.fleet.release(lane)
 
 
-async def _difference(lane: Lane, card: ModelCard, build: Build, engine: Engine) -> float | None:
+async def difference(lane: Lane, card: ModelCard, build: Build, engine: Engine) -> float | None:
+    """The largest difference from the golden answers; None without samples, or where one cannot be asked."""
     found = []
     for one in card.golden:
         try:
