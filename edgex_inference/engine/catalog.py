@@ -45,6 +45,8 @@ class Candidate:
     device: str
     plugin: str = field(default="", compare=False, repr=False)
     """The distribution that brings the accelerator, with its version."""
+    value: str = field(default="", compare=False, repr=False)
+    """`module:attribute` of the plug-in, for another process to find it."""
     check: Callable[[], None] = field(compare=False, repr=False)
     """Raises AcceleratorUnavailable when the device is not on this machine; may take seconds."""
 
@@ -143,6 +145,7 @@ class Catalog:
             accelerator=accelerator,
             device=device,
             plugin=self._all()[accelerator.name].brought_by,
+            value=self._all()[accelerator.name].value,
             check=lambda: self._check(accelerator, device, own=own),
         )
 

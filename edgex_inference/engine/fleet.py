@@ -1,8 +1,9 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edgex_inference.config.places import listed
@@ -15,10 +16,13 @@ from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.compiling.artefacts import MOST, Artefacts
 from edgex_inference.engine.compiling.forge import Forge
 from edgex_inference.engine.files import mark
+from edgex_inference.engine.isolated import session as isolated
 from edgex_inference.engine.lane import Lane
-from edgex_inference.engine.loading import Loading
+from edgex_inference.engine.loading import Job, Loading
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.terms import LaneSettings
+
+Load = Callable[[LoadRequest], Session]
 
 
 @dataclass(slots=True, eq=False)
@@ -78,10 +82,12 @@ class Fleet:
                 card.name, f"has files of format {have}; {candidate.accelerator.name} reads {reads}"
             )
         request = self.request(candidate, choice, card, build)
-        key = _key(candidate, request)
+        key = (_key(candidate, request), _isolation(candidate, choice))
         berth = self._berths.get(key)
         if berth is None or berth.lane.state == "closed":
-            berth = self._berth(key, candidate, request, card, build)
+            job = Job(candidate=candidate, request=request, card=card, build=build)
+            load = Loading(job, self._loader(candidate, choice), self._artefacts)
+            berth = self._berth(key, f"{candidate} {card.name} {card.version}", load)
         berth.users += 1
         try:
             session = await asyncio.shield(berth.loading)
@@ -119,13 +125,18 @@ class Fleet:
             cache=self._cache,
         )
 
-    def _berth(
-        self, key: Hashable, candidate: Candidate, request: LoadRequest, card: ModelCard, build: Build
-    ) -> _Berth:
-        if candidate.accelerator.load is None:
+    def _loader(self, candidate: Candidate, choice: AcceleratorChoice) -> Load:
+        """The plug-in's own `load`, or that of a worker process."""
+        load = candidate.accelerator.load
+        if load is None:
             raise AcceleratorUnavailable(candidate.accelerator.name, candidate.accelerator.declared)
-        load = Loading(candidate, request, card, build, self._artefacts)
-        lane = Lane(f"{candidate} {card.name} {card.version}", load, settings=self._settings)
+        if _isolation(candidate, choice) == "none":
+            return load
+        deadline = (self._settings or LaneSettings()).load_timeout
+        return partial(isolated.load, candidate.value, str(candidate), deadline=deadline)
+
+    def _berth(self, key: Hashable, name: str, load: Loading) -> _Berth:
+        lane = Lane(name, load, settings=self._settings)
         loading = asyncio.create_task(self._load(lane, load), name=f"loading {lane.name}")
         loading.add_done_callback(_seen)
         berth = self._berths[key] = _Berth(key=key, lane=lane, loading=loading, load=load)
@@ -146,6 +157,12 @@ class Fleet:
         berth.loading.cancel()
         await berth.lane.close(drain=1.0)
         berth.load.close()
+
+
+def _isolation(candidate: Candidate, choice: AcceleratorChoice) -> str:
+    return choice.isolation or candidate.accelerator.isolation
+
+
 
 
 def _seen(loading: "asyncio.Task[Session]") -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from edgex_inference.contracts.accelerator import LoadRequest, Session
 from edgex_inference.contracts.errors import ModelRejected
@@ -14,6 +14,16 @@ from edgex_inference.engine.files import companions, is_inside
 from edgex_inference.engine.store import verify
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is to be loaded where: one file of a model, and how the plug-in is asked for it."""
+
+    candidate: Candidate
+    request: LoadRequest
+    card: ModelCard
+    build: Build
+
+
 class Loading:
     """Loads one file of a model as often as a lane asks; everything here blocks, and belongs into a thread.
 
@@ -21,11 +31,8 @@ class Loading:
     ahead. The artefact in use is held until `close`.
     """
 
-    def __init__(
-        self, candidate: Candidate, request: LoadRequest, card: ModelCard, build: Build, artefacts: Artefacts
-    ) -> None:
-        self._candidate, self._card, self._build, self._artefacts = candidate, card, build, artefacts
-        self._request = request
+    def __init__(self, job: Job, load: Callable[[LoadRequest], Session], artefacts: Artefacts) -> None:
+        self._job, self._load, self._artefacts = job, load, artefacts
         self._lock = threading.Lock()
         self._held: Held | None = None
         self._new = ""
@@ -34,7 +41,7 @@ class Loading:
     @property
     def compiles(self) -> bool:
         """Whether the file must be compiled before it can be loaded."""
-        return self._build.format not in self._candidate.accelerator.formats
+        return self._job.build.format not in self._job.candidate.accelerator.formats
 
     def prepare(self, progress: Callable[[float | None, str], None]) -> None:
         """Makes the artefact, unless it is there; raises ModelRejected or AcceleratorUnavailable."""
@@ -50,12 +57,10 @@ class Loading:
     def __call__(self) -> Session:
         """The session; raises ModelRejected or AcceleratorUnavailable."""
         self._look()
-        load = self._candidate.accelerator.load
-        assert load is not None
         try:
             if not self._compiled():
-                return load(replace(self._request, beside=self._beside()))
-            return self._of_artefact(load)
+                return self._load(replace(self._job.request, beside=self._beside()))
+            return self._of_artefact()
         except ModelRejected as error:
             raise self._named(error) from error
 
@@ -65,33 +70,33 @@ class Loading:
         self._keep(None)
 
     def _look(self) -> None:
-        self._candidate.check()
-        verify(self._card, self._build)
+        self._job.candidate.check()
+        verify(self._job.card, self._job.build)
 
     def _compiled(self) -> bool:
         """Whether the session is to come from an artefact."""
         if self.compiles:
             return True
-        accelerator = self._candidate.accelerator
-        if accelerator.compile is None or self._build.format not in accelerator.compiles:
+        accelerator = self._job.candidate.accelerator
+        if accelerator.compile is None or self._job.build.format not in accelerator.compiles:
             return False
         return self._artefacts.keeps(accelerator.name) and self._artefacts.has(self._order())
 
-    def _of_artefact(self, load: Callable[[LoadRequest], Session]) -> Session:
+    def _of_artefact(self) -> Session:
         """Loads the artefact; one that was not made just now, and that the runtime refuses, is made again once."""
         wanted = self._order()
         held = self._temporary() or self._artefacts.get(wanted)
         self._keep(held)
         new, self._new = self._new, ""
         try:
-            return load(held.request(self._request))
+            return self._load(held.request(self._job.request))
         except ModelRejected as error:
             if held.fresh or new == wanted.key:
                 raise
             self._artefacts.discard(wanted, error.reason)
         held = self._artefacts.get(wanted)
         self._keep(held)
-        return load(held.request(self._request))
+        return self._load(held.request(self._job.request))
 
     def _temporary(self) -> Held | None:
         """What `prepare` made for this process alone: asked for again, it would be made again."""
@@ -109,15 +114,15 @@ class Loading:
 
     def _order(self) -> Order:
         try:
-            request = replace(self._request, beside=self._beside())
-            return order(self._candidate, request, self._card, self._build)
+            request = replace(self._job.request, beside=self._beside())
+            return order(self._job.candidate, request, self._job.card, self._job.build)
         except OSError as error:
-            reason = f"{self._build.path.name} cannot be read: {error.strerror or error}"
-            raise ModelRejected(self._card.name, reason) from error
+            reason = f"{self._job.build.path.name} cannot be read: {error.strerror or error}"
+            raise ModelRejected(self._job.card.name, reason) from error
 
     def _beside(self) -> tuple[str, ...]:
         """The weights that the graph names, of those that are a part of the model."""
-        build = self._build
+        build = self._job.build
         try:
             return tuple(name for name in companions(build.path, build.format) if is_inside(name))
         except OSError:  # for the runtime to say
@@ -125,6 +130,6 @@ class Loading:
 
     def _named(self, error: ModelRejected) -> ModelRejected:
         """The refusal of a file in the name of its model, at the card's line that names the file."""
-        reason = f"{self._build.path.name}: {error.reason}"
-        index = self._card.builds.index(self._build)
-        return ModelRejected(self._card.name, reason, card=("files", index, "path"))
+        reason = f"{self._job.build.path.name}: {error.reason}"
+        index = self._job.card.builds.index(self._job.build)
+        return ModelRejected(self._job.card.name, reason, card=("files", index, "path"))

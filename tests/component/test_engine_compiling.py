@@ -16,7 +16,7 @@ from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelReject
 from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine.catalog import Candidate, Catalog
 from edgex_inference.engine.claims import GROUP
-from edgex_inference.engine.compiling import provenance
+from edgex_inference.engine.compiling import locks, provenance
 from edgex_inference.engine.fleet import Fleet, build_for
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.terms import LaneSettings
@@ -219,8 +219,22 @@ async def test_a_session_in_use_holds_its_artefact_and_a_lost_one_comes_back_fro
     await ready.wait()
     assert (await lane.infer(X))["y"][0, 0] == 3.0
     assert strings.compiled == 1
+    assert locks.take(using(tmp_path, other), alone=True) is None
     await fleet.release(second)
+    lock = locks.take(using(tmp_path, other), alone=True)
+    assert lock is not None
+    lock.close()
     await fleet.close()
+    lock = locks.take(using(tmp_path, card), alone=True)
+    assert lock is not None
+    lock.close()
+
+
+def using(folder: Path, card: ModelCard) -> Path:
+    """The lock of those who use the artefact of this model."""
+    source = str(card.builds[0].path)
+    (made,) = [one for one in entries(folder / "cache") if source in next(one.glob("*.beans")).read_text()]
+    return made.with_name(f"{made.name}.using")
 
 
 SCRIPT = """

@@ -134,7 +134,7 @@ class Artefacts:
                 told = told or self._wait(shelf, order, progress)
                 if time.monotonic() > ends:
                     reason = f"another process has been compiling {order.model} for {self._patience:g} s"
-                    raise AcceleratorUnavailable(str(order), reason)
+                    raise AcceleratorUnavailable(f"{order.accelerator.name}:{order.request.device}", reason)
                 time.sleep(self._pause)
                 continue
             try:
@@ -203,7 +203,7 @@ class Artefacts:
         except OSError as error:
             shutil.rmtree(work, ignore_errors=True)
             reason = f"nowhere to compile in: {work.parent}: {error.strerror or error}"
-            raise AcceleratorUnavailable(str(order), reason) from error
+            raise AcceleratorUnavailable(f"{order.accelerator.name}:{order.request.device}", reason) from error
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
@@ -235,4 +235,4 @@ def _explained(error: SetupError, order: Order, others: list[Mapping[str, str]])
     if not others:
         return error
     reason = f"its artefact was made with {_differs(others[0], order)}, and here it cannot be made: {error}"
-    return AcceleratorUnavailable(str(order), reason)
+    return AcceleratorUnavailable(f"{order.accelerator.name}:{order.request.device}", reason)
