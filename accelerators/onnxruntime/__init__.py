@@ -1,6 +1,7 @@
 """ONNX Runtime: ONNX models on the CPU and on every execution provider that the installed build brings."""
 
 from accelerators.onnxruntime.options import Options
+from accelerators.onnxruntime.quantizing import quantize
 from accelerators.onnxruntime.session import devices, load, version
 from edgex_inference.contracts.accelerator import ONNX, Accelerator, Level
 
@@ -13,4 +14,6 @@ PLUGIN = Accelerator(
     devices=devices,
     load=load,
     version=version,
+    quantizes=frozenset({ONNX}),
+    quantize=quantize,
 )

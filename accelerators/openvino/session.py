@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from accelerators.openvino.blob import Blob, Known
 from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, target
-from accelerators.openvino.blob import Blob, Known
 from accelerators.openvino.files import FRONTENDS, missing, onnx_metadata
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
 from accelerators.openvino.ports import most_rows, name_of, spec_of

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from edgex_inference.contracts.errors import SetupError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgex_inference.cli.compiling.making import Outcome
+    from edgex_inference.cli.compiling.quantizing import Quantized
     from edgex_inference.contracts.bindings import AcceleratorChoice
 
 PRECISIONS = ("f32", "f16", "bf16", "int8", "native")
@@ -24,12 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--for",
         dest="targets",
         metavar="TARGET,…",
-        help="accelerators, with the device behind a colon where it is not the usual one: tensorrt,openvino:NPU,tvm:aarch64",
+        help="accelerators, with a device behind a colon where it is not the usual one: openvino:NPU,tvm:aarch64",
     )
     parser.add_argument(
         "--into", type=Path, metavar="DIR", help="where artefacts are kept (default: Inference.CacheDir)"
     )
-    parser.add_argument("--precision", choices=PRECISIONS, help="as a binding asks for it (default: the card's, or f32)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="as a binding asks for it (default: the card's, or f32)"
+    )
+    parser.add_argument(
+        "--quantize", choices=("int8",), help="first write the model in 8 bits, and a line for it into its card"
+    )
+    parser.add_argument(
+        "--samples", type=Path, metavar="DIR", help="inputs to calibrate with: files as those of golden samples"
+    )
     parser.add_argument("--options", metavar="JSON", help="the options that the binding will have: part of the key")
     parser.add_argument("--again", action="store_true", help="compile what is there already too")
     parser.add_argument("--models", type=Path, metavar="DIR", help="the model store")
@@ -42,13 +53,28 @@ def run(args: argparse.Namespace) -> int:
 
     from edgex_inference.cli.compiling.making import table
 
+    if args.quantize is not None and args.samples is None:
+        raise SetupError("--quantize needs --samples DIR: inputs as the model will get them, some dozens of them")
     choices = _choices(args)
-    found = asyncio.run(_outcomes(args, choices))
+    if args.quantize is not None:
+        quantized = asyncio.run(_quantized(args))
+        if not args.json:
+            print(quantized.text)
+    found = asyncio.run(_outcomes(args, choices)) if choices else []
     if args.json:
-        print(_json(found))
-    else:
+        print(_json(found, quantized.figures if args.quantize is not None else None))
+    elif choices:
         print(table(found))
     return int(any(one.error or one.wrong for one in found))
+
+
+async def _quantized(args: argparse.Namespace) -> "Quantized":
+    from edgex_inference.cli.compiling.quantizing import quantize
+    from edgex_inference.cli.models.loading import configured, engine_of
+
+    async with engine_of(configured(args.models)) as engine:
+        name, _, version = args.model.partition(":")
+        return await quantize(engine, engine.store.find(name, version or None), args.samples)
 
 
 async def _outcomes(args: argparse.Namespace, choices: "list[AcceleratorChoice]") -> "list[Outcome]":
@@ -79,16 +105,18 @@ def _choices(args: argparse.Namespace) -> "list[AcceleratorChoice]":
         if not isinstance(options, dict):
             raise SetupError("--options: an object is expected, such as '{\"streams\": 1}'")
     targets = [one.strip() for one in (args.targets or "").split(",") if one.strip()]
-    if not targets:
+    if not targets and args.quantize is None:
         raise SetupError("--for: name at least one accelerator, such as openvino:CPU")
     pairs = [target.partition(":") for target in dict.fromkeys(targets)]
     return [
-        AcceleratorChoice(name=name, device=device or None, precision=args.precision, options=options)
+        AcceleratorChoice(name=name, device=device or None, precision=args.precision or args.quantize, options=options)
         for name, _, device in pairs
     ]
 
 
-def _json(found: "list[Outcome]") -> str:
+def _json(found: "list[Outcome]", quantized: "Mapping[str, object] | None") -> str:
     from dataclasses import asdict
 
-    return json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False)
+    artefacts = [asdict(one) for one in found]
+    said = artefacts if quantized is None else {"quantized": quantized, "artefacts": artefacts}
+    return json.dumps(said, indent=2, ensure_ascii=False)

@@ -74,7 +74,7 @@ class Fleet:
         Loads the model unless it is loaded already; each success needs one `release`. Raises ModelRejected or
         AcceleratorUnavailable.
         """
-        build = build_for(candidate.accelerator, card.builds)
+        build = build_for(candidate.accelerator, card.builds, choice.precision or card.precision)
         if build is None:
             have = listed(sorted({one.format for one in card.builds}), last="and")
             reads = listed(sorted(candidate.accelerator.readable), last="and")
@@ -114,14 +114,18 @@ class Fleet:
     def request(
         self, candidate: Candidate, choice: AcceleratorChoice, card: ModelCard, build: Build
     ) -> LoadRequest:
-        """How a plug-in is asked to load, or to compile, a file of a model."""
+        """How a plug-in is asked to load, or to compile, a file of a model.
+
+        Of a quantized file int8 needs no asking: what it leaves in floating point is f32.
+        """
+        precision = choice.precision or card.precision or "f32"
         return LoadRequest(
             path=build.path,
             format=build.format,
             device=candidate.device,
             options=decode(candidate.accelerator, choice.options),
             threads=choice.threads or self._threads,
-            precision=choice.precision or card.precision or "f32",
+            precision="f32" if build.precision == precision == "int8" else precision,
             cache=self._cache,
         )
 
@@ -185,7 +189,11 @@ def _key(candidate: Candidate, request: LoadRequest) -> Hashable:
     )
 
 
-def build_for(accelerator: Accelerator, builds: Sequence[Build]) -> Build | None:
-    """The first file that it reads as it is, else the first that it can compile; None where there is neither."""
-    direct = (one for one in builds if one.format in accelerator.formats)
-    return next(direct, None) or next((one for one in builds if one.format in accelerator.readable), None)
+def build_for(accelerator: Accelerator, builds: Sequence[Build], precision: str | None = None) -> Build | None:
+    """The first file that it reads as it is, else the first that it can compile; None where there is neither.
+
+    Where int8 is asked for, quantized files come first; where not, last.
+    """
+    ordered = sorted(builds, key=lambda one: (one.precision == "int8") != (precision == "int8"))
+    direct = (one for one in ordered if one.format in accelerator.formats)
+    return next(direct, None) or next((one for one in ordered if one.format in accelerator.readable), None)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -152,6 +152,12 @@ async def test_what_the_runtime_refuses_is_made_again_once(
     await fleet.close()
 
 
+def _until(holds: Callable[[], bool]) -> None:
+    """Looks again and again, in a thread."""
+    while not holds():
+        pass
+
+
 async def test_compiling_may_take_longer_than_loading_and_says_how_far_it_is(
     tmp_path: Path, card: ModelCard, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -162,8 +168,7 @@ async def test_compiling_may_take_longer_than_loading_and_says_how_far_it_is(
     fleet._forge._each = 0.01
     acquiring = asyncio.create_task(fleet.acquire(candidate(), CHOICE, card))
     await asyncio.to_thread(strings.started.wait, 60)
-    while "counting beans, 25%" not in caplog.text:
-        await asyncio.sleep(0)
+    await asyncio.to_thread(_until, lambda: "counting beans, 25%" in caplog.text)
     (told,) = fleet.compiling
     assert told.startswith("compiling fake:CPU m 1 for ")
     assert told.endswith("s: counting beans, 25%")

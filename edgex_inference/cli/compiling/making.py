@@ -9,7 +9,12 @@ from edgex_inference.cli.compiling.progress import Progress
 from edgex_inference.cli.models.checking import difference
 from edgex_inference.config.places import listed
 from edgex_inference.contracts.bindings import AcceleratorChoice
-from edgex_inference.contracts.errors import AcceleratorUnavailable, EdgexInferenceError, ModelRejected, SetupError
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    EdgexInferenceError,
+    ModelRejected,
+    SetupError,
+)
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.compiling.artefacts import Artefacts, Held
@@ -77,7 +82,9 @@ class Compiler:
         accelerator = self.engine.catalog.get(choice.name)
         if accelerator.compile is None:
             raise AcceleratorUnavailable(choice.name, "compiles nothing ahead: it takes the model's files as they are")
-        build = next((one for one in self.card.builds if one.format in accelerator.compiles), None)
+        wanted = choice.precision or self.card.precision
+        fit = [one for one in self.card.builds if one.format in accelerator.compiles]
+        build = next(iter(sorted(fit, key=lambda one: (one.precision == "int8") != (wanted == "int8"))), None)
         if build is None:
             have = listed(sorted({one.format for one in self.card.builds}), last="and")
             compiles = listed(sorted(accelerator.compiles), last="and")

@@ -138,7 +138,7 @@ class Artefacts:
                 time.sleep(self._pause)
                 continue
             try:
-                if again and not made or self._due(order, place):
+                if (again and not made) or self._due(order, place):
                     if made:
                         raise ModelRejected(order.request.path, "what was compiled cannot be read back")
                     shelf.remove(place)

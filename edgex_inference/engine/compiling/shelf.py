@@ -95,7 +95,7 @@ class Shelf:
         shutil.rmtree(gone, ignore_errors=True)
 
     def make_room(self) -> None:
-        """Takes away what was not used for the longest time, until no more than `most` is there; never what is in use."""
+        """Takes away what was used longest ago, until no more than `most` is there; never what is in use."""
         entries = []
         for path in self.folder.glob("*/*/*.using"):
             place = path.with_suffix("")

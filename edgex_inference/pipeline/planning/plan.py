@@ -120,7 +120,7 @@ class _Search:
             await self.engine.fleet.release(lane)
 
     async def _on(self, candidate: Candidate, choice: AcceleratorChoice) -> Plan | None:
-        findings = Findings(self.book, self.binding, self.card, _index(self.card, candidate))
+        findings = Findings(self.book, self.binding, self.card, _index(self.card, candidate, choice))
         try:
             lane, build = await self._checked(candidate, choice)
             drawing = _Drawing(
@@ -155,9 +155,9 @@ class _Search:
         return replace(plan, passed_over=passed, reserve=tuple(self.reserve), absent=absent)
 
 
-def _index(card: ModelCard, candidate: Candidate) -> int:
+def _index(card: ModelCard, candidate: Candidate, choice: AcceleratorChoice) -> int:
     """Which file of the model this candidate reads."""
-    build = build_for(candidate.accelerator, card.builds)
+    build = build_for(candidate.accelerator, card.builds, choice.precision or card.precision)
     return card.builds.index(build) if build is not None else 0
 
 
