@@ -33,7 +33,9 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
     return Engine(
         catalog=catalog or Catalog(),
         store=Store([loaded.models, packaged]),
-        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
+        fleet=Fleet(
+            cache=loaded.cache, most=inference.cache_max_size << 20, threads=inference.threads or None
+        ),
         max_pixels=inference.max_pixels,
     )
 

@@ -201,12 +201,13 @@ def _clients() -> Mapping[str, Client]:
 class Inference:
     """This service's own section; `threads` 0: unset.
 
-    `max_message_size` in KB, `max_pixels` of one picture, `outbox_max_size` in MB.
+    `max_message_size` in KB, `max_pixels` of one picture, `outbox_max_size` and `cache_max_size` in MB.
     """
 
     profiles_dir: str = "profiles"
     models_dir: str = "models"
     cache_dir: str = ""
+    cache_max_size: Some = 4096
     metadata: Metadata = "auto"
     reconcile_interval: Seconds = Seconds(60.0)
     edgex_version: EdgexVersion = "auto"

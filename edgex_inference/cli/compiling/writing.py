@@ -1,6 +1,5 @@
 """One more file entered into a card's text, everything else left as a person wrote it."""
 
-import json
 from collections.abc import Mapping
 
 import yaml
@@ -21,7 +20,7 @@ def entered(card: ModelCard, like: int, entry: Mapping[str, object]) -> str:
     files = _files(root)
     own = yaml.safe_load(text)["files"][like]
     whole = {**entry, **{key: value for key, value in own.items() if key not in _OF_A_FILE}}
-    line = json.dumps(whole, ensure_ascii=False)  # JSON is YAML in flow style
+    line = yaml.safe_dump(whole, default_flow_style=True, sort_keys=False, width=1 << 20, allow_unicode=True).strip()
     if files.flow_style:
         at = files.end_mark.index - 1
         new = f"{text[:at].rstrip().removesuffix(',')}, {line}{text[at:]}"
