@@ -27,7 +27,10 @@ def quantize(request: QuantizeRequest) -> None:
         "onnxruntime.quantization", accelerator=NAME, extra="quantize", attribute="quantize_static"
     )
     shaping: Any = load_vendor(
-        "onnxruntime.quantization.shape_inference", accelerator=NAME, extra="quantize", attribute="quant_pre_process"
+        "onnxruntime.quantization.shape_inference",
+        accelerator=NAME,
+        extra="quantize",
+        attribute="quant_pre_process",
     )
     told = request.progress or (lambda fraction, what: None)
     quiet = logging.getLogger()

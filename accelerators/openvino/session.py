@@ -73,7 +73,12 @@ def load(request: LoadRequest) -> Session:
         alone = known.quick and job.options.left_to_us and job.options.requests is None
         return open_(job, known, streams=1 if alone else None)
     session = open_(job)
-    if session.parallel > 1 and job.options.left_to_us and job.options.requests is None and session.is_quick():
+    if (
+        session.parallel > 1
+        and job.options.left_to_us
+        and job.options.requests is None
+        and session.is_quick()
+    ):
         session.close()
         session = open_(job, streams=1)
     return session

@@ -36,12 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISIONS, help="as a binding asks for it (default: the card's, or f32)"
     )
     parser.add_argument(
-        "--quantize", choices=("int8",), help="first write the model in 8 bits, and a line for it into its card"
+        "--quantize",
+        choices=("int8",),
+        help="first write the model in 8 bits, and a line for it into its card",
     )
     parser.add_argument(
-        "--samples", type=Path, metavar="DIR", help="inputs to calibrate with: files as those of golden samples"
+        "--samples",
+        type=Path,
+        metavar="DIR",
+        help="inputs to calibrate with: files as those of golden samples",
     )
-    parser.add_argument("--options", metavar="JSON", help="the options that the binding will have: part of the key")
+    parser.add_argument(
+        "--options", metavar="JSON", help="the options that the binding will have: part of the key"
+    )
     parser.add_argument("--again", action="store_true", help="compile what is there already too")
     parser.add_argument("--models", type=Path, metavar="DIR", help="the model store")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -54,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
     from edgex_inference.cli.compiling.making import table
 
     if args.quantize is not None and args.samples is None:
-        raise SetupError("--quantize needs --samples DIR: inputs as the model will get them, some dozens of them")
+        raise SetupError(
+            "--quantize needs --samples DIR: inputs as the model will get them, some dozens of them"
+        )
     choices = _choices(args)
     if args.quantize is not None:
         quantized = asyncio.run(_quantized(args))
@@ -109,7 +118,9 @@ def _choices(args: argparse.Namespace) -> "list[AcceleratorChoice]":
         raise SetupError("--for: name at least one accelerator, such as openvino:CPU")
     pairs = [target.partition(":") for target in dict.fromkeys(targets)]
     return [
-        AcceleratorChoice(name=name, device=device or None, precision=args.precision or args.quantize, options=options)
+        AcceleratorChoice(
+            name=name, device=device or None, precision=args.precision or args.quantize, options=options
+        )
         for name, _, device in pairs
     ]
 

@@ -98,7 +98,9 @@ class Catalog:
 
     def formats(self) -> frozenset[Format]:
         """What all plug-ins read together, those included that cannot be used here."""
-        found = [claim.accelerator.readable for claim in self._all().values() if claim.accelerator is not None]
+        found = [
+            claim.accelerator.readable for claim in self._all().values() if claim.accelerator is not None
+        ]
         return frozenset().union(*found)
 
     def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:

@@ -167,8 +167,6 @@ def _isolation(candidate: Candidate, choice: AcceleratorChoice) -> str:
     return choice.isolation or candidate.accelerator.isolation
 
 
-
-
 def _seen(loading: "asyncio.Task[Session]") -> None:
     """Takes note of a failure, so that nobody is blamed for not having looked when all who waited were cancelled."""
     if not loading.cancelled():
@@ -189,7 +187,9 @@ def _key(candidate: Candidate, request: LoadRequest) -> Hashable:
     )
 
 
-def build_for(accelerator: Accelerator, builds: Sequence[Build], precision: str | None = None) -> Build | None:
+def build_for(
+    accelerator: Accelerator, builds: Sequence[Build], precision: str | None = None
+) -> Build | None:
     """The first file that it reads as it is, else the first that it can compile; None where there is neither.
 
     Where int8 is asked for, quantized files come first; where not, last.

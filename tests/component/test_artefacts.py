@@ -102,7 +102,9 @@ def test_weights_beside_a_graph_count_as_its_source(tmp_path: Path) -> None:
     assert digest(tmp_path / "m.xml", OPENVINO_IR) != before
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "gone", "more", "provenance", "no provenance", "foreign"])
+@pytest.mark.parametrize(
+    "damage", ["changed", "cut", "gone", "more", "provenance", "no provenance", "foreign"]
+)
 def test_a_damaged_artefact_is_reported_and_made_again_once(
     tmp_path: Path, source: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -154,7 +156,8 @@ def test_other_tools_make_it_again_and_say_what_is_different(
     control(source).compiling.append("broken")
     driver["driver"] = "9"
     with pytest.raises(
-        AcceleratorUnavailable, match=r"was made with driver 8, here is 9, and here it cannot be made: .*no beans"
+        AcceleratorUnavailable,
+        match=r"was made with driver 8, here is 9, and here it cannot be made: .*no beans",
     ):
         store.get(ordered(source))
 

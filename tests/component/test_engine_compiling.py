@@ -210,9 +210,7 @@ async def test_a_session_in_use_holds_its_artefact_and_a_lost_one_comes_back_fro
     tmp_path: Path, card: ModelCard
 ) -> None:
     strings = control(card.builds[0].path)
-    fleet = Fleet(
-        cache=tmp_path / "cache", most=1, settings=LaneSettings(backoff=0.001, backoff_most=0.001)
-    )
+    fleet = Fleet(cache=tmp_path / "cache", most=1, settings=LaneSettings(backoff=0.001, backoff_most=0.001))
     lane = await opened(fleet, card)
     other = card_of(write_model(tmp_path / "other" / "m.fake", scale=5))
     second = await opened(fleet, other, AcceleratorChoice(name="fake", threads=2))

@@ -71,16 +71,31 @@ async def test_the_fleet_loads_the_blob_with_the_same_answers(
     from accelerators import openvino
 
     into = models.parent / "cache"
-    words = ["compile", "part-detect", "--for", "openvino", "--into", str(into), "--models", str(models), "--json"]
+    words = [
+        "compile",
+        "part-detect",
+        "--for",
+        "openvino",
+        "--into",
+        str(into),
+        "--models",
+        str(models),
+        "--json",
+    ]
     assert await asyncio.to_thread(main, words) == 0
-    card, choice = read_card(models / "part-detect" / "2026.11" / "model.yaml"), AcceleratorChoice(name="openvino")
+    card, choice = (
+        read_card(models / "part-detect" / "2026.11" / "model.yaml"),
+        AcceleratorChoice(name="openvino"),
+    )
     (candidate,) = Catalog().candidates(choice, [card.builds[0].format])
     formats: list[str] = []
     load = openvino.PLUGIN.load
     assert load is not None
     import dataclasses
 
-    seeing = dataclasses.replace(openvino.PLUGIN, load=lambda request: formats.append(request.format) or load(request))  # type: ignore[func-returns-value]
+    seeing = dataclasses.replace(
+        openvino.PLUGIN, load=lambda request: formats.append(request.format) or load(request)
+    )  # type: ignore[func-returns-value]
     fleet = Fleet(cache=into)
     lane, build = await fleet.acquire(dataclasses.replace(candidate, accelerator=seeing), choice, card)
     assert formats == ["openvino-blob"]
@@ -93,7 +108,9 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("--into", models.parent / "cache", "--models", models)
-    code, out, _ = said(capsys, "spindle-ae", "--for", "openvino,openvino:NPU,openvino:AUTO,reference,nobody", *words)
+    code, out, _ = said(
+        capsys, "spindle-ae", "--for", "openvino,openvino:NPU,openvino:AUTO,reference,nobody", *words
+    )
     assert code == 1
     assert "openvino:CPU   compiled" in out
     assert "not on this machine" in out
@@ -110,10 +127,19 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(
         (("nothing", "--for", "openvino", "--into", "x"), "model 'nothing'"),
         (("spindle-ae", "--quantize", "int8"), "--quantize needs --samples DIR"),
         (("spindle-ae", "--quantize", "int8", "--samples", "nowhere"), "--samples: nowhere cannot be read"),
-        (("spindle-ae", "--quantize", "int8", "--samples", "models"), "--samples: there is no JSON file of inputs"),
-        (("part-detect", "--quantize", "int8", "--samples", "models"), "--samples: there is no picture in models"),
+        (
+            ("spindle-ae", "--quantize", "int8", "--samples", "models"),
+            "--samples: there is no JSON file of inputs",
+        ),
+        (
+            ("part-detect", "--quantize", "int8", "--samples", "models"),
+            "--samples: there is no picture in models",
+        ),
         (("spindle-ae", "--for", "openvino", "--into", "x", "--options", "{"), "--options: no JSON"),
-        (("spindle-ae", "--for", "openvino", "--into", "x", "--options", "[]"), "--options: an object is expected"),
+        (
+            ("spindle-ae", "--for", "openvino", "--into", "x", "--options", "[]"),
+            "--options: an object is expected",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -228,7 +254,9 @@ def test_a_card_in_a_strange_hand_is_left_alone(tmp_path: Path) -> None:
 
     (tmp_path / "model.yaml").write_text("x: &f\n  - {path: a.onnx}\nfiles: *f\n")
     card = ModelCard(name="m", version="1", task=Task.RAW, folder=tmp_path, builds=())
-    with pytest.raises(SetupError, match=r"one more file cannot be put into: add to files: \{path: b\.onnx\}"):
+    with pytest.raises(
+        SetupError, match=r"one more file cannot be put into: add to files: \{path: b\.onnx\}"
+    ):
         entered(card, 0, {"path": "b.onnx"})
 
 
@@ -248,4 +276,6 @@ def test_a_terminal_gets_a_bar_and_anything_else_lines() -> None:
             assert re.search(r"tensorrt:GPU \[#{12}·{12}\] 50% \d+ s building tactics", said)
             assert said.endswith("\r\x1b[K")
         else:
-            assert re.fullmatch(r"tensorrt:GPU, \d+ s: reading\ntensorrt:GPU 50%, \d+ s: building tactics\n", said)
+            assert re.fullmatch(
+                r"tensorrt:GPU, \d+ s: reading\ntensorrt:GPU 50%, \d+ s: building tactics\n", said
+            )

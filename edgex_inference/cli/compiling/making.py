@@ -81,14 +81,18 @@ class Compiler:
         """Who compiles, and the first file that it does; raises AcceleratorUnavailable or ModelRejected."""
         accelerator = self.engine.catalog.get(choice.name)
         if accelerator.compile is None:
-            raise AcceleratorUnavailable(choice.name, "compiles nothing ahead: it takes the model's files as they are")
+            raise AcceleratorUnavailable(
+                choice.name, "compiles nothing ahead: it takes the model's files as they are"
+            )
         wanted = choice.precision or self.card.precision
         fit = [one for one in self.card.builds if one.format in accelerator.compiles]
         build = next(iter(sorted(fit, key=lambda one: (one.precision == "int8") != (wanted == "int8"))), None)
         if build is None:
             have = listed(sorted({one.format for one in self.card.builds}), last="and")
             compiles = listed(sorted(accelerator.compiles), last="and")
-            raise ModelRejected(self.card.name, f"has files of format {have}; {choice.name} compiles {compiles}")
+            raise ModelRejected(
+                self.card.name, f"has files of format {have}; {choice.name} compiles {compiles}"
+            )
         (candidate,) = self.engine.catalog.candidates(choice, [build.format])
         return candidate, build
 
@@ -98,7 +102,9 @@ class Compiler:
         try:
             wanted = order(candidate, request, self.card, build)
         except OSError as error:
-            raise ModelRejected(self.card.name, f"{build.path.name} cannot be read: {error.strerror}") from error
+            raise ModelRejected(
+                self.card.name, f"{build.path.name} cannot be read: {error.strerror}"
+            ) from error
         with Progress(str(candidate)) as progress:
             held = Artefacts(self.into).get(wanted, progress.told, again=self.again)
         if held.temporary is not None:
@@ -124,9 +130,7 @@ class Compiler:
                 reason = error.reason
             found = await difference(lane, card, complete, self.engine)
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            held.note(
-                Parity(difference=found, samples=len(card.golden), date=now, device=str(candidate))
-            )
+            held.note(Parity(difference=found, samples=len(card.golden), date=now, device=str(candidate)))
             if not card.golden:
                 reason = "no golden samples: nothing is proven"
             return Outcome(target="", difference=found, wrong=bool(reason and card.golden), reason=reason)
@@ -154,7 +158,9 @@ def _row(one: Outcome) -> tuple[str, ...]:
     if one.difference is not None:
         difference = f"{one.difference:.1e}" + (" wrong" if one.wrong else "")
     else:
-        difference = "wrong" if one.wrong else "not run here" if one.reason.startswith("not run") else "unproven"
+        difference = (
+            "wrong" if one.wrong else "not run here" if one.reason.startswith("not run") else "unproven"
+        )
     made = "compiled" if one.made else "was there"
     return one.target, made, _bytes(one.size), f"{one.seconds:.1f}", difference
 

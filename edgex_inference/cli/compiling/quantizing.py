@@ -69,7 +69,9 @@ async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
     accelerator, build = _who(engine, card)
     target = build.path.with_name(f"{build.path.stem}-int8{build.path.suffix}")
     if target.exists() or any(one.precision == "int8" for one in card.builds):
-        raise SetupError(f"{card.name} {card.version} has a quantized file already: remove it and its line first")
+        raise SetupError(
+            f"{card.name} {card.version} has a quantized file already: remove it and its line first"
+        )
     files = _files(samples, build)
     tensors, before = await _prepared(engine, card, build, accelerator, files)
     with tempfile.TemporaryDirectory(prefix=".int8-", dir=card.folder) as folder:
@@ -98,7 +100,13 @@ async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
         os.replace(made, target)
     path = _card_written(card, target, text)
     return Quantized(
-        path=target, card=path, samples=len(files), golden=len(card.golden), before=before, after=after, sizes=sizes
+        path=target,
+        card=path,
+        samples=len(files),
+        golden=len(card.golden),
+        before=before,
+        after=after,
+        sizes=sizes,
     )
 
 
@@ -132,7 +140,9 @@ def _files(folder: Path, build: Build) -> Sequence[Path]:
         files = [path for path in found if path.suffix == ".json" and not path.name.endswith(".expect.json")]
     if not files:
         kind = "picture" if pictures else "JSON file of inputs"
-        raise SetupError(f"--samples: there is no {kind} in {folder}: quantizing needs inputs as the model will get them")
+        raise SetupError(
+            f"--samples: there is no {kind} in {folder}: quantizing needs inputs as the model will get them"
+        )
     return files
 
 

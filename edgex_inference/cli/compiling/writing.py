@@ -20,7 +20,9 @@ def entered(card: ModelCard, like: int, entry: Mapping[str, object]) -> str:
     files = _files(root)
     own = yaml.safe_load(text)["files"][like]
     whole = {**entry, **{key: value for key, value in own.items() if key not in _OF_A_FILE}}
-    line = yaml.safe_dump(whole, default_flow_style=True, sort_keys=False, width=1 << 20, allow_unicode=True).strip()
+    line = yaml.safe_dump(
+        whole, default_flow_style=True, sort_keys=False, width=1 << 20, allow_unicode=True
+    ).strip()
     if files.flow_style:
         at = files.end_mark.index - 1
         new = f"{text[:at].rstrip().removesuffix(',')}, {line}{text[at:]}"
@@ -28,9 +30,11 @@ def entered(card: ModelCard, like: int, entry: Mapping[str, object]) -> str:
         last = files.value[-1]
         at = last.end_mark.index
         kept = text[:at].rstrip()
-        new = f"{kept}\n{' ' * files.start_mark.column}- {line}\n{text[len(kept):].lstrip(chr(10))}"
+        new = f"{kept}\n{' ' * files.start_mark.column}- {line}\n{text[len(kept) :].lstrip(chr(10))}"
     if not _same_but_one(text, new):
-        raise SetupError(f"{path} is written in a way that one more file cannot be put into: add to files: {line}")
+        raise SetupError(
+            f"{path} is written in a way that one more file cannot be put into: add to files: {line}"
+        )
     return new
 
 

@@ -46,7 +46,9 @@ class Held:
 
     def request(self, request: LoadRequest) -> LoadRequest:
         """The request that loads the artefact instead of what it was made from."""
-        beside = tuple(path.relative_to(self.artefact.path.parent).as_posix() for path in self.artefact.beside)
+        beside = tuple(
+            path.relative_to(self.artefact.path.parent).as_posix() for path in self.artefact.beside
+        )
         return replace(request, path=self.artefact.path, format=self.artefact.format, beside=beside)
 
     def note(self, parity: Parity) -> None:
@@ -183,7 +185,9 @@ class Artefacts:
     def _make(self, shelf: Shelf, order: Order, progress: Progress) -> None:
         others = shelf.others(order)
         for other in others:
-            log.info("the artefact of %s was made with %s: it is compiled again", order, _differs(other, order))
+            log.info(
+                "the artefact of %s was made with %s: it is compiled again", order, _differs(other, order)
+            )
         with shelf.workshop(order) as work:
             try:
                 make(order, work, progress)
@@ -203,7 +207,9 @@ class Artefacts:
         except OSError as error:
             shutil.rmtree(work, ignore_errors=True)
             reason = f"nowhere to compile in: {work.parent}: {error.strerror or error}"
-            raise AcceleratorUnavailable(f"{order.accelerator.name}:{order.request.device}", reason) from error
+            raise AcceleratorUnavailable(
+                f"{order.accelerator.name}:{order.request.device}", reason
+            ) from error
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise

@@ -79,5 +79,3 @@ def owner(path: Path) -> str:
     with suppress(OSError, ValueError):
         return str(int(path.read_text()))
     return ""
-
-
