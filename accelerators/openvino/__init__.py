@@ -4,8 +4,9 @@ from accelerators.openvino.ahead import compile_, identity
 from accelerators.openvino.devices import RETIRED
 from accelerators.openvino.files import FRONTENDS
 from accelerators.openvino.options import Options
+from accelerators.openvino.quantizing import quantize
 from accelerators.openvino.session import devices, load, version
-from edgex_inference.contracts.accelerator import OPENVINO_BLOB, Accelerator, Level
+from edgex_inference.contracts.accelerator import OPENVINO_BLOB, OPENVINO_IR, Accelerator, Level
 
 PLUGIN = Accelerator(
     name="openvino",
@@ -21,4 +22,6 @@ PLUGIN = Accelerator(
     compiles=frozenset(FRONTENDS),
     compile=compile_,
     identity=identity,
+    quantizes=frozenset({OPENVINO_IR}),
+    quantize=quantize,
 )

@@ -108,7 +108,7 @@ def job_of(request: LoadRequest, *, compiling: bool = False) -> "Job":
         request=request,
         options=options,
         place=place,
-        model=_read(request) if blob is None else None,
+        model=read(request) if blob is None else None,
         cache=_cache(request),
         blob=blob,
     )
@@ -249,7 +249,7 @@ def property_(core: Any, device: str, name: str, otherwise: str) -> str:
     return str(sorted(found) if isinstance(found, list) else found)
 
 
-def _read(request: LoadRequest) -> Any:
+def read(request: LoadRequest) -> Any:
     """The graph, read by the reader of the declared format, with the extents that the request fixes."""
     from openvino.frontend import FrontEndManager
 

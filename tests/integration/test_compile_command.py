@@ -1,5 +1,6 @@
 """`edgex-inference compile` on real runtimes: artefacts, their answers, 8 bits, and what cannot be done."""
 
+import importlib.util
 import io
 import json
 import re
@@ -191,6 +192,30 @@ def test_eight_bits_are_calibrated_compared_and_entered_into_the_card(
     code, _, err = said(capsys, *words, "--quantize", "int8", "--samples", path.parent / "golden")
     assert code == 1
     assert "has a quantized file already: remove it and its line first" in err
+
+
+def test_ir_is_quantized_by_nncf(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if importlib.util.find_spec("nncf") is None:
+        pytest.skip("nncf is not installed, and `make test` does not: pip install '.[quantize-openvino]'")
+    import openvino
+
+    path = loosened(models, score=0.06, box=0.04)
+    source = path.parent / "part-detect.onnx"
+    openvino.save_model(
+        openvino.convert_model(source), path.parent / "part-detect.xml", compress_to_fp16=False
+    )
+    source.unlink()
+    path.write_text(re.sub(r"- \{path: part-detect.*", "- {path: part-detect.xml}", path.read_text()))
+    quantized = figures(
+        capsys, "part-detect", "--models", models, "--quantize", "int8", "--samples", path.parent / "golden"
+    )["quantized"]
+    assert quantized["differenceBefore"] < 1e-3 < quantized["differenceAfter"] < 0.06
+    assert quantized["sizeAfter"] < quantized["sizeBefore"] / 2
+    assert (path.parent / "part-detect-int8.bin").is_file()
+    assert read_card(path).builds[1].precision == "int8"
+    from nncf.telemetry import telemetry
+
+    assert type(telemetry).__name__ == "MagicMock", "it would report to its maker"
 
 
 async def test_who_asks_for_int8_gets_the_quantized_file_and_nobody_else(

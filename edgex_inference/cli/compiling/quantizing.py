@@ -12,12 +12,12 @@ from edgex_inference.cli.compiling.progress import Progress
 from edgex_inference.cli.compiling.writing import entered
 from edgex_inference.cli.models.checking import difference
 from edgex_inference.config.places import listed
-from edgex_inference.contracts.accelerator import Accelerator, QuantizeRequest
+from edgex_inference.contracts.accelerator import Accelerator, Format, QuantizeRequest
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ImageInput, ModelCard
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.engine.files import companions, digest, is_inside
+from edgex_inference.engine.files import companions, digest, is_inside, parts
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.pipeline.planning.plan import Engine
 
@@ -88,7 +88,7 @@ async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
             accelerator.quantize(replace(request, progress=progress.told))
         new = replace(build, path=made, sha256=digest(made, build.format), precision="int8")
         after = await _judged(engine, card, new, accelerator)
-        sizes = build.path.stat().st_size, made.stat().st_size
+        sizes = _size(build.path, build.format), _size(made, build.format)
         entry = {
             "path": target.relative_to(card.folder).as_posix(),
             "format": str(build.format),
@@ -97,7 +97,8 @@ async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
             "parity": _parity(build, files, after),
         }
         text = entered(card, card.builds.index(build), entry)
-        os.replace(made, target)
+        for path in parts(made, build.format):
+            os.replace(path, target.with_name(path.name))
     path = _card_written(card, target, text)
     return Quantized(
         path=target,
@@ -108,6 +109,10 @@ async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
         after=after,
         sizes=sizes,
     )
+
+
+def _size(path: Path, format_: Format) -> int:
+    return sum(one.stat().st_size for one in parts(path, format_))
 
 
 def _who(engine: Engine, card: ModelCard) -> tuple[Accelerator, Build]:

@@ -42,6 +42,7 @@ BY_SUFFIX: Mapping[str, str] = {
     ".pb": "tensorflow",
     ".pdmodel": "paddle",
     ".xmodel": "xmodel",
+    ".blob": "openvino-blob",
 }
 _COMPILED = "_edgetpu"
 """How Google's compiler ends the names of what it writes."""
