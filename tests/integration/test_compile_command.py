@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -194,7 +195,10 @@ def test_eight_bits_are_calibrated_compared_and_entered_into_the_card(
     assert "has a quantized file already: remove it and its line first" in err
 
 
-def test_ir_is_quantized_by_nncf(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ir_is_quantized_by_nncf(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NNCF_CI", raising=False)
     if importlib.util.find_spec("nncf") is None:
         pytest.skip("nncf is not installed, and `make test` does not: pip install '.[quantize-openvino]'")
     import openvino
@@ -213,9 +217,7 @@ def test_ir_is_quantized_by_nncf(models: Path, capsys: pytest.CaptureFixture[str
     assert quantized["sizeAfter"] < quantized["sizeBefore"] / 2
     assert (path.parent / "part-detect-int8.bin").is_file()
     assert read_card(path).builds[1].precision == "int8"
-    from nncf.telemetry import telemetry
-
-    assert type(telemetry).__name__ == "MagicMock", "it would report to its maker"
+    assert os.environ.get("NNCF_CI"), "it would report to its maker"
 
 
 async def test_who_asks_for_int8_gets_the_quantized_file_and_nobody_else(
