@@ -20,6 +20,7 @@ from edgex_inference.contracts.errors import (
     EdgexInferenceError,
     InferenceFailed,
     SetupError,
+    WorkerDied,
 )
 from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.tensors import Datatype
@@ -235,6 +236,8 @@ class Crew:
                 raise
         except (DeviceLost, DeadlineExceeded) as error:
             answers = [error] * len(items)
+            if isinstance(error, WorkerDied):
+                self.retire()  # at once: whatever is taken from now on would be said to have died too
         except BaseException as error:
             if len(items) > 1:
                 raise _Apart from error

@@ -214,8 +214,8 @@ class Lane:
             self._loop.call_later(self.settings.load_timeout, self._reopened, self._crew)
 
     def _refusal(self) -> InferenceError:
-        closed = InferenceFailed(f"{self.name}: closed")
-        return closed if self.state == "closed" else DeviceLost(f"{self.name}: {self.reason or 'not open'}")
+        kind = InferenceFailed if self.state == "closed" else DeviceLost
+        return kind(f"{self.name}: {self.reason or 'not open'}")
 
     def _change(self, state: State, reason: str = "") -> None:
         before, self.state, self.reason = self.state, state, reason
@@ -280,10 +280,11 @@ class Lane:
             self._lose(str(lost))
 
     def _again(self, item: Item, answer: Answer) -> bool:
-        """Hands on, once, an item that was taken while its crew retired, or in a run that its worker died of."""
-        if self._crew is None or item.ready.done() or item.tries:
+        """Hands on, once, an item of a crew that retired or died, unless it may be several that were joined."""
+        died = isinstance(answer, WorkerDied)
+        if self._crew is None or item.ready.done() or item.tries or (died and item.rows > 1):
             return False
-        if isinstance(answer, WorkerDied):
+        if died:
             self._suspects.blame(item, time.perf_counter())
         item.tries += 1
         self._crew.hopper.put(item)
@@ -371,8 +372,6 @@ class Lane:
             self._crew = None
         if closed:
             self._change("closed", closed)
-
-    # Reopening
 
     def _lose(self, reason: str, *, refused: bool = False) -> None:
         """`refused`: it could be opened again, and must not be trusted."""

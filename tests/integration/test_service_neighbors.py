@@ -246,7 +246,7 @@ def test_a_third_party_that_takes_its_process_down(
     for text in ("1e+00", "2e+00", "4e+03", "3e+00", "4e+00"):
         client.send_event("pump-3", process.reading("DiesIn", text))
     found = client.wait_results(4)
-    assert [one.values for one in found] == [{"DiesOut": f"{n}e+00"} for n in (3, 5, 7, 9)]
+    assert [one.values for one in found] == [{"diesOut": f"{n}e+00"} for n in (3, 5, 7, 9)]
     assert service.binding("Dies")["counters"]["failed"] == {"deviceLost": 1}
     assert service.count("its worker process ended by SIGABRT: it is started again") > 0
     neighbor_answers(client, process)
