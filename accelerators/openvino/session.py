@@ -17,14 +17,13 @@ import numpy as np
 from accelerators.openvino.blob import Blob, Known
 from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, target
-from accelerators.openvino.files import FRONTENDS, missing, onnx_metadata
+from accelerators.openvino.files import FRONTENDS, metadata, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
-from accelerators.openvino.ports import most_rows, name_of, spec_of
+from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
 from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
 from accelerators.openvino.words import says_absent, says_lost, sentence
 from edgex_inference.contracts.accelerator import (
-    ONNX,
     OPENVINO_BLOB,
     Batch,
     InferenceDevice,
@@ -134,7 +133,7 @@ class OvSession:
     def __init__(self, job: Job, compiled: Any, known: Known | None = None) -> None:
         request, place = job.request, job.place
         self._model, self._where = request.path.name, f"{NAME}:{place.id}"
-        self.metadata = known.metadata if known is not None else _metadata(request, job.model)
+        self.metadata = known.metadata if known is not None else metadata(request, job.model)
         ports = list(compiled.inputs)
         self.inputs: Sequence[TensorSpec] = tuple(
             spec_of(request.path, port, f"input {n}") for n, port in enumerate(ports)
@@ -259,22 +258,12 @@ def read(request: LoadRequest) -> Any:
         model = reader.convert(reader.load(os.fspath(request.path), enable_mmap=False))
         fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
-            model.reshape({port: _extents(port, shape) for port, shape in fixed.items() if shape is not None})
+            model.reshape({port: extents(port, shape) for port, shape in fixed.items() if shape is not None})
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
     if not model.outputs:
         raise ModelRejected(request.path, "the file holds no model: it has no outputs")
     return model
-
-
-def _extents(port: Any, wanted: tuple[int | None, ...]) -> list[Any]:
-    """The declared extents with those filled in that are open and wanted."""
-    have = list(port.get_partial_shape())
-    if len(have) != len(wanted):
-        raise ValueError(f"{name_of(port, 'the input')} has {len(have)} axes, {len(wanted)} are asked for")
-    return [
-        want if old.is_dynamic and want is not None else old for old, want in zip(have, wanted, strict=True)
-    ]
 
 
 def open_(job: Job, known: Known | None = None, *, streams: int | None = None) -> OvSession:
@@ -350,15 +339,3 @@ def _cache(request: LoadRequest) -> Cache | None:
 def _requests(compiled: Any, options: Options) -> int:
     best = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     return options.requests or max(1, min(MOST_PARALLEL, best))
-
-
-def _metadata(request: LoadRequest, model: Any) -> Mapping[str, str]:
-    if model is None:
-        return {}
-    if request.format == ONNX:
-        return onnx_metadata(request.path)
-    try:
-        said = dict(model.get_rt_info().items()).get("model_info", {})
-        return {str(key): str(value.value) for key, value in said.items() if isinstance(value.value, str)}
-    except Exception:  # noqa: BLE001 - a model that says nothing of itself is a good model
-        return {}
