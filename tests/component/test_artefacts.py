@@ -276,6 +276,22 @@ def got_told(store: Artefacts, wanted: Order, heard: object) -> Held:
     return held
 
 
+def test_who_comes_just_too_late_to_make_it_looks_again(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Artefacts(tmp_path / "cache")
+    got(store, ordered(source))
+    looks = [True]
+    sound = Artefacts._sound
+
+    def late(*args: object, **keys: bool) -> Held | None:
+        return None if looks and looks.pop() else sound(*args, **keys)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Artefacts, "_sound", late)
+    assert not got(store, ordered(source)).fresh
+    assert control(source).compiled == 1
+
+
 def test_waiting_for_another_ends(tmp_path: Path, source: Path) -> None:
     strings = control(source)
     strings.compiling.append("hang")
