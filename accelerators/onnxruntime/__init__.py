@@ -1,8 +1,9 @@
 """ONNX Runtime: ONNX models on the CPU and on every execution provider that the installed build brings."""
 
 from accelerators.onnxruntime.options import Options
+from accelerators.onnxruntime.providers import RETIRED
 from accelerators.onnxruntime.quantizing import quantize
-from accelerators.onnxruntime.session import devices, load, version
+from accelerators.onnxruntime.session import absent, devices, load, version
 from edgex_inference.contracts.accelerator import ONNX, Accelerator, Level
 
 PLUGIN = Accelerator(
@@ -16,4 +17,7 @@ PLUGIN = Accelerator(
     version=version,
     quantizes=frozenset({ONNX}),
     quantize=quantize,
+    retired=RETIRED,
+    absent=absent,
+    device_options=frozenset({"library"}),
 )
