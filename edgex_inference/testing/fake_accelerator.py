@@ -281,6 +281,8 @@ def identity(request: LoadRequest) -> Mapping[str, str]:
 
 def compile_(request: LoadRequest) -> Artefact:
     """Compiles a fake model for any device, `FAR` ones included; raises ModelRejected."""
+    if request.format not in PLUGIN.compiles:
+        raise ModelRejected(request.path, f"fake compiles fake and fake-source, not {request.format}")
     strings = control(request.path)
     strings.compiled += 1
     command = strings.compiling.popleft() if strings.compiling else "ok"
@@ -303,7 +305,7 @@ def compile_(request: LoadRequest) -> Artefact:
     told(0.75, "sorting beans")
     assert request.cache is not None
     made = request.cache / f"{request.path.stem}.beans"
-    said = {"chip": "none" if command == "stale" else request.device, "source": str(request.path)}
+    said = {"chip": "none" if command == "stale" else request.device or "CPU", "source": str(request.path)}
     try:
         if command == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
