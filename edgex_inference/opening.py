@@ -44,7 +44,12 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
     return Engine(
         catalog=catalog,
         store=Store([loaded.models, packaged]),
-        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None, limits=inference.devices),
+        fleet=Fleet(
+            cache=loaded.cache,
+            most=inference.cache_max_size << 20,
+            threads=inference.threads or None,
+            limits=inference.devices,
+        ),
         max_pixels=inference.max_pixels,
         records=Records(kept / "choices" if kept is not None else None),
     )

@@ -130,6 +130,7 @@ class Service:
             lookout=self.lookout,
             lost=lambda: self.reporter.lost,
             secret=self.store_secret,
+            compiling=lambda: self.engine.fleet.compiling,
         )
 
     def apply(self, loaded: Loaded) -> None:

@@ -2,6 +2,7 @@
 
 from accelerators.onnxruntime.options import Options
 from accelerators.onnxruntime.providers import RETIRED
+from accelerators.onnxruntime.quantizing import quantize
 from accelerators.onnxruntime.session import absent, devices, load, version
 from edgex_inference.contracts.accelerator import ONNX, Accelerator, Level
 
@@ -14,6 +15,8 @@ PLUGIN = Accelerator(
     devices=devices,
     load=load,
     version=version,
+    quantizes=frozenset({ONNX}),
+    quantize=quantize,
     retired=RETIRED,
     absent=absent,
     device_options=frozenset({"library"}),

@@ -1,14 +1,16 @@
 """OpenVINO: ONNX, IR, TFLite, Paddle and TensorFlow models on the CPU, and on Intel's GPUs and NPUs by name."""
 
+from accelerators.openvino.ahead import compile_, identity
 from accelerators.openvino.devices import RETIRED
 from accelerators.openvino.files import FRONTENDS
 from accelerators.openvino.options import Options
+from accelerators.openvino.quantizing import quantize
 from accelerators.openvino.session import devices, load, version
-from edgex_inference.contracts.accelerator import Accelerator, Level
+from edgex_inference.contracts.accelerator import OPENVINO_BLOB, OPENVINO_IR, Accelerator, Level
 
 PLUGIN = Accelerator(
     name="openvino",
-    formats=frozenset(FRONTENDS),
+    formats=frozenset({*FRONTENDS, OPENVINO_BLOB}),
     options=Options,
     level=Level.PROVEN,
     extra="openvino",
@@ -17,4 +19,9 @@ PLUGIN = Accelerator(
     version=version,
     retired=RETIRED,
     device_options=frozenset({"plugins"}),
+    compiles=frozenset(FRONTENDS),
+    compile=compile_,
+    identity=identity,
+    quantizes=frozenset({OPENVINO_IR}),
+    quantize=quantize,
 )

@@ -28,6 +28,12 @@ _KINDS: Mapping[str, Literal["cpu", "gpu", "npu", "fpga"]] = {
     "NPU": "npu",
     "FPGA": "fpga",
 }
+DEPENDS_ON: Mapping[str, str] = {
+    "name": "FULL_DEVICE_NAME",
+    "capabilities": "OPTIMIZATION_CAPABILITIES",
+    "driver": "NPU_DRIVER_VERSION",
+}
+"""What a blob depends on besides the runtime: properties of its device, in words."""
 _PREFERRED = ("GPU", "NPU", "FPGA")
 _BATCHED = re.compile(r"([^()]+)(\(\d+\))?")
 

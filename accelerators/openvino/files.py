@@ -3,8 +3,17 @@
 import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from edgex_inference.contracts.accelerator import ONNX, OPENVINO_IR, PADDLE, TENSORFLOW, TFLITE, Format
+from edgex_inference.contracts.accelerator import (
+    ONNX,
+    OPENVINO_IR,
+    PADDLE,
+    TENSORFLOW,
+    TFLITE,
+    Format,
+    LoadRequest,
+)
 
 FRONTENDS: Mapping[Format, str] = {
     ONNX: "onnx",
@@ -38,6 +47,19 @@ def missing(path: Path, format_: Format) -> str:
         return f"a model of format {format_} is named *{suffix}, with its weights in *{weights}"
     beside = path.with_suffix(weights)
     return "" if beside.is_file() else f"its weights {beside.name} are missing"
+
+
+def metadata(request: LoadRequest, model: Any) -> Mapping[str, str]:
+    """What the file says of itself; `model` is the graph that was read from it, None where none was."""
+    if model is None:
+        return {}
+    if request.format == ONNX:
+        return onnx_metadata(request.path)
+    try:
+        said = dict(model.get_rt_info().items()).get("model_info", {})
+        return {str(key): str(value.value) for key, value in said.items() if isinstance(value.value, str)}
+    except Exception:  # noqa: BLE001 - a model that says nothing of itself is a good model
+        return {}
 
 
 def onnx_metadata(path: Path) -> Mapping[str, str]:

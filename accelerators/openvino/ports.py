@@ -71,3 +71,13 @@ def _beyond_32_bits(array: Array) -> str:
 
 def _harmless(array: Array) -> str:
     return ""
+
+
+def extents(port: Any, wanted: tuple[int | None, ...]) -> list[Any]:
+    """The declared extents with those filled in that are open and wanted."""
+    have = list(port.get_partial_shape())
+    if len(have) != len(wanted):
+        raise ValueError(f"{name_of(port, 'the input')} has {len(have)} axes, {len(wanted)} are asked for")
+    return [
+        want if old.is_dynamic and want is not None else old for old, want in zip(have, wanted, strict=True)
+    ]

@@ -1,27 +1,36 @@
 """Every call into OpenVINO: reading, compiling for a device, a pool of requests, and its errors in our words."""
 
+import io
 import os
 import queue
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from accelerators.openvino.blob import Blob, Known
 from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, target
-from accelerators.openvino.files import FRONTENDS, missing, onnx_metadata
+from accelerators.openvino.files import FRONTENDS, metadata, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
-from accelerators.openvino.ports import most_rows, name_of, spec_of
+from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
 from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
 from accelerators.openvino.words import says_absent, says_lost, sentence
-from edgex_inference.contracts.accelerator import ONNX, Batch, InferenceDevice, LoadRequest, Session, Traits
+from edgex_inference.contracts.accelerator import (
+    OPENVINO_BLOB,
+    Batch,
+    InferenceDevice,
+    LoadRequest,
+    Session,
+    Traits,
+)
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
     DeadlineExceeded,
@@ -34,6 +43,8 @@ from edgex_inference.contracts.errors import (
 from edgex_inference.contracts.probing import probe, sample
 from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit
 from edgex_inference.contracts.vendor import load_vendor
+
+Made = TypeVar("Made")
 
 _QUICK, _TRYING = 2e-4, 0.02
 """Seconds: handing a run shorter than the first to another thread costs as much; how long to look for a short one."""
@@ -49,15 +60,34 @@ def version() -> str | None:
 
 def devices() -> Sequence[InferenceDevice]:
     """Every device the runtime finds, and its virtual ones; raises AcceleratorUnavailable without the runtime."""
-    core = _core(_vendor(), "")
-    return described({id_: _full_name(core, id_) for id_ in core.available_devices})
+    core = core_of(vendor(), "")
+    return described({id_: property_(core, id_, "FULL_DEVICE_NAME", id_) for id_ in core.available_devices})
 
 
 def load(request: LoadRequest) -> Session:
     """Loads a model on a device; raises ModelRejected or AcceleratorUnavailable."""
-    if request.format not in FRONTENDS:
-        known = ", ".join(sorted(FRONTENDS))
-        raise ModelRejected(request.path, f"{NAME} reads {known}, not {request.format}")
+    job = job_of(request)
+    known = job.blob.known if job.blob is not None else None
+    if known is not None:
+        alone = known.quick and job.options.left_to_us and job.options.requests is None
+        return open_(job, known, streams=1 if alone else None)
+    session = open_(job)
+    if (
+        session.parallel > 1
+        and job.options.left_to_us
+        and job.options.requests is None
+        and session.is_quick()
+    ):
+        session.close()
+        session = open_(job, streams=1)
+    return session
+
+
+def job_of(request: LoadRequest, *, compiling: bool = False) -> "Job":
+    """The model, read, and where it is to go; raises ModelRejected or AcceleratorUnavailable."""
+    readable = (*FRONTENDS, *(() if compiling else (OPENVINO_BLOB,)))
+    if request.format not in readable:
+        raise ModelRejected(request.path, f"{NAME} reads {', '.join(sorted(readable))}, not {request.format}")
     unfit = missing(request.path, request.format)
     if unfit:
         raise ModelRejected(request.path, unfit)
@@ -66,28 +96,25 @@ def load(request: LoadRequest) -> Session:
             "int8 is made by quantizing the file, not by asking: use a quantized build, and f32 or native"
         )
         raise ModelRejected(request.path, reason)
-    ov = _vendor()
+    ov = vendor()
     options = request.options if isinstance(request.options, Options) else Options()
-    core = _core(ov, options.plugins)
+    core = core_of(ov, options.plugins)
     place = target(request.device or "CPU", core.available_devices)
-    job = _Job(
+    blob = Blob.read(request.path) if request.format == OPENVINO_BLOB else None
+    return Job(
         ov=ov,
         core=core,
         request=request,
         options=options,
         place=place,
-        model=_read(request),
+        model=read(request) if blob is None else None,
         cache=_cache(request),
+        blob=blob,
     )
-    session = _open(job)
-    if session.parallel > 1 and options.left_to_us and options.requests is None and session.is_quick():
-        session.close()
-        session = _open(job, streams=1)
-    return session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+class Job:
     """A model that was read, and everything that compiling it takes."""
 
     ov: ModuleType
@@ -97,15 +124,16 @@ class _Job:
     place: Target
     model: Any
     cache: Cache | None
+    blob: Blob | None = None
 
 
-class _OvSession:
+class OvSession:
     """A compiled model and a pool of requests; closing lets runs in flight end and refuses the next."""
 
-    def __init__(self, job: _Job, compiled: Any) -> None:
+    def __init__(self, job: Job, compiled: Any, known: Known | None = None) -> None:
         request, place = job.request, job.place
         self._model, self._where = request.path.name, f"{NAME}:{place.id}"
-        self.metadata = _metadata(request, job.model)
+        self.metadata = known.metadata if known is not None else metadata(request, job.model)
         ports = list(compiled.inputs)
         self.inputs: Sequence[TensorSpec] = tuple(
             spec_of(request.path, port, f"input {n}") for n, port in enumerate(ports)
@@ -122,8 +150,9 @@ class _OvSession:
         self._pool: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
         for _ in range(self.parallel):
             self._pool.put(Slot(job.ov, compiled.create_infer_request(), self.inputs, names))
-        probed = probe(self.inputs, declared, self.infer)
+        probed = known.probed if known is not None else probe(self.inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
+        self.probed = probed
         batch, most = probed.batch, min((bound for bound in bounds if bound is not None), default=None)
         if batch.kind == "any" and most is not None:
             batch = Batch(kind="range", most=most)
@@ -197,12 +226,12 @@ class _OvSession:
         return InferenceFailed(f"model {self._model!r} on {self._where}: {sentence(error)}")
 
 
-def _vendor() -> ModuleType:
+def vendor() -> ModuleType:
     return load_vendor(NAME, accelerator=NAME, extra=NAME, attribute="Core")
 
 
 @lru_cache(maxsize=8)
-def _core(ov: ModuleType, plugins: str) -> Any:
+def core_of(ov: ModuleType, plugins: str) -> Any:
     """One core for the process, and one for each plug-ins file: it holds the drivers of its devices."""
     try:
         return ov.Core(plugins) if plugins else ov.Core()
@@ -211,14 +240,15 @@ def _core(ov: ModuleType, plugins: str) -> Any:
         raise AcceleratorUnavailable(NAME, f"{where}{sentence(error)}") from error
 
 
-def _full_name(core: Any, device: str) -> str:
+def property_(core: Any, device: str, name: str, otherwise: str) -> str:
     try:
-        return str(core.get_property(device, "FULL_DEVICE_NAME"))
+        found = core.get_property(device, name)
     except Exception:  # noqa: BLE001 - a device without a name is still one
-        return device
+        return otherwise
+    return str(sorted(found) if isinstance(found, list) else found)
 
 
-def _read(request: LoadRequest) -> Any:
+def read(request: LoadRequest) -> Any:
     """The graph, read by the reader of the declared format, with the extents that the request fixes."""
     from openvino.frontend import FrontEndManager
 
@@ -228,7 +258,7 @@ def _read(request: LoadRequest) -> Any:
         model = reader.convert(reader.load(os.fspath(request.path), enable_mmap=False))
         fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
-            model.reshape({port: _extents(port, shape) for port, shape in fixed.items() if shape is not None})
+            model.reshape({port: extents(port, shape) for port, shape in fixed.items() if shape is not None})
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
     if not model.outputs:
@@ -236,41 +266,50 @@ def _read(request: LoadRequest) -> Any:
     return model
 
 
-def _extents(port: Any, wanted: tuple[int | None, ...]) -> list[Any]:
-    """The declared extents with those filled in that are open and wanted."""
-    have = list(port.get_partial_shape())
-    if len(have) != len(wanted):
-        raise ValueError(f"{name_of(port, 'the input')} has {len(have)} axes, {len(wanted)} are asked for")
-    return [
-        want if old.is_dynamic and want is not None else old for old, want in zip(have, wanted, strict=True)
-    ]
+def open_(job: Job, known: Known | None = None, *, streams: int | None = None) -> OvSession:
+    """A session, with what is `known` of it taken over; raises ModelRejected or AcceleratorUnavailable."""
+    return translated(job, lambda: OvSession(job, compiled(job, streams=streams), known))
 
 
-def _open(job: _Job, *, streams: int | None = None) -> _OvSession:
-    request, options, place = job.request, job.options, job.place
-    cores = len(os.sched_getaffinity(0))
-    real_cpu = place.all_cpu and not place.virtual
-    cpu = on_cpu(options, cores=cores, threads=request.threads, streams=streams) if real_cpu else {}
-    said = properties(options, precision=request.precision, cpu=cpu, batches=place.virtual == "BATCH")
+def translated(job: Job, work: Callable[[], Made]) -> Made:
+    """What `work` gives, or the runtime's refusal in our words."""
     try:
-        compiled = _compile(job, said)
-        gets = granted(compiled)
-        if EXACTNESS.get(gets or "", 9) < EXACTNESS.get(request.precision, 0):
-            where = f"{NAME}:{place.id}"
-            reason = f"{where} would run it in {gets}, not in {request.precision}: say {gets} or native"
-            raise ModelRejected(request.path, reason)
-        return _OvSession(job, compiled)
+        return work()
     except EdgexInferenceError:
         raise
     except Exception as error:
         if says_absent(error):
-            raise AcceleratorUnavailable(f"{NAME}:{place.id}", sentence(error)) from error
-        raise ModelRejected(request.path, sentence(error)) from error
+            raise AcceleratorUnavailable(f"{NAME}:{job.place.id}", sentence(error)) from error
+        raise ModelRejected(job.request.path, sentence(error)) from error
 
 
-def _compile(job: _Job, said: Properties) -> Any:
-    """Compiles a graph, never a path: keyed by path alone, the cache would answer for weights that were replaced."""
+def _said(job: Job, streams: int | None = None) -> Properties:
+    request, options, place = job.request, job.options, job.place
+    cores = len(os.sched_getaffinity(0))
+    real_cpu = place.all_cpu and not place.virtual
+    cpu = on_cpu(options, cores=cores, threads=request.threads, streams=streams) if real_cpu else {}
+    return properties(options, precision=request.precision, cpu=cpu, batches=place.virtual == "BATCH")
+
+
+def compiled(job: Job, *, streams: int | None = None) -> Any:
+    """The compiled model in the precision that was asked for, or ModelRejected."""
+    native = _native(job, _said(job, streams))
+    gets = granted(native)
+    if EXACTNESS.get(gets or "", 9) < EXACTNESS.get(job.request.precision, 0):
+        where = f"{NAME}:{job.place.id}"
+        reason = f"{where} would run it in {gets}, not in {job.request.precision}: say {gets} or native"
+        raise ModelRejected(job.request.path, reason)
+    return native
+
+
+def _native(job: Job, said: Properties) -> Any:
+    """Compiles a graph, never a path: keyed by path alone, the cache would answer for weights that were replaced.
+
+    A blob keeps neither precision nor streams: it is told both again.
+    """
     cache = job.cache
+    if job.blob is not None:
+        return job.core.import_model(io.BytesIO(job.blob.content), job.place.native, said)
     if cache is None:
         return job.core.compile_model(job.model, job.place.native, said)
     try:
@@ -284,7 +323,7 @@ def _compile(job: _Job, said: Properties) -> Any:
     return compiled
 
 
-def _caching(job: _Job, cache: Cache) -> Properties:
+def _caching(job: Job, cache: Cache) -> Properties:
     mode = f"OPTIMIZE_{job.options.cache_mode.upper()}"
     return {
         "CACHE_DIR": os.fspath(cache.folder),
@@ -300,13 +339,3 @@ def _cache(request: LoadRequest) -> Cache | None:
 def _requests(compiled: Any, options: Options) -> int:
     best = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     return options.requests or max(1, min(MOST_PARALLEL, best))
-
-
-def _metadata(request: LoadRequest, model: Any) -> Mapping[str, str]:
-    if request.format == ONNX:
-        return onnx_metadata(request.path)
-    try:
-        said = dict(model.get_rt_info().items()).get("model_info", {})
-        return {str(key): str(value.value) for key, value in said.items() if isinstance(value.value, str)}
-    except Exception:  # noqa: BLE001 - a model that says nothing of itself is a good model
-        return {}

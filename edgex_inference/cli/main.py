@@ -26,6 +26,7 @@ COMMANDS = {
     "validate": "check profiles, side-cars, devices files and model cards",
     "try": "show what a binding would publish for pictures, numbers or captured events",
     "model": "look into a model file, check a model of the store, add one to it",
+    "compile": "compile a model ahead, for accelerators of this host or of another one",
     "rules": "print rules for eKuiper on what a profile's bindings publish",
     "init": "print a first profile for a model of the store",
     "schema": "print the JSON Schema of profiles, blocks or model cards, for editors",

@@ -211,12 +211,13 @@ class Inference:
 
     `auto_accelerators` is a comma list of what `auto` considers, empty for all.
 
-    `max_message_size` in KB, `max_pixels` of one picture, `outbox_max_size` in MB.
+    `max_message_size` in KB, `max_pixels` of one picture, `outbox_max_size` and `cache_max_size` in MB.
     """
 
     profiles_dir: str = "profiles"
     models_dir: str = "models"
     cache_dir: str = ""
+    cache_max_size: Some = 4096
     metadata: Metadata = "auto"
     reconcile_interval: Seconds = Seconds(60.0)
     edgex_version: EdgexVersion = "auto"

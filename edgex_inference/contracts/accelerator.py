@@ -30,9 +30,10 @@ TENSORRT_RTX_ENGINE = Format("tensorrt-rtx-engine")
 MIGRAPHX_PROGRAM = Format("mxr")
 TVM_LIBRARY = Format("tvm-library")
 NEURON = Format("neuron")
+OPENVINO_BLOB = Format("openvino-blob")
 KNOWN_FORMATS: frozenset[Format] = frozenset(
     {ONNX, TFLITE, TFLITE_EDGETPU, OPENVINO_IR, TENSORFLOW, PADDLE, XMODEL}
-    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON}
+    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON, OPENVINO_BLOB}
 )
 
 
@@ -134,6 +135,22 @@ class Artefact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeRequest:
+    """A model to be written anew in 8 bits, as one file at `into`, of the same format.
+
+    `samples` are inputs as the model is given them, which say how large its numbers get; `beside` and `progress` are
+    those of a LoadRequest.
+    """
+
+    path: Path
+    format: Format
+    into: Path
+    samples: Sequence[Tensors]
+    beside: tuple[str, ...] = ()
+    progress: Callable[[float | None, str], None] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoOptions:
     """For plug-ins without options of their own."""
 
@@ -156,6 +173,8 @@ class Accelerator:
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
     `load` raises. A format that is in both may be loaded either way. `identity` is what an artefact for a device
     depends on here, the Artefact's `made_with` without compiling; where it differs, an artefact is made again.
+
+    `quantize` writes files of the formats `quantizes` anew in 8 bits; it raises what `load` raises.
     """
 
     name: str
@@ -176,4 +195,11 @@ class Accelerator:
     compiles: frozenset[Format] = frozenset()
     compile: Callable[[LoadRequest], Artefact] | None = None
     identity: Callable[[LoadRequest], Mapping[str, str]] | None = None
+    quantizes: frozenset[Format] = frozenset()
+    quantize: Callable[[QuantizeRequest], None] | None = None
     contract: int = CONTRACT
+
+    @property
+    def readable(self) -> frozenset[Format]:
+        """What it can run: as it is, or compiled first."""
+        return self.formats if self.compile is None else self.formats | self.compiles

@@ -165,12 +165,14 @@ class Golden:
 class Build:
     """One file of a model with the meaning of its tensors; several builds hold the same network.
 
-    `labels` are names that the file itself carries, for cards that say none.
+    `labels` are names that the file itself carries, for cards that say none; `precision` int8 marks a quantized file,
+    which is taken where int8 is asked for.
     """
 
     path: Path
     format: Format
     sha256: str | None = None
+    precision: str | None = None
     inputs: tuple[InputCard, ...] = ()
     outputs: tuple[OutputCard, ...] = ()
     decoder: str | None = None

@@ -48,6 +48,8 @@ class Candidate:
 
     accelerator: Accelerator
     device: str
+    plugin: str = field(default="", compare=False, repr=False)
+    """The distribution that brings the accelerator, with its version."""
     value: str = field(default="", compare=False, repr=False)
     """`module:attribute` of the plug-in, for another process to find it."""
     check: Callable[[], None] = field(compare=False, repr=False)
@@ -105,7 +107,9 @@ class Catalog:
 
     def formats(self) -> frozenset[Format]:
         """What all plug-ins read together, those included that cannot be used here."""
-        found = [claim.accelerator.formats for claim in self._all().values() if claim.accelerator is not None]
+        found = [
+            claim.accelerator.readable for claim in self._all().values() if claim.accelerator is not None
+        ]
         return frozenset().union(*found)
 
     def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:
@@ -118,10 +122,10 @@ class Catalog:
         if choice.name == AUTO:
             return self._automatic(choice, wanted)
         accelerator = self.get(choice.name)
-        if not wanted & accelerator.formats:
+        if not wanted & accelerator.readable:
             raise AcceleratorUnavailable(
                 choice.name,
-                f"reads {listed(sorted(accelerator.formats), last='and')}; the model has {_have(wanted)}",
+                f"reads {listed(sorted(accelerator.readable), last='and')}; the model has {_have(wanted)}",
             )
         return (self._candidate(accelerator, choice),)
 
@@ -137,10 +141,10 @@ class Catalog:
                 reasons.append(f"{name} is not in Inference.AutoAccelerators")
             elif not accelerator.automatic:
                 reasons.append(f"{name} must be named")
-            elif wanted & accelerator.formats:
+            elif wanted & accelerator.readable:
                 usable.append(accelerator)
             else:
-                reasons.append(f"{name} reads {listed(sorted(accelerator.formats), last='and')}")
+                reasons.append(f"{name} reads {listed(sorted(accelerator.readable), last='and')}")
         if not usable:
             why = "; ".join(reasons) or "none is installed"
             raise AcceleratorUnavailable(AUTO, f"nothing here reads {_have(wanted)} ({why})")
@@ -178,6 +182,7 @@ class Catalog:
         return Candidate(
             accelerator=accelerator,
             device=device,
+            plugin=self._all()[accelerator.name].brought_by,
             value=self._all()[accelerator.name].value,
             check=lambda: self._check(accelerator, device, own=own),
         )
@@ -225,7 +230,7 @@ class Catalog:
             name=claim.name,
             level=accelerator.level,
             version=_version(accelerator),
-            formats=tuple(sorted(accelerator.formats)),
+            formats=tuple(sorted(accelerator.readable)),
             devices=tuple(device.id for device in found.devices),
             reason=found.reason,
         )

@@ -27,6 +27,12 @@ class Claim:
         """The first entry point's `module:attribute`."""
         return self.points[0].value
 
+    @property
+    def brought_by(self) -> str:
+        """The distribution behind it and its version."""
+        found = self.points[0].dist
+        return f"{found.name} {found.version}" if found is not None else "unknown"
+
 
 def claims(points: Iterable[importlib.metadata.EntryPoint]) -> Sequence[Claim]:
     """The entry points by name; the same one found twice counts once."""

@@ -1,25 +1,27 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from edgex_inference.config.places import listed
 from edgex_inference.config.schema import DeviceLimits
-from edgex_inference.contracts.accelerator import LoadRequest, Session
+from edgex_inference.contracts.accelerator import Accelerator, LoadRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate
-from edgex_inference.engine.files import companions, is_inside, mark
+from edgex_inference.engine.compiling.artefacts import MOST, Artefacts
+from edgex_inference.engine.compiling.forge import Forge
+from edgex_inference.engine.files import mark
 from edgex_inference.engine.isolated import session as isolated
 from edgex_inference.engine.lane import Lane
+from edgex_inference.engine.loading import Job, Loading
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.room import Place, Room, place_of
-from edgex_inference.engine.store import verify
 from edgex_inference.engine.terms import LaneSettings
 
 Load = Callable[[LoadRequest], Session]
@@ -32,6 +34,7 @@ class _Berth:
     key: Hashable
     lane: Lane
     loading: "asyncio.Task[Session]"
+    load: Loading
     place: Place | None = None
     users: int = 0
 
@@ -39,20 +42,23 @@ class _Berth:
 class Fleet:
     """Lanes by model file, accelerator, device, precision and options; reference counted.
 
-    `cache` is the folder for compiled models, `threads` the number inside a run where nobody says one, `limits` what
-    the models on a device may take.
+    `cache` is the folder for compiled models, `most` the bytes of them that are kept there, `threads` the number
+    inside a run where nobody says one, `limits` what the models on a device may take.
     """
 
     def __init__(
         self,
         *,
         cache: Path | None = None,
+        most: int = MOST,
         threads: int | None = None,
         settings: LaneSettings | None = None,
         limits: Mapping[str, DeviceLimits] | None = None,
     ) -> None:
         self._cache, self._threads, self._settings = cache, threads, settings
         self._room = Room(limits or {})
+        self._artefacts = Artefacts(cache, most=most)
+        self._forge = Forge(deadline=(settings or LaneSettings()).compile_timeout)
         self._berths: dict[Hashable, _Berth] = {}
 
     @property
@@ -65,6 +71,11 @@ class Fleet:
         """The lanes that are in use."""
         return tuple(berth.lane for berth in self._berths.values())
 
+    @property
+    def compiling(self) -> Sequence[str]:
+        """What is being compiled and how far it is, in words."""
+        return self._forge.busy
+
     async def acquire(
         self, candidate: Candidate, choice: AcceleratorChoice, card: ModelCard
     ) -> tuple[Lane, Build]:
@@ -73,23 +84,24 @@ class Fleet:
         Loads the model unless it is loaded already; each success needs one `release`. Raises ModelRejected or
         AcceleratorUnavailable.
         """
-        build = next((one for one in card.builds if one.format in candidate.accelerator.formats), None)
+        build = build_for(candidate.accelerator, card.builds, choice.precision or card.precision)
         if build is None:
             have = listed(sorted({one.format for one in card.builds}), last="and")
-            reads = listed(sorted(candidate.accelerator.formats), last="and")
+            reads = listed(sorted(candidate.accelerator.readable), last="and")
             raise ModelRejected(
                 card.name, f"has files of format {have}; {candidate.accelerator.name} reads {reads}"
             )
-        request = self._request(candidate, choice, card, build)
+        request = self.request(candidate, choice, card, build)
         key = (_key(candidate, request), _isolation(candidate, choice))
         limited = self._room.limited(candidate)
         place = await asyncio.to_thread(place_of, candidate, card, build) if limited else None
         berth = self._berths.get(key)
         if berth is None or berth.lane.state == "closed":
-            load = self._loader(candidate, choice)
+            job = Job(candidate=candidate, request=request, card=card, build=build)
+            load = Loading(job, self._loader(candidate, choice), self._artefacts)
             if place is not None:
                 self._room.enter(key, candidate, place)
-            berth = self._berth(key, candidate, request, load, (card, build))
+            berth = self._berth(key, f"{candidate} {card.name} {card.version}", load)
             berth.place = place
         berth.users += 1
         try:
@@ -111,17 +123,24 @@ class Fleet:
         for berth in berths:
             berth.loading.cancel()
         await asyncio.gather(*(berth.lane.close(drain=drain) for berth in berths))
+        for berth in berths:
+            berth.load.close()
 
-    def _request(
+    def request(
         self, candidate: Candidate, choice: AcceleratorChoice, card: ModelCard, build: Build
     ) -> LoadRequest:
+        """How a plug-in is asked to load, or to compile, a file of a model.
+
+        Of a quantized file int8 needs no asking: what it leaves in floating point is f32.
+        """
+        precision = choice.precision or card.precision or "f32"
         return LoadRequest(
             path=build.path,
             format=build.format,
             device=candidate.device,
             options=decode(candidate.accelerator, choice.options),
             threads=choice.threads or self._threads,
-            precision=choice.precision or card.precision or "f32",
+            precision="f32" if build.precision == precision == "int8" else precision,
             cache=self._cache,
         )
 
@@ -135,29 +154,18 @@ class Fleet:
         deadline = (self._settings or LaneSettings()).load_timeout
         return partial(isolated.load, candidate.value, str(candidate), deadline=deadline)
 
-    def _berth(
-        self,
-        key: Hashable,
-        candidate: Candidate,
-        request: LoadRequest,
-        load: Load,
-        model: tuple[ModelCard, Build],
-    ) -> _Berth:
-        card, build = model
-
-        def opened() -> Session:
-            candidate.check()
-            verify(card, build)
-            try:
-                return load(replace(request, beside=_beside(build)))
-            except ModelRejected as error:
-                raise _named(error, card, build) from error
-
-        lane = Lane(f"{candidate} {card.name} {card.version}", opened, settings=self._settings)
-        loading = asyncio.create_task(lane.open(), name=f"loading {lane.name}")
+    def _berth(self, key: Hashable, name: str, load: Loading) -> _Berth:
+        lane = Lane(name, load, settings=self._settings)
+        loading = asyncio.create_task(self._load(lane, load), name=f"loading {lane.name}")
         loading.add_done_callback(_seen)
-        berth = self._berths[key] = _Berth(key=key, lane=lane, loading=loading)
+        berth = self._berths[key] = _Berth(key=key, lane=lane, loading=loading, load=load)
         return berth
+
+    async def _load(self, lane: Lane, load: Loading) -> Session:
+        """Compiles first where that is due: it may take longer than a lane waits for its session."""
+        if load.compiles:
+            await self._forge.work(lane.name, load.prepare)
+        return await lane.open()
 
     async def _leave(self, berth: _Berth) -> None:
         berth.users -= 1
@@ -170,24 +178,11 @@ class Fleet:
             await berth.lane.close(drain=1.0)
         finally:
             self._room.leave(berth.key, berth.place)
+            berth.load.close()
 
 
 def _isolation(candidate: Candidate, choice: AcceleratorChoice) -> str:
     return choice.isolation or candidate.accelerator.isolation
-
-
-def _beside(build: Build) -> tuple[str, ...]:
-    """The weights that the graph names, of those that are a part of the model."""
-    try:
-        return tuple(name for name in companions(build.path, build.format) if is_inside(name))
-    except OSError:  # for the runtime to say
-        return ()
-
-
-def _named(error: ModelRejected, card: ModelCard, build: Build) -> ModelRejected:
-    """The refusal of a file in the name of its model, at the card's line that names the file."""
-    reason = f"{build.path.name}: {error.reason}"
-    return ModelRejected(card.name, reason, card=("files", card.builds.index(build), "path"))
 
 
 def _seen(loading: "asyncio.Task[Session]") -> None:
@@ -208,3 +203,15 @@ def _key(candidate: Candidate, request: LoadRequest) -> Hashable:
         request.threads,
         repr(request.options),
     )
+
+
+def build_for(
+    accelerator: Accelerator, builds: Sequence[Build], precision: str | None = None
+) -> Build | None:
+    """The first file that it reads as it is, else the first that it can compile; None where there is neither.
+
+    Where int8 is asked for, quantized files come first; where not, last.
+    """
+    ordered = sorted(builds, key=lambda one: (one.precision == "int8") != (precision == "int8"))
+    direct = (one for one in ordered if one.format in accelerator.formats)
+    return next(direct, None) or next((one for one in ordered if one.format in accelerator.readable), None)

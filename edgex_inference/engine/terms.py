@@ -18,6 +18,7 @@ class LaneSettings:
     queue: int = 4096
     timeout: float = 5.0
     load_timeout: float = 120.0
+    compile_timeout: float = 3600.0
     leaks: int = 4
     restarts: int = 10
     backoff: float = 0.5

@@ -24,7 +24,7 @@ from edgex_inference.telemetry.families import Points
 class Overview:
     """What is asked anew each time is a callable: it may be replaced while the service runs.
 
-    `lost` counts unpublished metrics, `secret` takes values of a secret up.
+    `lost` counts unpublished metrics, `secret` takes values of a secret up, `compiling` says what is compiled.
     """
 
     bus: Bus
@@ -36,6 +36,7 @@ class Overview:
     sender: Callable[[], Sender]
     lost: Callable[[], int]
     secret: Callable[[str, Mapping[str, str]], Awaitable[str]]
+    compiling: Callable[[], Sequence[str]] = tuple
 
     @property
     def service_key(self) -> str:
@@ -85,7 +86,7 @@ class Overview:
             f"{run.binding.profile}: binding {run.binding.name} is {run.status}: {run.reason}" for run in runs
         ]
         served = all(run.status == DEGRADED for run in runs)
-        told = [*self.lookout.told]
+        told = [*self.lookout.told, *self.compiling()]
         if self.outbox is not None and self.outbox.waiting:
             told.append(f"{self.outbox.waiting} messages wait on disk for the message bus")
         return not away and served, [*away, *told, *reasons]

@@ -3,8 +3,10 @@
 A model is a JSON file of format `fake`; every key has a default:
 `{"scale": 2, "offset": 1, "datatype": "FP32", "shape": [null, 4], "batch": "any", "parallel": 2, "delay": 0.0}`.
 Each output `y` is scale·x + offset of the input `x`. What goes wrong is commanded through `control(path)`.
+The same text in the format `fake-source` must be compiled first, into `fake-artefact`; `fake` may be.
 """
 
+import errno
 import itertools
 import json
 import os
@@ -21,6 +23,7 @@ import numpy as np
 
 from edgex_inference.contracts.accelerator import (
     Accelerator,
+    Artefact,
     Batch,
     Format,
     InferenceDevice,
@@ -40,7 +43,7 @@ from edgex_inference.contracts.errors import (
 )
 from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec
 
-FAKE = Format("fake")
+FAKE, FAKE_SOURCE, FAKE_ARTEFACT = Format("fake"), Format("fake-source"), Format("fake-artefact")
 DEVICES = (InferenceDevice(id="CPU", kind="cpu"), InferenceDevice(id="NPU", kind="npu", vendor="Nobody"))
 
 Command = Literal["ok", "slow", "hang", "stall", "crash", "lose", "fail", "late", "wrong", "ragged", "leak"]
@@ -62,7 +65,10 @@ class FakeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FakeModel:
-    """The JSON of a model file; a run with a `poison` fails, one with a `snare` hangs, `script` is for the first."""
+    """The JSON of a model file; a run with a `poison` fails, one with a `snare` hangs, `script` is for the first.
+
+    Compiling writes a line into the file `diary`, and ends when there is a file `gate`: strings between processes.
+    """
 
     scale: float = 2.0
     offset: float = 1.0
@@ -78,6 +84,8 @@ class FakeModel:
     snare: float | None = None
     script: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    diary: str = ""
+    gate: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -86,9 +94,13 @@ class Control:
 
     Devices that are `away` lose their sessions and open no other; those that are `mad` answer with other numbers;
     `pace` is how many seconds each run takes longer on a device.
+    `compiling` is what the next compilations do: `ok`, `hang` until `release`, `broken`, `full` as a disk is, or
+    `stale`, whose artefact the runtime refuses.
     """
 
     script: deque[str] = field(default_factory=deque)
+    compiling: deque[str] = field(default_factory=deque)
+    compiled: int = 0
     always: str = "ok"
     delay: float = 0.05
     refuse: EdgexInferenceError | None = None
@@ -131,15 +143,18 @@ def load(request: LoadRequest) -> Session:
         raise AcceleratorUnavailable(
             f"fake:{request.device}", f"not on this machine (found {found}); add a fallback"
         )
-    if request.format != FAKE:
+    if request.format not in PLUGIN.formats:
         raise ModelRejected(request.path, f"fake reads fake, not {request.format}")
     if request.precision not in ("f32", "f16", "native"):
         raise ModelRejected(request.path, f"fake computes in f32 and f16, not in {request.precision}")
     try:
-        model = msgspec.json.decode(request.path.read_bytes(), type=FakeModel)
+        source, content = request.path, b""
+        if request.format == FAKE_ARTEFACT:
+            source, content = _unpacked(request)
+        model = msgspec.json.decode(content or source.read_bytes(), type=FakeModel)
     except (OSError, msgspec.DecodeError) as error:
         raise ModelRejected(request.path, f"no fake model: {error}") from error
-    strings = control(request.path)
+    strings = control(source)
     strings.loads += 1
     if strings.loads == 1:
         strings.script.extend(model.script)
@@ -262,6 +277,63 @@ class FakeSession:
         return value is not None and any(bool(np.any(array == value)) for array in tensors.values())
 
 
+DRIVER = {"driver": "7"}
+"""What an artefact depends on besides its device; tests install another one."""
+
+
+def identity(request: LoadRequest) -> Mapping[str, str]:
+    """What an artefact for this device must have been made with."""
+    return {**DRIVER, "chip": request.device or "CPU"}
+
+
+def compile_(request: LoadRequest) -> Artefact:
+    """Compiles a fake model for any device, `FAR` ones included; raises ModelRejected."""
+    if request.format not in PLUGIN.compiles:
+        raise ModelRejected(request.path, f"fake compiles fake and fake-source, not {request.format}")
+    strings = control(request.path)
+    strings.compiled += 1
+    command = strings.compiling.popleft() if strings.compiling else "ok"
+    strings.started.set()
+    told = request.progress or (lambda fraction, what: None)
+    try:
+        model = msgspec.json.decode(request.path.read_bytes(), type=FakeModel)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ModelRejected(request.path, f"no fake model: {error}") from error
+    told(0.25, "counting beans")
+    if model.diary:
+        with open(model.diary, "a") as diary:
+            diary.write(f"{os.getpid()}\n")
+    while model.gate and not os.path.exists(model.gate):
+        time.sleep(0.01)
+    if command == "hang":
+        strings.release.wait()
+    if command == "broken":
+        raise ModelRejected(request.path, "the compiler found no beans")
+    told(0.75, "sorting beans")
+    assert request.cache is not None
+    made = request.cache / f"{request.path.stem}.beans"
+    said = {"chip": "none" if command == "stale" else request.device or "CPU", "source": str(request.path)}
+    try:
+        if command == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        made.write_text(json.dumps({**said, "model": request.path.read_text()}))
+    except OSError as error:
+        raise ModelRejected(request.path, f"cannot be written: {error.strerror}") from error
+    return Artefact(path=made, format=FAKE_ARTEFACT, made_with=identity(request))
+
+
+def _unpacked(request: LoadRequest) -> tuple[Path, bytes]:
+    """The source of an artefact, and its content; raises ModelRejected when it was made for another chip."""
+    try:
+        said = json.loads(request.path.read_bytes())
+        source, chip, content = Path(said["source"]), said["chip"], said["model"].encode()
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ModelRejected(request.path, f"no fake artefact: {error}") from error
+    if chip != (request.device or "CPU"):
+        raise ModelRejected(request.path, f"was made for {chip}")
+    return source, content
+
+
 _FAILURES = {"lose": DeviceLost, "fail": InferenceFailed, "late": DeadlineExceeded}
 
 
@@ -275,11 +347,14 @@ def _version() -> str | None:
 
 PLUGIN = Accelerator(
     name="fake",
-    formats=frozenset({FAKE}),
+    formats=frozenset({FAKE, FAKE_ARTEFACT}),
     options=FakeOptions,
     level=Level.PROVEN,
     extra="test",
     devices=_devices,
     load=load,
     version=_version,
+    compiles=frozenset({FAKE, FAKE_SOURCE}),
+    compile=compile_,
+    identity=identity,
 )

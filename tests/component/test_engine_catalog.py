@@ -108,7 +108,9 @@ def test_the_installed_catalogue_lists_everything() -> None:
     assert (entries["edgetpu"].level, entries["edgetpu"].formats) == ("simulated", ("tflite-edgetpu",))
     assert entries["openvino"].devices[0] == entries["reference"].devices[0] == "CPU"
     assert {"AUTO", "HETERO", "BATCH"} < set(entries["openvino"].devices)
-    assert entries["openvino"].formats == ("onnx", "openvino-ir", "paddle", "tensorflow", "tflite")
+    assert entries["openvino"].formats == (
+        "onnx", "openvino-blob", "openvino-ir", "paddle", "tensorflow", "tflite",
+    )  # fmt: skip
 
 
 def test_auto_takes_what_reads_the_model_in_order_of_level() -> None:
@@ -162,7 +164,9 @@ def test_a_named_accelerator_must_exist_be_built_and_read_the_model(site: Path) 
     with pytest.raises(AcceleratorUnavailable, match="declared only"):
         catalog.candidates(AcceleratorChoice(name="paper"), [ONNX])
     assert entry(catalog, "paper")[1] == "declared only: there is no such chip yet"
-    with pytest.raises(AcceleratorUnavailable, match="reads fake; the model has onnx"):
+    with pytest.raises(
+        AcceleratorUnavailable, match="reads fake, fake-artefact and fake-source; the model has onnx"
+    ):
         catalog.candidates(AcceleratorChoice(name="fake"), [ONNX])
 
 

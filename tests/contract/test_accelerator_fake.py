@@ -17,7 +17,7 @@ class TestFake(AcceleratorContract):
     )
 
     def model(self, kind: Kind, folder: Path) -> Path:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{(Kind.ONE if kind is Kind.OTHER else kind).name}.fake"
         if kind is Kind.BROKEN:
             path.write_text('{"scale": 2, "offset')

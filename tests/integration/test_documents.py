@@ -168,7 +168,7 @@ def test_the_page_has_every_key_of_a_card(asked: set[Steps], tmp_path: Path) -> 
     words = ("form", "order", "coordinates", "activation", "input")
     output = {"quantization": {}, "stride": 8, "background": 0, **dict.fromkeys(words, "x")}
     card = {
-        "files": [{"path": "x"}],
+        "files": [{"path": "x", "parity": {}}],
         "inputs": {"picture": {"kind": "image", "quantization": {}}, "numbers": numbers},
         "outputs": {"o": output},
         "golden": [{"tolerance": {}}],

@@ -103,13 +103,13 @@ def test_a_lost_gpu_is_a_lost_device(affine: Path) -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, object]]:
     """The properties of each model that is compiled."""
     seen: list[Mapping[str, object]] = []
-    real = session._compile
+    real = session._native
 
     def compile_(job: Any, said: Any) -> Any:
         seen.append(said)
         return real(job, said)
 
-    monkeypatch.setattr(session, "_compile", compile_)
+    monkeypatch.setattr(session, "_native", compile_)
     return seen
 
 

@@ -164,6 +164,7 @@ def profiles(reader: Any) -> None:
 
 HOW_TO = "docs/how-to"
 PUMPS = (
+    "compile-ahead",
     "accelerators", "decide", "infer-over-http", "logs-and-counters", "models", "overrides", "publish",
     "readings", "tasks",
 )  # fmt: skip

@@ -42,6 +42,7 @@ BY_SUFFIX: Mapping[str, str] = {
     ".pb": "tensorflow",
     ".pdmodel": "paddle",
     ".xmodel": "xmodel",
+    ".blob": "openvino-blob",
 }
 _COMPILED = "_edgetpu"
 """How Google's compiler ends the names of what it writes."""
@@ -126,10 +127,12 @@ def _builds(reader: Reader, folder: Path, decoder: str | None) -> tuple[Build, .
             path=path or folder,
             format=_format(entry.at("format"), path),
             sha256=_sha256(entry.at("sha256")),
+            precision=maybe(entry.at("precision"), PRECISIONS),
             inputs=read_inputs(_over(own[0], base[0])) if own[0].given else inputs,
             outputs=read_outputs(_over(own[1], base[1])) if own[1].given else outputs,
             decoder=entry.at("decoder").text() or decoder,
         )
+        _parity(entry.at("parity"))
         entry.close()
         found.append(build)
     return tuple(found)
@@ -302,7 +305,8 @@ def _parity(cursor: Cursor) -> None:
     """Written by conversion and training for people; checked, not used."""
     reader = cursor.reader()
     if reader is not None:
-        reader.at("source").text()
+        for key in ("source", "calibration"):
+            reader.at(key).text()
         reader.at("difference").number(low=0)
         reader.close()
 

@@ -95,6 +95,11 @@ async def answer(lane: Lane, card: ModelCard, build: Build, file: Path, *, max_p
         raise ModelRejected(card.name, f"golden sample {file.name}: {error}") from error
 
 
+def tensors_of(session: Session, card: ModelCard, build: Build, file: Path, *, max_pixels: int) -> Tensors:
+    """What the model is given for a file that is written as a golden sample's input; raises ModelRejected."""
+    return _ask(session, card, build, file, max_pixels).sample.tensors
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
     """A file made ready for a session, and how its answer is read."""

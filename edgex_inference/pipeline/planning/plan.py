@@ -9,7 +9,7 @@ from edgex_inference.contracts.bindings import AcceleratorChoice, Binding, Resou
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, ProfileError, SetupError
 from edgex_inference.contracts.models import Build, InputCard, ModelCard, Task
 from edgex_inference.engine.catalog import Candidate, Catalog
-from edgex_inference.engine.fleet import Fleet
+from edgex_inference.engine.fleet import Fleet, build_for
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.planning import golden
@@ -158,7 +158,7 @@ class _Search:
             await self.engine.fleet.release(lane)
 
     async def _on(self, candidate: Candidate, choice: AcceleratorChoice) -> Plan | None:
-        findings = Findings(self.book, self.binding, self.card, _index(self.card, candidate))
+        findings = Findings(self.book, self.binding, self.card, _index(self.card, candidate, choice))
         try:
             lane, build = await self._checked(candidate, choice)
             drawing = _Drawing(
@@ -194,10 +194,10 @@ class _Search:
         return replace(plan, passed_over=passed, reserve=tuple(self.reserve), absent=absent, choice=choice)
 
 
-def _index(card: ModelCard, candidate: Candidate) -> int:
+def _index(card: ModelCard, candidate: Candidate, choice: AcceleratorChoice) -> int:
     """Which file of the model this candidate reads."""
-    readable = candidate.accelerator.formats
-    return next((index for index, build in enumerate(card.builds) if build.format in readable), 0)
+    build = build_for(candidate.accelerator, card.builds, choice.precision or card.precision)
+    return card.builds.index(build) if build is not None else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

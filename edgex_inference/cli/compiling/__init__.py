@@ -1,0 +1,1 @@
+"""What `edgex-inference compile` is made of."""

@@ -1,0 +1,204 @@
+"""A model written anew in 8 bits: calibrated with samples, compared on golden samples, entered into its card."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgex_inference.cli.compiling.progress import Progress
+from edgex_inference.cli.compiling.writing import entered
+from edgex_inference.config.places import listed
+from edgex_inference.contracts.accelerator import Accelerator, Format, QuantizeRequest
+from edgex_inference.contracts.bindings import AcceleratorChoice
+from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, SetupError
+from edgex_inference.contracts.models import Build, ImageInput, ModelCard
+from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.engine.files import companions, digest, is_inside, parts
+from edgex_inference.pipeline.planning import golden
+from edgex_inference.pipeline.planning.choosing.difference import from_golden
+from edgex_inference.pipeline.planning.plan import Engine
+
+_PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantized:
+    """The new file, and the largest differences to the golden answers before and after; None without samples."""
+
+    path: Path
+    card: Path
+    samples: int
+    golden: int
+    before: float | None
+    after: float | None
+    sizes: tuple[int, int]
+
+    @property
+    def figures(self) -> Mapping[str, object]:
+        return {
+            "path": str(self.path),
+            "samples": self.samples,
+            "differenceBefore": self.before,
+            "differenceAfter": self.after,
+            "sizeBefore": self.sizes[0],
+            "sizeAfter": self.sizes[1],
+        }
+
+    @property
+    def text(self) -> str:
+        """What was done, in words."""
+        small = f"{self.sizes[0] / 1e3:.0f} kB before, {self.sizes[1] / 1e3:.0f} kB now"
+        lines = [f"wrote {self.path} with {self.samples} samples: {small}"]
+        if self.before is not None and self.after is not None:
+            count = f"{self.golden} golden sample{'' if self.golden == 1 else 's'}"
+            lines.append(f"  largest difference on {count}: {self.before:.1e} before, {self.after:.1e} now")
+        else:
+            lines.append("  no golden samples: nothing is proven")
+        lines.append(f"  entered into {self.card}; bindings get it with precision: int8")
+        return "\n".join(lines)
+
+
+async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
+    """Writes the file and the card's line, or nothing at all where a golden sample is answered wrongly.
+
+    Raises SetupError.
+    """
+    accelerator, build = _who(engine, card)
+    target = build.path.with_name(f"{build.path.stem}-int8{build.path.suffix}")
+    if target.exists() or any(one.precision == "int8" for one in card.builds):
+        raise SetupError(
+            f"{card.name} {card.version} has a quantized file already: remove it and its line first"
+        )
+    files = _files(samples, build)
+    tensors, before = await _prepared(engine, card, build, accelerator, files)
+    with tempfile.TemporaryDirectory(prefix=".int8-", dir=card.folder) as folder:
+        made = Path(folder) / target.name
+        request = QuantizeRequest(
+            path=build.path,
+            format=build.format,
+            into=made,
+            samples=tensors,
+            beside=tuple(name for name in companions(build.path, build.format) if is_inside(name)),
+        )
+        assert accelerator.quantize is not None
+        with Progress(f"quantizing {build.path.name}") as progress:
+            accelerator.quantize(replace(request, progress=progress.told))
+        new = replace(build, path=made, sha256=digest(made, build.format), precision="int8")
+        after = await _judged(engine, card, new, accelerator)
+        sizes = _size(build.path, build.format), _size(made, build.format)
+        entry = {
+            "path": target.relative_to(card.folder).as_posix(),
+            "format": str(build.format),
+            "precision": "int8",
+            "sha256": new.sha256,
+            "parity": _parity(build, files, after),
+        }
+        text = entered(card, card.builds.index(build), entry)
+        for path in parts(made, build.format):
+            os.replace(path, target.with_name(path.name))
+    path = _card_written(card, target, text)
+    return Quantized(
+        path=target,
+        card=path,
+        samples=len(files),
+        golden=len(card.golden),
+        before=before,
+        after=after,
+        sizes=sizes,
+    )
+
+
+def _size(path: Path, format_: Format) -> int:
+    return sum(one.stat().st_size for one in parts(path, format_))
+
+
+def _who(engine: Engine, card: ModelCard) -> tuple[Accelerator, Build]:
+    """The first accelerator here that quantizes one of the model's files; raises AcceleratorUnavailable."""
+    known: set[str] = set()
+    for name in engine.catalog.names():
+        try:
+            accelerator = engine.catalog.get(name)
+        except AcceleratorUnavailable:
+            continue
+        known |= accelerator.quantizes
+        for build in card.builds:
+            if accelerator.quantize is not None and build.format in accelerator.quantizes:
+                return accelerator, build
+    have = listed(sorted({one.format for one in card.builds}), last="and")
+    reads = listed(sorted(known), last="and") or "nothing"
+    raise AcceleratorUnavailable("int8", f"what is installed here quantizes {reads}; {card.name} has {have}")
+
+
+def _files(folder: Path, build: Build) -> Sequence[Path]:
+    """The sample files of a folder; raises SetupError where there are none."""
+    pictures = any(isinstance(one, ImageInput) for one in build.inputs)
+    try:
+        found = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise SetupError(f"--samples: {folder} cannot be read: {error.strerror}") from error
+    if pictures or not build.inputs:
+        files = [path for path in found if path.suffix.lower() in _PICTURES]
+    if not pictures and (build.inputs or not files):
+        files = [path for path in found if path.suffix == ".json" and not path.name.endswith(".expect.json")]
+    if not files:
+        kind = "picture" if pictures else "JSON file of inputs"
+        raise SetupError(
+            f"--samples: there is no {kind} in {folder}: quantizing needs inputs as the model will get them"
+        )
+    return files
+
+
+async def _prepared(
+    engine: Engine, card: ModelCard, build: Build, accelerator: Accelerator, files: Sequence[Path]
+) -> tuple[Sequence[Tensors], float | None]:
+    """The samples as tensors, and how far the file is from the golden answers as it is."""
+    choice = AcceleratorChoice(name=accelerator.name, precision="f32")
+    (candidate,) = engine.catalog.candidates(choice, [build.format])
+    alone = replace(card, builds=(build,))
+    lane, complete = await engine.fleet.acquire(candidate, choice, alone)
+    try:
+        most = engine.max_pixels
+        tensors = [golden.tensors_of(lane.session, alone, complete, file, max_pixels=most) for file in files]
+        return tensors, await from_golden(lane, alone, complete, max_pixels=engine.max_pixels)
+    finally:
+        await engine.fleet.release(lane)
+
+
+async def _judged(engine: Engine, card: ModelCard, build: Build, accelerator: Accelerator) -> float | None:
+    """How far the quantized file is from the golden answers; raises ModelRejected where that is too far."""
+    choice = AcceleratorChoice(name=accelerator.name, precision="int8")
+    (candidate,) = engine.catalog.candidates(choice, [build.format])
+    alone = replace(card, builds=(build,))
+    lane, complete = await engine.fleet.acquire(candidate, choice, alone)
+    try:
+        await golden.check(lane, alone, complete, max_pixels=engine.max_pixels)
+        return await from_golden(lane, alone, complete, max_pixels=engine.max_pixels)
+    except ModelRejected as error:
+        reason = f"in 8 bits it answers wrongly, and nothing was written: {error.reason}; take more and truer samples, "
+        raise ModelRejected(card.name, reason + "or a wider tolerance") from error
+    finally:
+        await engine.fleet.release(lane)
+
+
+def _parity(build: Build, files: Sequence[Path], after: float | None) -> Mapping[str, object]:
+    hashed = hashlib.sha256()
+    for file in files:
+        hashed.update(hashlib.sha256(file.read_bytes()).digest())
+    said: dict[str, object] = {"source": build.path.name, "calibration": hashed.hexdigest()}
+    return said if after is None else {**said, "difference": float(f"{after:.3g}")}
+
+
+def _card_written(card: ModelCard, target: Path, text: str) -> Path:
+    path = card.folder / "model.yaml"
+    try:
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_text(text, encoding="utf-8")
+        shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise SetupError(f"{path} cannot be written: {error.strerror}") from error
+    return path

@@ -1,0 +1,1 @@
+"""Models compiled for a device: kept, checked and made again."""
