@@ -67,11 +67,15 @@ async def engine_of(loaded: Loaded) -> AsyncIterator[Engine]:
         await engine.fleet.close()
 
 
-async def open_anywhere(engine: Engine, card: ModelCard) -> Opened:
-    """Loads the model on the first accelerator that takes it; raises the SetupError of the first that does not."""
+async def open_anywhere(engine: Engine, card: ModelCard, *, last: str = "") -> Opened:
+    """Loads the model on the first accelerator that takes it; raises the SetupError of the first that does not.
+
+    `last` is an accelerator that is tried after all others.
+    """
     choice = AcceleratorChoice(name=AUTO)
     refused: SetupError | None = None
-    for candidate in engine.catalog.candidates(choice, [build.format for build in card.builds]):
+    candidates = engine.catalog.candidates(choice, [build.format for build in card.builds])
+    for candidate in sorted(candidates, key=lambda one: one.accelerator.name == last):
         try:
             lane, build = await engine.fleet.acquire(candidate, choice, card)
         except SetupError as error:

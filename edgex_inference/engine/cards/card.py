@@ -302,8 +302,11 @@ def _parity(cursor: Cursor) -> None:
     """Written by conversion and training for people; checked, not used."""
     reader = cursor.reader()
     if reader is not None:
-        reader.at("source").text()
-        reader.at("difference").number(low=0)
+        for key in ("source", "converter", "checkedOn"):
+            reader.at(key).text()
+        for key in ("difference", "tolerance"):
+            reader.at(key).number(low=0)
+        reader.at("samples").integer(low=1)
         reader.close()
 
 
