@@ -66,7 +66,8 @@ class Job:
                 arrays["%d.in.%d" % (index, at)] = _plain(one)
             for at, one in enumerate(answer):
                 arrays["%d.out.%d" % (index, at)] = _plain(one)
-        np.savez(self.path("answers.npz"), **arrays)
+        if arrays:
+            np.savez(self.path("answers.npz"), **arrays)
         names = list(cases[0]) if cases else []
         said = {"file": file, "framework": framework, "tool": tool, "inputs": names, "notes": list(notes)}
         with open(self.path("reply.json"), "w", encoding="utf-8") as out:

@@ -59,10 +59,17 @@ def frozen(job):
     operations = graph.get_operations()
     variables = [one.name for one in operations if one.type in ("Variable", "VariableV2", "VarHandleOp")]
     if variables:
-        raise Refused("is a graph whose variables are not frozen into it (%s): freeze it, or give the SavedModel" % variables[0])
+        raise Refused(
+            "is a graph whose variables are not frozen into it (%s): freeze it, or give the SavedModel"
+            % variables[0]
+        )
     used = {tensor.op.name for one in operations for tensor in one.inputs}
     feeds = {one.name: one.name + ":0" for one in operations if one.type == "Placeholder"}
-    outputs = [one.outputs[0].name for one in operations if one.name not in used and one.outputs and one.type not in _PLAIN]
+    outputs = [
+        one.outputs[0].name
+        for one in operations
+        if one.name not in used and one.outputs and one.type not in _PLAIN
+    ]
     if not feeds or not outputs:
         raise Refused("has no placeholder to feed or nothing to fetch")
     inputs = [described(job, name, graph.get_tensor_by_name(tensor)) for name, tensor in feeds.items()]

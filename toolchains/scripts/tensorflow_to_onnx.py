@@ -30,7 +30,9 @@ def work(job):
 def overridden(job, model):
     if not job.shapes:
         return None
-    return {model.feeds[name]: [-1 if one is None else one for one in shape] for name, _, shape in model.inputs}
+    return {
+        model.feeds[name]: [-1 if one is None else one for one in shape] for name, _, shape in model.inputs
+    }
 
 
 def plain(outputs):

@@ -15,7 +15,9 @@ def work(job):
         file.write(content)
     found = tf.lite.Interpreter(model_content=content)
     if len(found.get_input_details()) > 1 or len(found.get_output_details()) > 1:
-        raise Refused("has several inputs or outputs, whose order TensorFlow Lite does not keep: convert it to onnx")
+        raise Refused(
+            "has several inputs or outputs, whose order TensorFlow Lite does not keep: convert it to onnx"
+        )
     cases = job.cases([(name, dtype, (1, *shape[1:])) for name, dtype, shape in model.inputs])
     answers = [model.ask(case) for case in cases]
     job.reply("model.tflite", cases, answers, framework=called(), tool=called())

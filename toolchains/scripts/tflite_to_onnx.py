@@ -17,7 +17,9 @@ def work(job):
         interpreter.allocate_tensors()
         found, _ = tf2onnx.convert.from_tflite(job.source, opset=min(job.opset or OPSET, 18))
     except Exception as error:  # TensorFlow Lite raises ValueError or RuntimeError, tf2onnx anything
-        raise Refused("cannot be read or converted: %s" % (str(error).strip().splitlines() or [""])[0][:300]) from error
+        raise Refused(
+            "cannot be read or converted: %s" % (str(error).strip().splitlines() or [""])[0][:300]
+        ) from error
     onnx.save(found, job.path("model.onnx"))
     given = {one["name"]: one for one in interpreter.get_input_details()}
     names = [one.name for one in found.graph.input]

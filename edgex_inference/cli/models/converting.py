@@ -11,7 +11,8 @@ from edgex_inference.bindings.parts import FOLDER_NAME
 from edgex_inference.cli.models.adding import Added, add
 from edgex_inference.cli.models.loading import Opened, configured, engine_of, open_anywhere
 from edgex_inference.config.load import Loaded
-from edgex_inference.contracts.accelerator import Format
+from edgex_inference.config.places import listed
+from edgex_inference.contracts.accelerator import Format, Session
 from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.contracts.probing import sample
@@ -113,7 +114,7 @@ async def _compared(
     )
 
 
-async def _open(engine: Engine, path: Path, format_: Format, avoid: str = "") -> Opened:
+async def _open(engine: Engine, path: Path, format_: Format, never: str = "") -> Opened:
     card = ModelCard(
         name=path.stem,
         version="",
@@ -121,21 +122,30 @@ async def _open(engine: Engine, path: Path, format_: Format, avoid: str = "") ->
         folder=path.parent,
         builds=(Build(path=path, format=format_),),
     )
-    return await open_anywhere(engine, card, last=avoid)
+    return await open_anywhere(engine, card, never=never)
 
 
 async def _asked(
     engine: Engine, wish: Wish, converted: Converted, target: Opened
 ) -> tuple[Sequence[Case], str]:
-    """The source's answers from an accelerator of this machine, another one than the converted model's if possible."""
+    """Answers to compare with where the source's framework gave none.
+
+    From an accelerator of this machine that reads the source, never the one that runs the converted model; else the
+    known answers of the samples.
+    """
     known = ABOUT[converted.kind].format
+    names = [spec.name for spec in target.lane.session.outputs]
+    if wish.samples is not None and all(name in wish.samples.arrays for name in names):
+        return _known(wish.samples, target.lane.session), "known answers"
     try:
         if known is None:
-            raise SetupError(f"no accelerator reads {ABOUT[converted.kind].label}")
-        opened = await _open(engine, wish.source, known, avoid=target.candidate.accelerator.name)
+            raise SetupError(f"no accelerator runs {ABOUT[converted.kind].label}")
+        opened = await _open(engine, wish.source, known, never=target.candidate.accelerator.name)
     except SetupError as error:
         raise ModelRejected(
-            wish.source, f"nothing here runs it to compare with ({error}): give --samples with known answers"
+            wish.source,
+            f"nothing here can answer for it ({converted.missing or error}): give --samples with the answers too, "
+            f"{listed(names, last='and')}",
         ) from error
     specs = opened.lane.session.inputs
     cases = []
@@ -144,6 +154,17 @@ async def _asked(
         cases.append(Case(inputs=tuple(feed[one.name] for one in specs), outputs=answers))
     version = opened.candidate.accelerator.version() or ""
     return cases, f"{opened.candidate} {version}".strip()
+
+
+def _known(samples: Samples, session: Session) -> Sequence[Case]:
+    outputs = [samples.arrays[spec.name] for spec in session.outputs]
+    return [
+        Case(
+            inputs=tuple(feed[spec.name] for spec in session.inputs),
+            outputs=tuple(_row(rows, spec, at) for rows, spec in zip(outputs, session.outputs, strict=True)),
+        )
+        for at, feed in enumerate(_feeds(session.inputs, samples))
+    ]
 
 
 def _feeds(specs: Sequence[TensorSpec], samples: Samples | None) -> Sequence[Tensors]:
@@ -155,11 +176,15 @@ def _feeds(specs: Sequence[TensorSpec], samples: Samples | None) -> Sequence[Ten
     if missing:
         raise ModelRejected(samples.path, f"has no input {missing[0]} (it has {', '.join(samples.arrays)})")
     count = len(next(iter(rows.values())))
-    return [{spec.name: _fitted(rows[spec.name][at : at + 1], spec) for spec in specs} for at in range(count)]
+    return [
+        {spec.name: _row(rows[spec.name], spec, at).astype(spec.datatype.numpy) for spec in specs}
+        for at in range(count)
+    ]
 
 
-def _fitted(row: Array, spec: TensorSpec) -> Array:
-    return (row if row.ndim == len(spec.shape) else row[0]).astype(spec.datatype.numpy)
+def _row(rows: Array, spec: TensorSpec, at: int) -> Array:
+    """One sample as the model takes it: with a first axis of length 1 where it has that."""
+    return rows[at : at + 1] if rows.ndim == len(spec.shape) else rows[at]
 
 
 async def _run(opened: Opened, feed: Tensors, wish: Wish) -> tuple[Array, ...]:
@@ -191,7 +216,7 @@ async def _worst(
         answers = await _run(target, feed, wish)
         found = [compare(answers, case.outputs, names, tolerance)]
         found += [
-            compare([answer], [known[name][index : index + 1]], [f"{name} of sample {index}"], tolerance)
+            compare([answer], [known[name][index]], [f"{name} of sample {index}"], tolerance)
             for name, answer in zip(names, answers, strict=True)
             if name in known
         ]

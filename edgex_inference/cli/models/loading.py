@@ -9,7 +9,7 @@ from pathlib import Path
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded, load
 from edgex_inference.contracts.bindings import AcceleratorChoice
-from edgex_inference.contracts.errors import SetupError
+from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.catalog import AUTO, Candidate
@@ -67,15 +67,19 @@ async def engine_of(loaded: Loaded) -> AsyncIterator[Engine]:
         await engine.fleet.close()
 
 
-async def open_anywhere(engine: Engine, card: ModelCard, *, last: str = "") -> Opened:
+async def open_anywhere(engine: Engine, card: ModelCard, *, never: str = "") -> Opened:
     """Loads the model on the first accelerator that takes it; raises the SetupError of the first that does not.
 
-    `last` is an accelerator that is tried after all others.
+    `never` is an accelerator that is passed over.
     """
     choice = AcceleratorChoice(name=AUTO)
     refused: SetupError | None = None
-    candidates = engine.catalog.candidates(choice, [build.format for build in card.builds])
-    for candidate in sorted(candidates, key=lambda one: one.accelerator.name == last):
+    for candidate in engine.catalog.candidates(choice, [build.format for build in card.builds]):
+        if candidate.accelerator.name == never:
+            refused = refused or AcceleratorUnavailable(
+                never, "runs the converted model, and no other one here reads it"
+            )
+            continue
         try:
             lane, build = await engine.fleet.acquire(candidate, choice, card)
         except SetupError as error:

@@ -1,7 +1,7 @@
 """From a kind of file to a format: which steps, each in which toolchain, or why not and what would work."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgex_inference.config.places import listed
@@ -13,36 +13,50 @@ from edgex_inference.engine.formats.toolchains import HERE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One conversion by one script, which also asks the source's own framework.
+    """One conversion by one script, which also asks the source's own framework where its toolchain has it.
 
-    Where `oracle` names another toolchain, that one's `oracle_script` asks; where `answers` is False too, an
-    accelerator of this machine that reads the source must.
+    Where another toolchain has that, `oracle` names it, and `oracle_script` asks.
     """
 
     sources: frozenset[Kind]
     target: Format
     toolchain: str
     script: str
-    answers: bool = True
     oracle: str = ""
     oracle_script: str = ""
 
 
+_TENSORFLOW = frozenset({Kind.SAVED_MODEL, Kind.FROZEN})
+_KERAS = frozenset({Kind.KERAS, Kind.KERAS_H5})
+
+
+def _step(sources: Iterable[Kind], target: Format, toolchain: str, script: str, oracle: str = "") -> Step:
+    """A step; `oracle` is `toolchain/script`."""
+    asking, _, asked = oracle.partition("/")
+    return Step(
+        sources=frozenset(sources),
+        target=target,
+        toolchain=toolchain,
+        script=script,
+        oracle=asking,
+        oracle_script=asked,
+    )
+
+
 STEPS: tuple[Step, ...] = (
-    Step(
-        sources=frozenset({Kind.PICKLE, Kind.XGBOOST, Kind.LIGHTGBM}),
-        target=ONNX,
-        toolchain="sklearn",
-        script="from_sklearn.py",
-    ),
-    Step(
-        sources=frozenset({Kind.ONNX, Kind.TFLITE, Kind.SAVED_MODEL, Kind.FROZEN, Kind.PADDLE}),
-        target=OPENVINO_IR,
-        toolchain=HERE,
-        script="to_openvino.py",
-        answers=False,
-    ),
-    Step(sources=frozenset({Kind.ONNX}), target=ONNX, toolchain=HERE, script="to_opset.py", answers=False),
+    _step({Kind.PICKLE, Kind.XGBOOST, Kind.LIGHTGBM}, ONNX, "sklearn", "from_sklearn.py"),
+    _step(_TENSORFLOW | _KERAS, ONNX, "tensorflow", "tensorflow_to_onnx.py"),
+    _step(_TENSORFLOW | _KERAS, TFLITE, "tensorflow", "tensorflow_to_tflite.py"),
+    _step({Kind.TFLITE}, ONNX, "tensorflow", "tflite_to_onnx.py"),
+    _step({Kind.TORCH_EXPORT, Kind.TORCHSCRIPT, Kind.TORCH_FACTORY}, ONNX, "torch", "torch_to_onnx.py"),
+    _step({Kind.PADDLE, Kind.PADDLE_PIR}, ONNX, "paddle", "paddle_to_onnx.py"),
+    _step({Kind.MXNET}, ONNX, "mxnet", "mxnet_to_onnx.py"),
+    _step({Kind.CAFFE}, ONNX, HERE, "import_caffe.py", "opencv/ask_opencv.py"),
+    _step({Kind.KALDI}, ONNX, HERE, "import_kaldi.py"),
+    _step(_TENSORFLOW, OPENVINO_IR, HERE, "to_openvino.py", "tensorflow/ask_tensorflow.py"),
+    _step({Kind.PADDLE}, OPENVINO_IR, HERE, "to_openvino.py", "paddle/ask_paddle.py"),
+    _step({Kind.ONNX, Kind.TFLITE}, OPENVINO_IR, HERE, "to_openvino.py"),
+    _step({Kind.ONNX}, ONNX, HERE, "to_opset.py"),
 )
 """Preferred ones first."""
 
