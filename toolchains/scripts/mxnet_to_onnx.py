@@ -1,6 +1,7 @@
 """MXNet to ONNX by its own exporter; answers come from the symbol, bound and run by MXNet."""
 
 import glob
+import json
 import os
 import re
 
@@ -31,7 +32,7 @@ def work(job):
     target = job.path("model.onnx")
     try:
         parameters = {**arguments, **states}
-        mx.onnx.export_model(symbol, parameters, shapes, [np.float32] * len(shapes), target)
+        mx.onnx.export_model(modern(symbol), parameters, shapes, [np.float32] * len(shapes), target)
     except Exception as error:  # its exporter raises whatever an operator's translation does
         raise Refused(
             "MXNet's exporter cannot convert it (%s: %s)" % (type(error).__name__, first(error))
@@ -60,6 +61,21 @@ def files(job):
     if not os.path.isfile(graph):
         raise Refused("needs its graph beside it, %s: name it with --weights" % os.path.basename(graph))
     return graph, job.source
+
+
+def modern(symbol):
+    """The symbol with softmax for the old layers that the exporter takes wrongly; their labels are for training."""
+    graph = json.loads(symbol.tojson())
+    for node in graph["nodes"]:
+        said = node.get("attrs") or {}
+        if node["op"] == "SoftmaxOutput":
+            axis = "1" if said.get("multi_output", "False") in ("True", "1", "true") else "-1"
+        elif node["op"] == "SoftmaxActivation":
+            axis = "1" if said.get("mode") == "channel" else "-1"
+        else:
+            continue
+        node.update(op="softmax", attrs={"axis": axis}, inputs=node["inputs"][:1])
+    return mx.sym.load_json(json.dumps(graph))
 
 
 def tidied(path):

@@ -204,7 +204,7 @@ async def _worst(
     session = target.lane.session
     names = [spec.name for spec in session.outputs]
     known = wish.samples.arrays if wish.samples is not None else {}
-    worst = Off(output=names[0] if names else "", difference=0.0, tolerance=tolerance)
+    worst: Off | None = None
     for index, case in enumerate(cases):
         if len(case.inputs) != len(session.inputs):
             reason = f"its conversion has {len(session.inputs)} inputs instead of {len(case.inputs)}"
@@ -220,7 +220,8 @@ async def _worst(
             for name, answer in zip(names, answers, strict=True)
             if name in known
         ]
-        worst = max((worst, *found), key=lambda one: one.share)
+        worst = max((*found, *([worst] if worst else [])), key=lambda one: one.share)
+    assert worst is not None
     silent = says_nothing(cases)
     note = "every sample got the same answer, which proves little: give --samples of real inputs"
     return worst, (note,) if silent else ()

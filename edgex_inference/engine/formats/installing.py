@@ -74,7 +74,7 @@ def _fill(toolchain: Toolchain, folder: Path, progress: Progress) -> None:
             assert pip.stdout is not None
             for line in map(str.strip, pip.stdout):
                 last = [*last, line][-_LAST:]
-                if line.startswith("Collecting "):
+                if line.startswith(("Collecting ", "Processing ")):
                     collected += 1
                     progress(min(0.8, 0.8 * collected / expected), line.split()[1])
                 elif line.startswith("Installing collected"):

@@ -71,7 +71,8 @@ ABOUT: Mapping[Kind, About] = {
     Kind.OPENVINO_IR: About(
         label="an OpenVINO IR model",
         format=OPENVINO_IR,
-        nearest="openvino runs it as it is: `edgex-inference model add`; for other accelerators convert the model that it was made from",
+        nearest="openvino runs it as it is: `edgex-inference model add`; "
+        "for other accelerators convert the model that it was made from",
         companion=".bin",
     ),
     Kind.TFLITE: About(label="a TensorFlow Lite model", format=TFLITE),
@@ -106,7 +107,7 @@ ABOUT: Mapping[Kind, About] = {
     Kind.XGBOOST: About(label="an XGBoost model"),
     Kind.LIGHTGBM: About(label="a LightGBM model"),
     Kind.CHECKPOINT: About(
-        label="a TensorFlow checkpoint: variables without their graph",
+        label="a TensorFlow checkpoint (variables without their graph)",
         nearest=f"save the model {_TRAINER}: model.export('folder') or tf.saved_model.save(model, 'folder')",
     ),
     Kind.HDF5_WEIGHTS: About(
@@ -122,7 +123,7 @@ ABOUT: Mapping[Kind, About] = {
         nearest="convert the model that it was made from: Core ML's own tools convert to Core ML only",
     ),
     Kind.SAFETENSORS: About(
-        label="safetensors: weights without their program",
+        label="safetensors (weights without their program)",
         nearest="say the function that makes the module and loads them: `--factory module:function`",
     ),
     Kind.GGUF: About(

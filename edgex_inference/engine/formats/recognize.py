@@ -183,6 +183,14 @@ _SUFFIXES: Mapping[str, Kind] = {
 }
 
 
+def _first(data: memoryview, wanted: int) -> memoryview:
+    """The first message of this number; raises KeyError where there is none."""
+    for number, value in fields(data):
+        if number == wanted:
+            return as_message(value)
+    raise KeyError(wanted)
+
+
 def _is_onnx(data: memoryview, numbers: set[int]) -> bool:
     """ModelProto: a graph (7) and operator sets (8)."""
     return {7, 8} <= numbers and numbers <= set(range(1, 30)) and bool(as_message(dict(fields(data))[7]))
@@ -190,13 +198,13 @@ def _is_onnx(data: memoryview, numbers: set[int]) -> bool:
 
 def _is_frozen(data: memoryview, numbers: set[int]) -> bool:
     """GraphDef: nodes (1) that begin with a name (1) and an operator (2)."""
-    node = dict(fields(as_message(next(value for number, value in fields(data) if number == 1))))
+    node = dict(fields(_first(data, 1)))
     return numbers <= {1, 2, 3, 4, 5} and bool(as_text(node[1])) and as_text(node[2])[:1].isupper()
 
 
 def _is_paddle(data: memoryview, numbers: set[int]) -> bool:
     """ProgramDesc: blocks (1) with an index (1), a parent (2) and variables (3)."""
-    block = dict(fields(as_message(next(value for number, value in fields(data) if number == 1))))
+    block = dict(fields(_first(data, 1)))
     return (
         numbers <= {1, 2, 3, 4, 5} and as_number(block[1]) == 0 and isinstance(block[2], int) and 3 in block
     )
@@ -207,7 +215,7 @@ def _is_caffe(data: memoryview, numbers: set[int]) -> bool:
     if not numbers & {2, 100}:
         return False
     number = 100 if 100 in numbers else 2
-    layer = dict(fields(as_message(next(value for at, value in fields(data) if at == number))))
+    layer = dict(fields(_first(data, number)))
     if number == 100:
         return bool(as_text(layer[2])[:1].isupper())
     return 4 in layer and isinstance(layer[5], int)

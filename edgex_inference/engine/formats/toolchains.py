@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -56,8 +57,6 @@ class Toolchain:
 
 def _answers(python: Path, series: str) -> bool:
     """Whether it is there and is that series: a version manager's shim may stand for one that is not installed."""
-    import subprocess
-
     ask = "import sys, venv, ensurepip; print('{}.{}'.format(*sys.version_info[:2]))"
     try:
         said = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=30, check=False)
@@ -93,9 +92,8 @@ class Toolchains:
     def get(self, name: str) -> Toolchain:
         """The toolchain of this name; raises SetupError."""
         if name not in self.known:
-            raise SetupError(
-                f"no toolchain is called {name!r}{suggest(name, self.known)}; there are {listed(sorted(self.known), last='and')}"
-            )
+            there = listed(sorted(self.known), last="and")
+            raise SetupError(f"no toolchain is called {name!r}{suggest(name, self.known)}; there are {there}")
         return self.known[name]
 
     def folder(self, name: str) -> Path:
@@ -103,7 +101,7 @@ class Toolchains:
         return self.home / name
 
     def state(self, name: str) -> str:
-        """`installed`, `outdated` where its pins have changed since, `broken` after an install that ended early, or empty."""
+        """`installed`, `outdated` where its pins have changed since, `broken` where it is not whole, or empty."""
         folder = self.folder(name)
         if not folder.exists():
             return ""
