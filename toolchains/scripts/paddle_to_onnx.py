@@ -4,7 +4,7 @@ import os
 
 import paddle2onnx
 from exchange import Refused, main
-from predictor import ask_all, described, opened
+from predictor import ask_all, described, exported, opened
 
 OPSET = 16
 
@@ -12,17 +12,10 @@ OPSET = 16
 def work(job):
     model, weights = job.source, weights_of(job)
     predictor = opened(model, weights)
-    try:
-        content = paddle2onnx.export(
-            model, weights, None, opset_version=min(job.opset or OPSET, 19), verbose=False
-        )
-    except Exception as error:  # its C++ side aborts or raises RuntimeError
-        raise Refused("paddle2onnx cannot convert it: %s" % error) from error
-    if not content:
-        raise Refused("paddle2onnx cannot convert it")
+    content = exported(model, weights, min(job.opset or OPSET, 19))
     with open(job.path("model.onnx"), "wb") as file:
         file.write(content)
-    cases = job.cases(described(job, predictor))
+    cases = job.cases(described(job, content))
     answers, framework = ask_all(predictor, cases)
     job.reply(
         "model.onnx", cases, answers, framework=framework, tool="paddle2onnx " + paddle2onnx.__version__

@@ -1,6 +1,8 @@
 """Paddle's predictor, for the scripts that convert its models or ask it."""
 
+import onnx
 import paddle
+import paddle2onnx
 from exchange import Refused
 from paddle import inference
 
@@ -15,27 +17,34 @@ def opened(model, weights):
     try:
         return inference.create_predictor(config)
     except Exception as error:  # its C++ side raises RuntimeError with a page of text
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise Refused("Paddle cannot load it: %s" % (lines[-1] if lines else "")) from error
+        raise Refused("Paddle cannot load it: %s" % last(error)) from error
 
 
-def described(job, predictor):
-    """Its inputs with their shapes, as they are saved or as the user says."""
+def exported(model, weights, opset):
+    """The model as ONNX, in bytes."""
+    try:
+        content = paddle2onnx.export(model, weights, None, opset_version=opset, verbose=False)
+    except Exception as error:  # its C++ side raises RuntimeError with a page of text
+        raise Refused("paddle2onnx cannot convert it: %s" % last(error)) from error
+    if not content:
+        raise Refused("paddle2onnx cannot convert it")
+    return content
+
+
+def described(job, content):
+    """The inputs of an exported model with their shapes, as they are saved or as the user says."""
     found = []
-    types = {
-        inference.DataType.FLOAT32: "float32",
-        inference.DataType.INT64: "int64",
-        inference.DataType.INT32: "int32",
-        inference.DataType.UINT8: "uint8",
-    }
-    shapes = predictor.get_input_tensor_shape()
-    for name in predictor.get_input_names():
-        said = job.shapes.get(name) or job.shapes.get("") or shapes.get(name)
-        if not said:
-            raise Refused("does not say the shape of %s: say it, --shape %s=1,3,224,224" % (name, name))
-        dtype = types.get(predictor.get_input_handle(name).type(), "float32")
-        found.append((name, dtype, tuple(None if one < 0 else int(one) for one in said)))
+    for one in onnx.load_from_string(content).graph.input:
+        tensor = one.type.tensor_type
+        shape = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim)
+        shape = job.shapes.get(one.name) or job.shapes.get("") or shape
+        found.append((one.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape))
     return found
+
+
+def last(error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
 
 
 def ask_all(predictor, cases):
