@@ -2,21 +2,25 @@
 
 import importlib
 import json
+import os
+import sys
 
-from exchange import Refused, main
 
-
-def work(job):
+def main():
+    folder = sys.argv[1]
+    with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
+        names = json.load(file)["options"]["modules"]
     found = {}
-    for name in job.options["modules"]:
+    for name in names:
         try:
             module = importlib.import_module(name)
         except Exception as error:  # a broken native library raises anything
-            raise Refused("%s cannot be imported: %s" % (name, error))
+            sys.exit("refused: %s cannot be imported: %s" % (name, error))
         found[name] = str(getattr(module, "__version__", ""))
-    with open(job.path("versions.json"), "w", encoding="utf-8") as file:
-        json.dump(found, file)
-    job.reply("versions.json", [], [], framework="", tool="")
+    said = {"file": "versions.json", "framework": "", "tool": "", "inputs": [], "notes": []}
+    for name, content in (("versions.json", found), ("reply.json", said)):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            json.dump(content, file)
 
 
-main(work)
+main()
