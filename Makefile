@@ -3,6 +3,7 @@
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
+# make toolchains  every conversion in its own stack (DOCS=1, TOOLCHAINS="sklearn torch"): fetches gigabytes
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 
 VENV := .venv
@@ -13,7 +14,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench soak flame setup setup-test peers matrix clean stale
+.PHONY: run test check live bench soak flame toolchains setup setup-test peers matrix clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -43,6 +44,10 @@ live: $(VENV)/.installed-test
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
 	@$(PYTHON) -m tests.soak
+
+# Isolated environments below build/toolchains, kept between runs; DOCS=1 writes the table of docs/reference/formats.md.
+toolchains: setup-test
+	@$(PYTHON) -m tests.toolchains $(TOOLCHAINS)
 
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"

@@ -51,7 +51,9 @@ def wheel(folder: Path) -> Path:
         info = "tinything-1.5.dist-info"
         file.writestr(f"{info}/METADATA", METADATA)
         file.writestr(f"{info}/WHEEL", WHEEL)
-        file.writestr(f"{info}/RECORD", f"tinything.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+        file.writestr(
+            f"{info}/RECORD", f"tinything.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
+        )
     return path
 
 

@@ -125,7 +125,17 @@ def test_known_answers_stand_for_a_framework_that_is_not_here(tmp_path: Path, ca
     rows = np.arange(8, dtype=np.float32).reshape(2, 4)
     np.savez(tmp_path / "s.npz", x=rows, y=rows * 2 + 1)
     source = onnx_models.write(Model.ANY, tmp_path / "in")
-    convert(source, "--to", "openvino", "--samples", tmp_path / "s.npz", "--name", "m", "--models", tmp_path / "models")
+    convert(
+        source,
+        "--to",
+        "openvino",
+        "--samples",
+        tmp_path / "s.npz",
+        "--name",
+        "m",
+        "--models",
+        tmp_path / "models",
+    )
     assert "as known answers" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow's ways of saving, as one: a frozen graph with named inputs and outputs, and how to ask the model itself."""
+"""TensorFlow's ways of saving, as one: a frozen graph with named inputs and outputs, and the model to be asked."""
 
 import os
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import pickle
 import sys
 import warnings
 
@@ -49,8 +50,15 @@ def work(job):
 
 def exported(job):
     """A program: its inputs' shapes are in it."""
+    if not job.options.get("trust"):
+        weights_only()
     try:
         program = torch.export.load(job.source)
+    except Refused:
+        raise
+    except pickle.UnpicklingError as error:
+        reason = "holds pickled objects besides weights, which run what their author put into them"
+        raise Refused("%s: say --trust if you know who made it" % reason) from error
     except Exception as error:  # a foreign or broken archive raises anything
         raise Refused("torch.export cannot load it: %s" % first(error)) from error
     wanted = set(program.graph_signature.user_inputs)
@@ -61,6 +69,22 @@ def exported(job):
             shape = tuple(one if isinstance(one, int) else None for one in value.shape)
             inputs.append((node.name, str(value.dtype).removeprefix("torch."), shape))
     return program, inputs, True
+
+
+def weights_only():
+    """torch.export.load unpickles weights and constants without restraint: here it does so with torch's own."""
+    from torch.export.pt2_archive import _package
+
+    def refuse(*arguments, **named):
+        raise Refused(
+            "holds pickled objects, which run what their author put into them: say --trust if you know who made it"
+        )
+
+    class Restrained:
+        loads = load = staticmethod(refuse)
+
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    _package.pickle = Restrained
 
 
 def scripted(job):

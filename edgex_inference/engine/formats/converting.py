@@ -18,7 +18,6 @@ from edgex_inference.engine.formats.routes import Step, route
 from edgex_inference.engine.formats.screen import screen
 from edgex_inference.engine.formats.toolchains import Toolchains
 
-
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """`module:function`, for a module that is made without weights of a file."""
 

@@ -49,7 +49,10 @@ def test_given_samples_are_what_is_asked(tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", anything=np.arange(8.0).reshape(2, 4))
     reply = attempt(tmp_path, "right", inputs=str(tmp_path / "in.npz"))
     assert reply.answers is not None
-    assert [case.inputs[0].tolist() for case in read_cases(reply.answers, "m")] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]]]
+    assert [case.inputs[0].tolist() for case in read_cases(reply.answers, "m")] == [
+        [[0, 1, 2, 3]],
+        [[4, 5, 6, 7]],
+    ]
 
 
 @pytest.mark.usefixtures("scripts")
@@ -80,7 +83,9 @@ def test_nothing_leads_a_child_back_into_the_service(monkeypatch: pytest.MonkeyP
     for name in ("PYTHONPATH", "PYTHONHOME", "EDGEX_SECURITY_SECRET_STORE", "INFERENCE_MODELSDIR"):
         monkeypatch.setenv(name, "x")
     found = surroundings(tmp_path)
-    assert not {"PYTHONPATH", "PYTHONHOME", "EDGEX_SECURITY_SECRET_STORE", "INFERENCE_MODELSDIR"} & found.keys()
+    assert (
+        not {"PYTHONPATH", "PYTHONHOME", "EDGEX_SECURITY_SECRET_STORE", "INFERENCE_MODELSDIR"} & found.keys()
+    )
     assert found["HOME"] == str(tmp_path)
 
 

@@ -9,7 +9,14 @@ import pytest
 import yaml
 
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.engine.formats.parity import Case, Parity, compare, read_cases, read_samples, says_nothing
+from edgex_inference.engine.formats.parity import (
+    Case,
+    Parity,
+    compare,
+    read_cases,
+    read_samples,
+    says_nothing,
+)
 
 
 def off(have: object, want: object) -> float:
@@ -62,7 +69,12 @@ def test_answers_that_are_all_alike_prove_little() -> None:
 
 def test_a_card_reads_its_line_as_numbers() -> None:
     line = Parity(
-        source="torch 2", difference=1.2e-7, tolerance=1e-4, samples=6, converter="c", checked_on="onnxruntime:CPU"
+        source="torch 2",
+        difference=1.2e-7,
+        tolerance=1e-4,
+        samples=6,
+        converter="c",
+        checked_on="onnxruntime:CPU",
     ).line()
     said = yaml.safe_load(line)["parity"]
     assert said["difference"] == 1.2e-7
@@ -79,7 +91,15 @@ def test_samples_of_both_forms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[1]", b'{"x": [[1], [1, 2]]}', b'{"x": 1}', b'{"x": [1], "y": [1, 2]}', b'{"x": []}', b'{"x": [{}]}'],
+    [
+        b"",
+        b"[1]",
+        b'{"x": [[1], [1, 2]]}',
+        b'{"x": 1}',
+        b'{"x": [1], "y": [1, 2]}',
+        b'{"x": []}',
+        b'{"x": [{}]}',
+    ],
 )
 def test_what_holds_no_samples(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "s.json"

@@ -46,7 +46,11 @@ CONTENTS: list[tuple[str, bytes, Kind]] = [
     ("keras", archive({"config.json": b"{}", "metadata.json": b"{}", "model.weights.h5": b""}), Kind.KERAS),
     ("pt2", archive({"m/archive_format": b"pt2", "m/models/model.json": b"{}"}), Kind.TORCH_EXPORT),
     ("old pt2", archive({"serialized_exported_program.json": b"{}", "version": b"1"}), Kind.TORCH_EXPORT),
-    ("torchscript", archive({"m/data.pkl": b"", "m/code/__torch__/m.py": b"", "m/version": b"3"}), Kind.TORCHSCRIPT),
+    (
+        "torchscript",
+        archive({"m/data.pkl": b"", "m/code/__torch__/m.py": b"", "m/version": b"3"}),
+        Kind.TORCHSCRIPT,
+    ),
     ("state", archive({"m/data.pkl": b"", "m/data/0": b"", "m/version": b"3"}), Kind.TORCH_WEIGHTS),
     ("npz", archive({"a.npy": b""}), Kind.NUMPY),
     ("pickle", pickle.dumps([1]), Kind.PICKLE),
@@ -77,7 +81,9 @@ CONTENTS: list[tuple[str, bytes, Kind]] = [
 
 @pytest.mark.parametrize(("name", "content", "kind"), CONTENTS, ids=[one[0] for one in CONTENTS])
 @pytest.mark.parametrize("suffix", ["", ".bin"])
-def test_a_kind_is_told_by_its_content(name: str, content: bytes, kind: Kind, suffix: str, tmp_path: Path) -> None:
+def test_a_kind_is_told_by_its_content(
+    name: str, content: bytes, kind: Kind, suffix: str, tmp_path: Path
+) -> None:
     path = tmp_path / f"file{suffix}"
     path.write_bytes(content)
     assert recognize(path) is kind
@@ -104,7 +110,9 @@ def test_a_checkpoint_is_no_model(tmp_path: Path) -> None:
     assert ABOUT[recognize(tmp_path)].nearest.startswith("save the model")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\xff" * 64, b"PK\x03\x04" + bytes(9), b'{"nodes": [', b'{"a": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\xff" * 64, b"PK\x03\x04" + bytes(9), b'{"nodes": [', b'{"a": 1}']
+)
 @pytest.mark.parametrize("suffix", ["", ".onnx", ".json"])
 def test_what_is_no_model_is_refused_in_a_sentence(content: bytes, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"file{suffix}"
@@ -119,7 +127,9 @@ def test_every_kind_is_known_by_a_name() -> None:
 
 
 @pytest.mark.parametrize("share", [1, 2, 3, 5, 8, 13, 30, 90])
-def test_a_truncated_file_is_refused_or_told_apart_and_never_fails_otherwise(share: int, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused_or_told_apart_and_never_fails_otherwise(
+    share: int, tmp_path: Path
+) -> None:
     for name, content, _ in CONTENTS:
         path = tmp_path / "file"
         path.write_bytes(content[: max(1, len(content) * share // 100)])

@@ -11,7 +11,10 @@ from edgex_inference.engine.formats.toolchains import HERE, SCRIPTS, manifest
 
 def test_the_shortest_way_is_taken() -> None:
     assert [step.script for step in route(Kind.SAVED_MODEL, OPENVINO_IR)] == ["to_openvino.py"]
-    assert [step.script for step in route(Kind.KERAS, OPENVINO_IR)] == ["tensorflow_to_onnx.py", "to_openvino.py"]
+    assert [step.script for step in route(Kind.KERAS, OPENVINO_IR)] == [
+        "tensorflow_to_onnx.py",
+        "to_openvino.py",
+    ]
     assert [step.toolchain for step in route(Kind.MXNET, OPENVINO_IR)] == ["mxnet", HERE]
 
 

@@ -47,7 +47,9 @@ def test_a_pickle_needs_the_users_word_and_is_not_opened(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_what_a_pickle_would_import_is_seen_without_running_it(protocol: int, tmp_path: Path) -> None:
-    found = imports_of(tmp_path, io.BytesIO(pickle.dumps([Trap(tmp_path / "sprung"), Trap(tmp_path)], protocol)))
+    found = imports_of(
+        tmp_path, io.BytesIO(pickle.dumps([Trap(tmp_path / "sprung"), Trap(tmp_path)], protocol))
+    )
     assert any(name.endswith(".mkdir") for name in found)
     assert not (tmp_path / "sprung").exists()
 
@@ -63,7 +65,9 @@ def test_names_behind_the_memo_are_followed_or_called_unknown(tmp_path: Path) ->
 def test_weights_alone_pass_and_a_program_among_them_does_not(tmp_path: Path) -> None:
     good = zipped(tmp_path / "good.pt", {"m/data.pkl": pickle.dumps(OrderedDict(a=1)), "m/data/0": b""})
     screen(good, Kind.TORCH_WEIGHTS, trust=False)
-    bad = zipped(tmp_path / "bad.pt", {"m/data.pkl": pickle.dumps(Trap(tmp_path / "sprung")), "m/data/0": b""})
+    bad = zipped(
+        tmp_path / "bad.pt", {"m/data.pkl": pickle.dumps(Trap(tmp_path / "sprung")), "m/data/0": b""}
+    )
     for trust in (False, True):
         with pytest.raises(ModelRejected, match=r"imports \w+\.mkdir, not weights alone"):
             screen(bad, Kind.TORCH_WEIGHTS, trust=trust)
@@ -96,7 +100,7 @@ def test_a_lambda_layer_is_a_program(kind: Kind, tmp_path: Path) -> None:
         zipped(path, {"config.json": config, "metadata.json": b"{}"})
     else:
         path.write_bytes(b"\x89HDF\r\n\x1a\n" + config)
-    with pytest.raises(ModelRejected, match="Lambda layer.*--trust"):
+    with pytest.raises(ModelRejected, match=r"Lambda layer.*--trust"):
         screen(path, kind, trust=False)
     screen(path, kind, trust=True)
 

@@ -50,7 +50,9 @@ def test_a_toolchain_from_a_wheel_to_its_removal(tmp_path: Path) -> None:
 
 
 def test_an_install_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    data = toolchain_double.data(tmp_path / "data", python=SERIES, pins=f"x @ {(tmp_path / 'no.whl').as_uri()}\n")
+    data = toolchain_double.data(
+        tmp_path / "data", python=SERIES, pins=f"x @ {(tmp_path / 'no.whl').as_uri()}\n"
+    )
     toolchains = Toolchains(tmp_path / "home", data)
     with pytest.raises(SetupError, match="tiny could not be installed"):
         install(toolchains, "tiny", quiet)
