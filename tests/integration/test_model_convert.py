@@ -1,6 +1,8 @@
 """`model convert` with what lives beside the service, and with a toolchain that answers wrongly."""
 
 import json
+import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -182,3 +184,40 @@ def test_the_list_says_what_can_be_installed(capsys: Capture, home: Path) -> Non
     assert main(["toolchain", "remove", "sklearn"]) == 1
     assert main(["toolchain", "install", "nothing"]) == 1
     assert "no toolchain is called 'nothing'" in capsys.readouterr().err
+
+
+def test_what_a_foreign_file_says_of_itself(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "m.txt"
+    path.write_text("tree\nversion=v4\nmax_feature_idx=4\nobjective=binary\nfeature_names=a b c d e\n")
+    assert main(["model", "info", str(path), "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said["is"] == "a LightGBM model"
+    assert said["inputs"] == ["input FP32[?, 5]"]
+    assert said["readings"] == list("abcde")
+    assert said["next"] == f"edgex-inference model convert {path}"
+
+
+def test_what_a_broken_foreign_file_says(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "m.txt"
+    path.write_text("tree\nversion=v4\nmax_feature_idx=x\n")
+    assert main(["model", "info", str(path)]) == 0
+    assert "not read: it is broken" in capsys.readouterr().out
+
+
+def test_a_pickle_is_looked_into_and_not_opened(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "m.pkl"
+    path.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    assert main(["model", "info", str(path), "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said["imports"] == ["posix.mkdir"]
+    assert not (tmp_path / "sprung").exists()
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (self.folder,)

@@ -53,7 +53,7 @@ def build_of(path: Path) -> Build:
         raise SetupError(f"{path}: has the weights of {path.with_suffix(belongs).name}: name that file")
     raise SetupError(
         f"{path}: the suffix {path.suffix!r} tells no format; known: {', '.join(BY_SUFFIX)}, and folders with a "
-        "saved_model.pb; other models must be converted to one of these, to onnx at best"
+        "saved_model.pb; other models must be converted to one of these: edgex-inference model convert"
     )
 
 

@@ -1,6 +1,7 @@
 """A file along its route: screened, converted step by step in children, its own framework's answers kept."""
 
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from edgex_inference.contracts.accelerator import ONNX, Format
 from edgex_inference.contracts.errors import ModelRejected, SetupError
+from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.formats.child import Job, Limits, Reply, run
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
@@ -138,7 +140,7 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
     inputs: str | None = None
     if first and wish.samples is not None:
         inputs = str(folder / "inputs.npz")
-        np.savez(inputs, **{name: np.asarray(rows) for name, rows in wish.samples.arrays.items()})
+        _save(inputs, wish.samples.arrays)
     options: dict[str, object] = {"trust": wish.trust}
     if first and kind is Kind.TORCH_FACTORY:
         options |= {"factory": wish.factory or str(wish.source), "where": str(Path.cwd())}
@@ -152,3 +154,11 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
         opset=wish.opset,
         inputs=inputs,
     )
+
+
+def _save(path: str, arrays: Tensors) -> None:
+    """As numpy.savez, which cannot save arrays that are called as its own arguments."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, rows in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(rows), allow_pickle=False)
