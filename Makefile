@@ -1,5 +1,6 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
+# make imported  real Caffe and Kaldi models, fetched, through our importers
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
@@ -14,7 +15,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench soak flame toolchains setup setup-test peers matrix clean stale
+.PHONY: run test check imported live bench soak flame toolchains setup setup-test peers matrix clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -40,6 +41,15 @@ bench: setup-test
 # Variables given to make are handed on; exit code 1 when something does not hold. Nothing is left in EdgeX.
 live: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.live
+
+# Real models that are fetched, through our importers of Caffe and Kaldi; OpenCV 4, which still reads Caffe, in build/opencv4.
+imported: build/opencv4/.installed
+	PYTHONPATH=. build/opencv4/bin/python tests/imported.py
+
+build/opencv4/.installed: | $(VENV)/.installed-run
+	@$(PYTHON) -m venv build/opencv4
+	@build/opencv4/bin/pip install -q --disable-pip-version-check 'opencv-python-headless>=4.13,<5' onnx onnxruntime msgspec setuptools wheel
+	@touch $@
 
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
