@@ -159,7 +159,7 @@ def profiles(reader: Any) -> None:
 
 HOW_TO = "docs/how-to"
 PUMPS = (
-    "accelerators", "decide", "infer-over-http", "logs-and-counters", "models", "overrides", "publish",
+    "accelerators", "convert", "decide", "infer-over-http", "logs-and-counters", "models", "overrides", "publish",
     "readings", "tasks",
 )  # fmt: skip
 GIVEN: Mapping[str, Callable[[Any], None]] = {

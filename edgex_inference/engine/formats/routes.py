@@ -104,7 +104,7 @@ def why_not(kind: Kind, target: Format, steps: Sequence[Step] = STEPS) -> str:
     """Why there is no way, and the nearest one that works."""
     about = ABOUT[kind]
     if about.format == target:
-        return f"is {about.label} already: `edgex-inference model add` takes it as it is"
+        return f"is {about.label} already: `edgex-inference model add FILE` takes it as it is"
     others = [
         word for word, format_ in TARGETS.items() if format_ != target and _reaches(kind, format_, steps)
     ]
