@@ -79,12 +79,12 @@ ABOUT: Mapping[Kind, About] = {
     Kind.TFLITE_EDGETPU: About(
         label="a TensorFlow Lite model that is compiled for the Edge TPU",
         format=TFLITE_EDGETPU,
-        nearest="edgetpu runs it as it is: `edgex-inference model add FILE`; convert the .tflite that it was compiled from",
+        nearest="edgetpu runs it as it is: `edgex-inference model add FILE`; convert the .tflite it was compiled from",
     ),
     Kind.XMODEL: About(
         label="a model compiled for a Xilinx DPU",
         format=XMODEL,
-        nearest="vitisai runs it as it is: `edgex-inference model add FILE`; convert the model that it was compiled from",
+        nearest="vitisai runs it as it is: `edgex-inference model add FILE`; convert the model it was compiled from",
     ),
     Kind.SAVED_MODEL: About(label="a TensorFlow SavedModel", format=TENSORFLOW),
     Kind.FROZEN: About(label="a frozen TensorFlow graph", format=TENSORFLOW),
