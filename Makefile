@@ -6,16 +6,18 @@
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
 # make toolchains  every conversion in its own stack (DOCS=1, TOOLCHAINS="sklearn torch"): fetches gigabytes
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
+# make qnn    ONNX Runtime's plug-in provider for Qualcomm's NPUs, on its simulator
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
+QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check imported live bench soak flame toolchains setup setup-test peers matrix clean stale
+.PHONY: run test check live bench soak qnn flame toolchains setup setup-test peers matrix clean stale imported
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -58,6 +60,11 @@ soak: setup-test
 # Isolated environments below build/toolchains, kept between runs; DOCS=1 writes the table of docs/reference/formats.md.
 toolchains: setup-test
 	@$(PYTHON) -m tests.toolchains $(TOOLCHAINS)
+
+# Qualcomm's simulator of an NPU, whose wheel has a licence of its own; beside the environment, in which the pages' words hold.
+qnn: setup-test
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/qnn "onnxruntime-qnn >=2.7,<3"
+	PYTHONPATH=build/qnn $(PYTHON) -m pytest -q $(QNN)
 
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"

@@ -19,6 +19,7 @@ from edgex_inference.engine.formats.kinds import Kind
 from edgex_inference.engine.formats.routes import Step
 from edgex_inference.engine.formats.toolchains import HERE, SCRIPTS
 from edgex_inference.testing import onnx_models, tflite_models
+from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 from edgex_inference.testing.kinds import Kind as Model
 from tests.toolchain_double import SCRIPT
 
@@ -221,3 +222,18 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, (self.folder,)
+
+
+def test_kaldi_with_known_answers_and_not_without(tmp_path: Path, capsys: Capture) -> None:
+    rng = np.random.default_rng(0)
+    weights, bias = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=3).astype(np.float32)
+    part = KaldiPart("AffineTransform", (("LearnRateCoef", 1.0), ("", weights), ("", bias)))
+    source = KaldiNet("nnet1", [part], dims={0: (3, 4)}).write(tmp_path / "final.nnet")
+    convert(source, "--name", "k", "--models", tmp_path / "models", code=1)
+    assert "give --samples with the answers too, output" in capsys.readouterr().err
+    frames = rng.normal(size=(2, 7, 4)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", input=frames, output=frames @ weights.T + bias)
+    convert(source, "--samples", tmp_path / "s.npz", "--name", "k", "--models", tmp_path / "models")
+    np.savez(tmp_path / "s.npz", input=frames, output=frames @ weights.T)
+    convert(source, "--samples", tmp_path / "s.npz", "--name", "l", "--models", tmp_path / "models", code=1)
+    assert "answers otherwise than known answers" in capsys.readouterr().err

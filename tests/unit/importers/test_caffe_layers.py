@@ -88,6 +88,7 @@ CASES: Sequence[Case] = (
     ("ConvolutionDepthwise", "convolution_param { num_output: 6 kernel_size: 2 bias_term: false }",
      (random(6, 1, 2, 2),), depthwise),
     ("Dropout", "dropout_param { dropout_ratio: 0.9 }", (), lambda x: x),
+    ("Dropout", "dropout_param { dropout_ratio: 0.75 scale_train: false }", (), lambda x: 0.25 * x),
     ("Flatten", "", (), lambda x: x.reshape(len(x), -1)),
     ("Flatten", "flatten_param { axis: 1 end_axis: 2 }", (), lambda x: x.reshape(len(x), 24, 5)),
     ("InnerProduct", "inner_product_param { num_output: 3 axis: 3 transpose: true }", (random(5, 3), random(3)),

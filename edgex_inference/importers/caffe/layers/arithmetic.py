@@ -14,10 +14,7 @@ def eltwise(step: Step) -> Sequence[Value]:
     shape = inputs[0].shape
     if any(one.shape != shape for one in inputs):
         step.refuse("joins blobs of unequal shapes: " + ", ".join(str(one.shape) for one in inputs))
-    operation, factors = (
-        said.choice("operation", ("PROD", "SUM", "MAX")) if "operation" in said else "SUM",
-        [],
-    )
+    operation = said.choice("operation", ("PROD", "SUM", "MAX")) if "operation" in said else "SUM"
     factors = list(said.numbers("coeff"))
     if factors and (operation != "SUM" or len(factors) != len(inputs)):
         step.refuse(f"has {len(factors)} coefficients for {operation} of {len(inputs)} blobs")

@@ -11,8 +11,16 @@ from edgex_inference.importers.caffe.step import FixedBatch, Shape, Step, Value
 
 
 def same(step: Step) -> Sequence[Value]:
-    """Split and Dropout: each top is the bottom."""
+    """Split: each top is the bottom."""
     return [step.only] * max(len(step.layer.tops), 1)
+
+
+def dropout(step: Step) -> Sequence[Value]:
+    """The bottom; where a fork did not scale when it trained, what training dropped on average."""
+    said, value = step.param("dropout_param"), step.only
+    if said.flag("scale_train", True):
+        return [value]
+    return [step.node("Mul", (value, step.scalar(1 - said.number("dropout_ratio", 0.5))), value.shape)]
 
 
 def nothing(step: Step) -> Sequence[Value]:

@@ -45,7 +45,7 @@ LAYERS: Mapping[str, Known] = {
         "becomes boxes `NAME_boxes` and scores `NAME_scores` (decoder `ssd`), before suppression",
         ("_boxes", "_scores"),
     ),
-    "Dropout": Known(shaping.same, "nothing when testing"),
+    "Dropout": Known(shaping.dropout, "nothing when testing, but for a fork's `scale_train: false`"),
     "ELU": Known(activation.elu),
     "Eltwise": Known(arithmetic.eltwise, "PROD, SUM with coefficients, MAX"),
     "Exp": Known(activation.exp),

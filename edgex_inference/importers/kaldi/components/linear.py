@@ -82,17 +82,13 @@ def convolution_1d(step: Step) -> Made:
     """nnet1's ConvolutionalComponent and nnet2's Convolutional1dComponent: patches of every spliced frame."""
     said = step.component
     size, shift, stride = said.integer("PatchDim"), said.integer("PatchStep"), said.integer("PatchStride")
-    if stride < 1:
-        raise Malformed(f"has a PatchStride of {stride}")
-    splices = step.divided(stride, "columns of a frame") if step.dim % stride == 0 else 0
-    if not splices:
+    if stride < 1 or step.dim % stride:
         raise Malformed(f"divides {step.dim} columns into frames of {stride}")
-    count = _count(stride, size, shift)
-    _limit(count * splices * size)
-    patch, frame = np.arange(count)[:, None, None], np.arange(step.dim // stride)[:, None]
-    column = np.arange(size)
+    frames, count = step.dim // stride, _count(stride, size, shift)
+    _limit(count * frames * size)
+    patch, frame, column = np.arange(count)[:, None, None], np.arange(frames)[:, None], np.arange(size)
     if said.flag("AppendedConv", False):
-        columns = (patch * shift + column) * (step.dim // stride) + frame
+        columns = (patch * shift + column) * frames + frame
     else:
         columns = patch * shift + frame * stride + column
     older = "Filters" in said
