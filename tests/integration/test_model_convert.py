@@ -228,7 +228,7 @@ def test_kaldi_with_known_answers_and_not_without(tmp_path: Path, capsys: Captur
     rng = np.random.default_rng(0)
     weights, bias = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=3).astype(np.float32)
     part = KaldiPart("AffineTransform", (("LearnRateCoef", 1.0), ("", weights), ("", bias)))
-    source = KaldiNet("nnet1", [part], dims={0: (3, 4)}).write(tmp_path / "final.nnet")
+    source = KaldiNet("nnet1", [part], dims={0: (3, 4)}).write(tmp_path / "final.nnet", binary=True)
     convert(source, "--name", "k", "--models", tmp_path / "models", code=1)
     assert "give --samples with the answers too, output" in capsys.readouterr().err
     frames = rng.normal(size=(2, 7, 4)).astype(np.float32)
