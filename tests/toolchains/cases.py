@@ -70,7 +70,7 @@ CASES: Sequence[Case] = (
     _tensorflow("two.keras", "Keras 3, two inputs and outputs"),
     _tensorflow("picture.keras", "Keras 3, pictures"),
     _tensorflow("picture.keras", "Keras 3, pictures", *OPENVINO),
-    _tensorflow("picture_saved", "SavedModel of Keras 3"),
+    _tensorflow("picture_saved", "SavedModel of Keras 3", refused="tf2onnx cannot convert it"),
     _tensorflow("program.keras", "Keras 3 with a Lambda layer", refused="Lambda layer"),
     _torch("net.pt2", "torch.export"),
     _torch("net.pt2", "torch.export", *OPENVINO),

@@ -24,14 +24,17 @@ def work(job):
 
 
 def converter(job, model):
-    if job.kind == "tf-saved-model":
-        return tf.lite.TFLiteConverter.from_saved_model(job.source)
     if model.keras is not None:
         return tf.lite.TFLiteConverter.from_keras_model(model.keras)
     inputs = [tensor.partition(":")[0] for tensor in model.feeds.values()]
-    shapes = {name: [1 if one is None else one for one in shape] for name, _, shape in model.inputs}
+    shapes = {
+        model.feeds[name].partition(":")[0]: [1 if one is None else one for one in shape]
+        for name, _, shape in model.inputs
+    }
     outputs = [one.partition(":")[0] for one in model.outputs]
-    return tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(job.source, inputs, outputs, shapes)
+    with open(job.path("frozen.pb"), "wb") as file:  # its door for SavedModels fails on saved optimizers
+        file.write(model.graph.SerializeToString())
+    return tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(job.path("frozen.pb"), inputs, outputs, shapes)
 
 
 main(work)
