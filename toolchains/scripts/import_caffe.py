@@ -8,9 +8,9 @@ from exchange import Refused, main
 
 def work(job):
     import onnx
-    from edgex_inference.importers.caffe import convert
 
     from edgex_inference.contracts.errors import ModelRejected
+    from edgex_inference.importers.caffe import convert
 
     graph, weights = pair(job)
     try:

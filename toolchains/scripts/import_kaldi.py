@@ -8,9 +8,9 @@ from exchange import Refused, main
 
 def work(job):
     import onnx
-    from edgex_inference.importers.kaldi import convert
 
     from edgex_inference.contracts.errors import ModelRejected
+    from edgex_inference.importers.kaldi import convert
 
     try:
         model = convert(Path(job.source))
