@@ -4,6 +4,7 @@
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
+# make toolchains  every conversion in its own stack (DOCS=1, TOOLCHAINS="sklearn torch"): fetches gigabytes
 # make nvidia   TensorRT-RTX's real wheels: stand-ins compared, engines built without a GPU
 # make hardware the contract suite and the bench on an NVIDIA GPU, where there is one; into the plug-ins' READMEs
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
@@ -19,7 +20,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame setup setup-test peers matrix clean stale imported
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -58,6 +59,10 @@ build/opencv4/.installed: | $(VENV)/.installed-run
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
 	@$(PYTHON) -m tests.soak
+
+# Isolated environments below build/toolchains, kept between runs; DOCS=1 writes the table of docs/reference/formats.md.
+toolchains: setup-test
+	@$(PYTHON) -m tests.toolchains $(TOOLCHAINS)
 
 # 350 MB of NVIDIA's own, which nothing else needs; without them these tests are skipped, here they fail.
 nvidia: setup-test

@@ -17,11 +17,15 @@ from pathlib import Path
 
 from edgex_inference.cli.main import COMMANDS, module_of
 from edgex_inference.config import environment, flags, schema
-from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Accelerator
+from edgex_inference.contracts.accelerator import KNOWN_FORMATS, Accelerator, Format
+from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.models import Task
 from edgex_inference.contracts.outputs import BUILT_TASKS, OutputValue, legal
 from edgex_inference.engine.cards.tensors import DTYPES
 from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.formats.kinds import ABOUT, Kind
+from edgex_inference.engine.formats.routes import TARGETS, route
+from edgex_inference.engine.formats.toolchains import Toolchain, manifest
 from edgex_inference.engine.options import decode
 from edgex_inference.importers.caffe.layers.table import LAYERS
 from edgex_inference.importers.kaldi.components.table import GENERATIONS
@@ -247,6 +251,41 @@ def _plugin(name: str) -> Accelerator:
     return plugin
 
 
+def formats() -> str:
+    """Every kind of model file with the toolchain that each conversion takes, or the nearest way that works."""
+    rows = []
+    for kind in Kind:
+        ways = [_way(kind, target) for target in TARGETS.values()]
+        rows.append((ABOUT[kind].label, *ways, "" if any(ways) else ABOUT[kind].nearest))
+    return table(("Source", *TARGETS, "Instead"), rows)
+
+
+def _way(kind: Kind, target: Format) -> str:
+    if ABOUT[kind].format == target and kind is not Kind.ONNX:
+        return "as it is"
+    try:
+        steps = route(kind, target)
+    except SetupError:
+        return ""
+    return ", then ".join(step.toolchain or "*here*" for step in steps)
+
+
+def toolchains() -> str:
+    """The toolchains of the manifest."""
+    rows = [
+        (code(one.name), one.about, ", ".join(one.python), f"{one.megabytes} MB", ", ".join(_pins(one)))
+        for one in manifest().values()
+    ]
+    return table(("Name", "For", "Python", "On disk", "Of its pins"), rows)
+
+
+def _pins(one: Toolchain) -> Sequence[str]:
+    names = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
+    wanted = {names.get(module, module) for module in one.modules}
+    wanted |= {f"{name}-cpu" for name in wanted} | {"paddlepaddle"}
+    return [line.replace("==", " ") for line in one.requirements if line.partition("==")[0] in wanted]
+
+
 def stages() -> str:
     return ", ".join(code(stage) for stage in STAGES) + ".\n"
 
@@ -307,6 +346,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "decoders": decoders,
     "words": words,
     "accelerators": accelerators,
+    "formats": formats,
+    "toolchains": toolchains,
     "stages": stages,
     "figures": figures,
     "sdk-figures": sdk_figures,

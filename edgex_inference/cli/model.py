@@ -1,4 +1,4 @@
-"""`edgex-inference model`: info says what a file says, check runs golden samples, add puts a file into the store.
+"""`edgex-inference model`: info says what a file says, check runs golden samples, add and convert fill the store.
 
 Exit codes: 0 fine, 1 wrong answers, a broken card or a file that cannot be used, 2 the command line is wrong.
 """
@@ -9,6 +9,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgex_inference.cli.models import arguments
+
 if TYPE_CHECKING:
     from edgex_inference.contracts.models import ModelCard
 
@@ -16,8 +18,8 @@ TASKS = ("classification", "detection", "segmentation", "anomaly", "regression",
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the three commands and their arguments."""
-    commands = parser.add_subparsers(dest="what", required=True, metavar="info|check|add")
+    """Declares the four commands and their arguments."""
+    commands = parser.add_subparsers(dest="what", required=True, metavar="info|check|add|convert")
     info = commands.add_parser(
         "info", help="what a model file says: inputs, outputs, metadata, opset, size, hash"
     )
@@ -33,15 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--name", metavar="NAME", help="the model's folder (default: from the file's name)")
     add.add_argument("--version", metavar="VERSION", help="the version's folder (default: 1)")
     add.add_argument("--task", choices=TASKS, help="what its numbers mean (default: guessed)")
-    for command in (info, check, add):
+    convert = commands.add_parser(
+        "convert", help="convert a file for the store; only what answers as its source does is kept"
+    )
+    arguments.add_arguments(convert, TASKS)
+    for command in (info, check, add, convert):
         command.add_argument("--models", type=Path, metavar="DIR", help="the model store")
         command.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs one of the three."""
+    """Runs one of the four."""
     logging.getLogger("edgex_inference").addHandler(logging.NullHandler())  # what matters is printed
-    return {"info": _info, "check": _check, "add": _add}[args.what](args)
+    return {"info": _info, "check": _check, "add": _add, "convert": _convert}[args.what](args)
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -114,6 +120,39 @@ def _add(args: argparse.Namespace) -> int:
         print(f"  still to say: {question}")
     print("next:")
     for step in _next_steps(added.card, args.models):
+        print(f"  {step}")
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    import asyncio
+    from dataclasses import asdict
+
+    from edgex_inference.cli.models.converting import into_store
+    from edgex_inference.contracts.models import Task
+    from edgex_inference.engine.cards.card import CARD
+
+    asked = arguments.read(args)
+    task = Task(args.task) if args.task else None
+    done = asyncio.run(
+        into_store(asked.wish, asked.place, task=task, tolerance=asked.tolerance, told=asked.told)
+    )
+    path, parity, questions = done.added.card.folder / CARD, done.parity, done.added.open_questions
+    if args.json:
+        said = {"card": str(path), "parity": asdict(parity), "notes": done.notes, "openQuestions": questions}
+        print(json.dumps(said, ensure_ascii=False))
+        return 0
+    print(f"wrote {path}, task {done.added.card.task}")
+    print(
+        f"it answers {parity.samples} samples as {parity.source} does: the largest difference is "
+        f"{parity.difference:.1e}, {parity.tolerance:g} is allowed ({parity.checked_on})"
+    )
+    for note in done.notes:
+        print(f"  note: {note}")
+    for question in questions:
+        print(f"  still to say: {question}")
+    print("next:")
+    for step in _next_steps(done.added.card, asked.place.models if args.models or args.into else None):
         print(f"  {step}")
     return 0
 

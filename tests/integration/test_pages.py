@@ -164,8 +164,8 @@ def profiles(reader: Any) -> None:
 
 HOW_TO = "docs/how-to"
 PUMPS = (
-    "compile-ahead",
-    "accelerators", "decide", "infer-over-http", "logs-and-counters", "models", "overrides", "publish",
+    "accelerators", "compile-ahead", "convert", "decide", "infer-over-http", "logs-and-counters", "models", "overrides",
+    "publish",
     "readings", "tasks",
 )  # fmt: skip
 GIVEN: Mapping[str, Callable[[Any], None]] = {

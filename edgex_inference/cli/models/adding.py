@@ -29,9 +29,18 @@ class Added:
 
 
 async def add(
-    file: Path, *, name: str | None, version: str | None, task: Task | None, models: Path | None
+    file: Path,
+    *,
+    name: str | None,
+    version: str | None,
+    task: Task | None,
+    models: Path | None,
+    parity: str = "",
 ) -> Added:
-    """Copies the file, or a SavedModel's folder, with those it needs, and writes its card; raises SetupError."""
+    """Copies the file, or a SavedModel's folder, with those it needs, and writes its card; raises SetupError.
+
+    `parity` is the card's line of that name, where the file was converted.
+    """
     loaded = configured(models)
     card = _described(file, name, version, task, loaded)
     source = card.builds[0]
@@ -39,7 +48,7 @@ async def add(
     with _hidden(card.folder) as folder:
         build = _copied(source, beside, folder)
         written = await _written(replace(card, folder=folder, builds=(build,)), loaded, guess=task is None)
-        (folder / CARD).write_text(written.text, encoding="utf-8")
+        (folder / CARD).write_text(written.text + parity, encoding="utf-8")
         _publish(folder, card.folder)
     return Added(card=read_card(card.folder / CARD), open_questions=written.open_questions)
 

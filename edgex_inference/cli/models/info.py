@@ -13,6 +13,8 @@ from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.files import digest, parts
+from edgex_inference.engine.formats.looks import look
+from edgex_inference.engine.formats.recognize import recognize
 from edgex_inference.opening import open_engine
 from edgex_inference.pipeline.planning.plan import Engine
 
@@ -22,8 +24,25 @@ Facts = Mapping[str, Any]
 def facts(what: str, version: str | None, models: Path | None) -> list[Facts]:
     """The facts of a file, or of every file of a model of the store; raises SetupError."""
     loaded = configured(models)
+    path = Path(what)
+    if path.exists() and format_of(path) is None:
+        foreign = _foreign(path)
+        if foreign is not None:
+            return [foreign]
     card, known = _card(what, version, loaded)
     return asyncio.run(_files(card, known, loaded))
+
+
+def _foreign(path: Path) -> Facts | None:
+    """What a file says that no accelerator loads, or that its suffix does not tell; None for what is no model."""
+    try:
+        kind = recognize(path)
+        size = sum(
+            one.stat().st_size for one in (path.rglob("*") if path.is_dir() else [path]) if one.is_file()
+        )
+    except (ModelRejected, OSError):
+        return None
+    return {"file": str(path.absolute()), "size": size, **look(path, kind)}
 
 
 def _card(what: str, version: str | None, loaded: Loaded) -> tuple[ModelCard, dict[str, Any]]:
@@ -112,7 +131,7 @@ def text(found: Facts) -> str:
             continue
         if isinstance(value, list):
             lines += [f"{name}:", *(f"  {one}" for one in value)]
-        elif name == "operators":
+        elif name in ("operators", "layers"):
             lines.append(f"{name}: {', '.join(f'{one} {count}' for one, count in value.items())}")
         elif isinstance(value, Mapping):
             lines += [f"{name}:", *(f"  {key}: {_short(one)}" for key, one in value.items())]

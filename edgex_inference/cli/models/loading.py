@@ -9,7 +9,7 @@ from pathlib import Path
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded, load
 from edgex_inference.contracts.bindings import AcceleratorChoice
-from edgex_inference.contracts.errors import SetupError
+from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.catalog import AUTO, Candidate
@@ -53,7 +53,7 @@ def build_of(path: Path) -> Build:
         raise SetupError(f"{path}: has the weights of {path.with_suffix(belongs).name}: name that file")
     raise SetupError(
         f"{path}: the suffix {path.suffix!r} tells no format; known: {', '.join(BY_SUFFIX)}, and folders with a "
-        "saved_model.pb; other models must be converted to one of these, to onnx at best"
+        "saved_model.pb; other models must be converted to one of these: edgex-inference model convert"
     )
 
 
@@ -67,11 +67,19 @@ async def engine_of(loaded: Loaded) -> AsyncIterator[Engine]:
         await engine.fleet.close()
 
 
-async def open_anywhere(engine: Engine, card: ModelCard) -> Opened:
-    """Loads the model on the first accelerator that takes it; raises the SetupError of the first that does not."""
+async def open_anywhere(engine: Engine, card: ModelCard, *, never: str = "") -> Opened:
+    """Loads the model on the first accelerator that takes it; raises the SetupError of the first that does not.
+
+    `never` is an accelerator that is passed over.
+    """
     choice = AcceleratorChoice(name=AUTO)
     refused: SetupError | None = None
     for candidate in engine.catalog.candidates(choice, [build.format for build in card.builds]):
+        if candidate.accelerator.name == never:
+            refused = refused or AcceleratorUnavailable(
+                never, "runs the converted model, and no other one here reads it"
+            )
+            continue
         try:
             lane, build = await engine.fleet.acquire(candidate, choice, card)
         except SetupError as error:

@@ -305,9 +305,11 @@ def _parity(cursor: Cursor) -> None:
     """Written by conversion and training for people; checked, not used."""
     reader = cursor.reader()
     if reader is not None:
-        for key in ("source", "calibration"):
+        for key in ("source", "calibration", "converter", "checkedOn"):
             reader.at(key).text()
-        reader.at("difference").number(low=0)
+        for key in ("difference", "tolerance"):
+            reader.at(key).number(low=0)
+        reader.at("samples").integer(low=1)
         reader.close()
 
 

@@ -1,0 +1,164 @@
+"""A file along its route: screened, converted step by step in children, its own framework's answers kept."""
+
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgex_inference.contracts.accelerator import ONNX, Format
+from edgex_inference.contracts.errors import ModelRejected, SetupError
+from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.engine import onnx_file
+from edgex_inference.engine.formats.child import Job, Limits, Reply, run
+from edgex_inference.engine.formats.kinds import ABOUT, Kind
+from edgex_inference.engine.formats.parity import Case, Samples, read_cases
+from edgex_inference.engine.formats.recognize import recognize
+from edgex_inference.engine.formats.routes import Step, route
+from edgex_inference.engine.formats.screen import screen
+from edgex_inference.engine.formats.toolchains import Toolchains
+
+_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""`module:function`, for a module that is made without weights of a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a user asks for; `shapes` by input, `factory` a `module:function` that makes a PyTorch module."""
+
+    source: Path
+    target: Format
+    beside: Path | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    factory: str = ""
+    opset: int | None = None
+    samples: Samples | None = None
+    trust: bool = False
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """The converted model, not yet compared; `cases` None where the source's framework was not asked.
+
+    `missing` says why it was not, where it could have been.
+    """
+
+    path: Path
+    kind: Kind
+    framework: str
+    tools: tuple[str, ...]
+    notes: tuple[str, ...]
+    cases: Sequence[Case] | None
+    missing: str = ""
+
+
+def kind_of(wish: Wish) -> Kind:
+    """The source's kind, screened; raises SetupError."""
+    if not wish.source.exists():
+        if _FACTORY.fullmatch(str(wish.source)):
+            return Kind.TORCH_FACTORY
+        raise SetupError(f"{wish.source}: no such file")
+    try:
+        kind = recognize(wish.source)
+    except OSError as error:
+        raise SetupError(f"{wish.source}: cannot be read: {error.strerror}") from error
+    screen(wish.source, kind, trust=wish.trust)
+    return Kind.TORCH_FACTORY if kind in (Kind.TORCH_WEIGHTS, Kind.SAFETENSORS) and wish.factory else kind
+
+
+def planned(wish: Wish, toolchains: Toolchains) -> tuple[Kind, Sequence[Step]]:
+    """The kind and its route, every toolchain of which is there; raises SetupError before anything is made."""
+    kind = kind_of(wish)
+    try:
+        steps = route(kind, wish.target)
+    except SetupError as error:
+        raise ModelRejected(wish.source, str(error)) from None
+    for step in steps:
+        toolchains.python(step.toolchain)
+    return kind, steps
+
+
+def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[str], None]) -> Converted:
+    """Converts into `folder`; raises SetupError."""
+    kind, steps = planned(wish, toolchains)
+    source, replies = _named(wish.source), list[Reply]()
+    for number, step in enumerate(steps):
+        told(
+            f"{ABOUT[kind].label if not number else source.name} to {step.target} ({step.toolchain or 'here'})"
+        )
+        place = folder / f"step{number}"
+        place.mkdir()
+        job = _job(wish, source, kind if not number else recognize(source), place, first=not number)
+        replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
+        source = replies[-1].file
+    first, missing = replies[0], ""
+    if steps[0].oracle:
+        try:
+            first = _ask(wish, kind, steps[0], toolchains, folder, replies[0])
+        except SetupError as error:
+            missing = str(error)
+    return Converted(
+        path=source,
+        kind=kind,
+        framework=first.framework,
+        tools=tuple(reply.tool for reply in replies),
+        notes=tuple(note for reply in replies for note in reply.notes),
+        cases=read_cases(first.answers, wish.source) if first.answers is not None else None,
+        missing=missing,
+    )
+
+
+def _named(source: Path) -> Path:
+    """The absolute path of a file; what names a function stays as it is."""
+    return source.absolute() if source.exists() else source
+
+
+def _ask(wish: Wish, kind: Kind, step: Step, toolchains: Toolchains, folder: Path, reply: Reply) -> Reply:
+    """The source's answers from the toolchain that has its framework, or what stands for it."""
+    python = toolchains.python(step.oracle)
+    place = folder / "asked"
+    place.mkdir()
+    job = _job(wish, _named(wish.source), kind, place, first=True)
+    if step.target == ONNX:
+        said = onnx_file.read(reply.file)
+        inputs = [
+            {
+                "name": one.name,
+                "shape": [extent if isinstance(extent, int) else 1 for extent in one.shape or ()],
+            }
+            for one in said.inputs
+        ]
+        options = {**job.options, "inputs": inputs, "outputs": [one.name for one in said.outputs]}
+        job = replace(job, options=options)
+    return run(python, step.oracle_script, job, place, wish.limits)
+
+
+def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> Job:
+    inputs: str | None = None
+    if first and wish.samples is not None:
+        inputs = str(folder / "inputs.npz")
+        _save(inputs, wish.samples.arrays)
+    options: dict[str, object] = {"trust": wish.trust}
+    if first and kind is Kind.TORCH_FACTORY:
+        options |= {"factory": wish.factory or str(wish.source), "where": str(Path.cwd())}
+    beside = (str(wish.beside.absolute()),) if wish.beside is not None and first else ()
+    return Job(
+        source=str(source),
+        kind=kind.value,
+        beside=beside,
+        shapes=wish.shapes if first else {},
+        options=options,
+        opset=wish.opset,
+        inputs=inputs,
+    )
+
+
+def _save(path: str, arrays: Tensors) -> None:
+    """As numpy.savez, which cannot save arrays that are called as its own arguments."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, rows in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(rows), allow_pickle=False)

@@ -1,0 +1,61 @@
+"""The fields of a protobuf message, read without a schema: how foreign model files are told apart and looked into."""
+
+from collections.abc import Iterator
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_MOST_VARINT = 10
+
+Field = tuple[int, int | memoryview]
+"""A field's number, and its value: a number, or the bytes of a text or of a message."""
+
+
+def fields(data: memoryview) -> Iterator[Field]:
+    """The fields of a message; raises ValueError or IndexError for bytes that are none."""
+    at = 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        if not number:
+            raise ValueError("field 0")
+        if wire == VARINT:
+            value, at = varint(data, at)
+            yield number, value
+            continue
+        if wire == BYTES:
+            size, at = varint(data, at)
+        else:
+            size = {FIXED64: 8, FIXED32: 4}.get(wire, -1)
+        if size < 0 or at + size > len(data):
+            raise ValueError("truncated")
+        yield number, data[at : at + size]
+        at += size
+
+
+def varint(data: memoryview, at: int) -> tuple[int, int]:
+    """The number that begins at a place, and the place behind it; raises as `fields` does."""
+    value = 0
+    for index in range(_MOST_VARINT):
+        byte = data[at + index]
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value, at + index + 1
+    raise ValueError("endless number")
+
+
+def as_message(value: int | memoryview) -> memoryview:
+    """The bytes of a text or a message; raises ValueError for a number."""
+    if isinstance(value, int):
+        raise ValueError("a number where a message belongs")
+    return value
+
+
+def as_text(value: int | memoryview | None) -> str:
+    """A text, empty where there is none; raises ValueError for what is none."""
+    return "" if value is None else str(as_message(value), "utf-8")
+
+
+def as_number(value: int | str | memoryview) -> int:
+    """A number; raises ValueError for what is none."""
+    if not isinstance(value, int):
+        raise ValueError("a message where a number belongs")
+    return value

@@ -1,0 +1,44 @@
+"""Synthetic scikit-learn, XGBoost and LightGBM models, trained on random numbers and saved by their own programs."""
+
+import sys
+import warnings
+
+import joblib
+import lightgbm
+import numpy as np
+import xgboost
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.ensemble import GradientBoostingRegressor, IsolationForest, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+
+warnings.simplefilter("ignore")
+folder = sys.argv[1]
+x = np.random.default_rng(0).normal(0, 1, (300, 5)).astype("f")
+two = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(int)
+three = (x[:, 0] > 0) * 1 + (x[:, 1] > 0) * 1
+models = {
+    "logistic": make_pipeline(StandardScaler(), LogisticRegression()).fit(x, two),
+    "forest": RandomForestClassifier(20).fit(x, np.array(["a", "b", "c"])[three]),
+    "isolation": IsolationForest(random_state=0).fit(x),
+    "boosting": GradientBoostingRegressor().fit(x, x[:, 0]),
+    "oneclass": OneClassSVM().fit(x),
+    "ridge": Ridge().fit(x, x[:, :2]),
+    "kmeans": KMeans(3, n_init=1).fit(x),
+    "pca": PCA(2).fit(x),
+    "xgbpipe": make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=10)).fit(x, two),
+    "lgbpipe": make_pipeline(StandardScaler(), lightgbm.LGBMClassifier(n_estimators=10, verbose=-1)).fit(
+        x, two
+    ),
+}
+for name, model in models.items():
+    joblib.dump(model, f"{folder}/{name}.joblib", compress=3 if name == "forest" else 0)
+data = xgboost.DMatrix(x, x[:, 0])
+xgboost.train({"objective": "reg:squarederror"}, data, 10).save_model(f"{folder}/xgb.json")
+several = {"objective": "multi:softprob", "num_class": 3}
+xgboost.train(several, xgboost.DMatrix(x, three), 10).save_model(f"{folder}/xgb.ubj")
+binary = {"objective": "binary", "verbose": -1}
+lightgbm.train(binary, lightgbm.Dataset(x, two), 10).save_model(f"{folder}/lgb.txt")

@@ -1,0 +1,101 @@
+"""What is converted: real models of the data folder, and synthetic ones that the frameworks themselves write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """`source` is a synthetic model, a real one lies below models/ of the data; `refused` is what is said."""
+
+    toolchain: str
+    what: str
+    source: str
+    arguments: tuple[str, ...] = ()
+    real: bool = False
+    refused: str = ""
+
+
+BUILDERS: dict[str, Sequence[tuple[str, tuple[str, ...], dict[str, str]]]] = {
+    "sklearn": [("sklearn_models.py", (), {})],
+    "tensorflow": [("tensorflow_models.py", (), {})],
+    "mxnet": [("mxnet_models.py", (), {})],
+    "paddle": [
+        ("paddle_models.py", ("new",), {}),
+        ("paddle_models.py", ("old",), {"FLAGS_enable_pir_api": "0"}),
+    ],
+    "torch": [("torch_models.py", (), {})],
+}
+"""Toolchain → script, its further arguments and variables."""
+
+
+def _sklearn(name: str, what: str, *arguments: str) -> Case:
+    return Case(toolchain="sklearn", what=what, source=name, arguments=arguments)
+
+
+def _tensorflow(name: str, what: str, *arguments: str, real: bool = False, refused: str = "") -> Case:
+    return Case(
+        toolchain="tensorflow", what=what, source=name, arguments=arguments, real=real, refused=refused
+    )
+
+
+def _torch(name: str, what: str, *arguments: str, refused: str = "") -> Case:
+    return Case(toolchain="torch", what=what, source=name, arguments=arguments, refused=refused)
+
+
+TRUST, TFLITE, OPENVINO = ("--trust",), ("--to", "tflite"), ("--to", "openvino")
+CASES: Sequence[Case] = (
+    _sklearn("logistic.joblib", "scikit-learn LogisticRegression", *TRUST),
+    _sklearn("forest.joblib", "scikit-learn RandomForestClassifier", *TRUST),
+    _sklearn("isolation.joblib", "scikit-learn IsolationForest", *TRUST),
+    _sklearn("boosting.joblib", "scikit-learn GradientBoostingRegressor", *TRUST),
+    _sklearn("oneclass.joblib", "scikit-learn OneClassSVM", *TRUST),
+    _sklearn("ridge.joblib", "scikit-learn Ridge", *TRUST),
+    _sklearn("kmeans.joblib", "scikit-learn KMeans", *TRUST),
+    _sklearn("pca.joblib", "scikit-learn PCA", *TRUST),
+    _sklearn("xgbpipe.joblib", "XGBoost in a scikit-learn pipeline", *TRUST),
+    _sklearn("lgbpipe.joblib", "LightGBM in a scikit-learn pipeline", *TRUST),
+    _sklearn("xgb.json", "XGBoost, JSON, regression"),
+    _sklearn("xgb.ubj", "XGBoost, UBJSON, three classes"),
+    _sklearn("lgb.txt", "LightGBM, text, two classes"),
+    _tensorflow("mlperf-tiny/ad01.h5", "Keras HDF5, AD01", real=True),
+    _tensorflow("mlperf-tiny/kws_saved_model", "SavedModel, keyword spotting", real=True),
+    _tensorflow("vitis/ae0.pb", "frozen graph, auto-encoder", real=True),
+    _tensorflow("mlperf-tiny/ad01_int8.tflite", "TensorFlow Lite int8, AD01", real=True),
+    _tensorflow("mlperf-tiny/ad01_fp32.tflite", "TensorFlow Lite, AD01", real=True),
+    _tensorflow("mlperf-tiny/ad01.h5", "Keras HDF5, AD01", *TFLITE, real=True),
+    _tensorflow("mlperf-tiny/kws_saved_model", "SavedModel, keyword spotting", *TFLITE, real=True),
+    _tensorflow("mlperf-tiny/kws_saved_model", "SavedModel, keyword spotting", *OPENVINO, real=True),
+    _tensorflow("vitis/ae0.pb", "frozen graph, auto-encoder", *OPENVINO, real=True),
+    _tensorflow("two.keras", "Keras 3, two inputs and outputs"),
+    _tensorflow("picture.keras", "Keras 3, pictures"),
+    _tensorflow("picture.keras", "Keras 3, pictures", *OPENVINO),
+    _tensorflow("picture_saved", "SavedModel of Keras 3", refused="tf2onnx cannot convert it"),
+    _tensorflow("program.keras", "Keras 3 with a Lambda layer", refused="Lambda layer"),
+    _torch("net.pt2", "torch.export"),
+    _torch("net.pt2", "torch.export", *OPENVINO),
+    _torch("script.pt", "TorchScript", "--shape", "1,3,32,32"),
+    _torch("state.pt", "weights and a factory", "--factory", "nets:small", "--shape", "1,3,32,32"),
+    _torch("nets:small", "a factory alone", "--shape", "1,3,32,32"),
+    _torch("whole.pt", "a pickled module", refused="not weights alone"),
+    _torch("trap.pt2", "torch.export with a program for weights", refused="say --trust"),
+    Case(
+        toolchain="mxnet",
+        what="MXNet Gluon",
+        source="cnn-symbol.json",
+        arguments=("--shape", "data=1,3,32,32"),
+    ),
+    Case(
+        toolchain="mxnet",
+        what="MXNet SoftmaxOutput",
+        source="mlp-symbol.json",
+        arguments=("--shape", "data=1,6"),
+    ),
+    Case(toolchain="paddle", what="Paddle 3 (PIR)", source="new.json"),
+    Case(toolchain="paddle", what="Paddle .pdmodel", source="old.pdmodel"),
+    Case(toolchain="paddle", what="Paddle .pdmodel", source="old.pdmodel", arguments=OPENVINO),
+    Case(toolchain="opencv", what="Caffe, RFB-320", source="face-rfb320/RFB-320.caffemodel", real=True),
+    Case(toolchain="opencv", what="Caffe, MTCNN det1", source="mtcnn-caffe/det1.caffemodel", real=True),
+    Case(toolchain="opencv", what="Caffe, MTCNN det2", source="mtcnn-caffe/det2.caffemodel", real=True),
+    Case(toolchain="opencv", what="Caffe, MTCNN det3", source="mtcnn-caffe/det3.caffemodel", real=True),
+)

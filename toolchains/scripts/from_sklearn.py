@@ -1,0 +1,188 @@
+"""scikit-learn, XGBoost and LightGBM to ONNX; answers come from the estimator itself."""
+
+import pickle
+import warnings
+
+import numpy as np
+from exchange import Refused, main
+
+OPSET, ML_OPSET = 15, 3
+
+
+def work(job):
+    warnings.simplefilter("ignore")
+    model, framework = load(job)
+    width = features(job, model)
+    kind = type(model).__module__.partition(".")[0]
+    onnx_model, tool = {"xgboost": of_xgboost, "lightgbm": of_lightgbm}.get(kind, of_sklearn)(
+        job, model, width
+    )
+    with open(job.path("model.onnx"), "wb") as file:
+        file.write(onnx_model.SerializeToString())
+    cases = job.cases([(onnx_model.graph.input[0].name, "float32", (None, width))])
+    outputs = [one.name for one in onnx_model.graph.output]
+    answers = [ask(model, next(iter(case.values())), outputs) for case in cases]
+    job.reply("model.onnx", cases, answers, framework=framework, tool=tool)
+
+
+def load(job):
+    """The estimator and what it is called; a pickle is opened here and nowhere else."""
+    if job.kind == "xgboost":
+        import xgboost
+
+        booster = xgboost.Booster()
+        booster.load_model(job.source)
+        return booster, "xgboost " + xgboost.__version__
+    if job.kind == "lightgbm":
+        import lightgbm
+
+        return lightgbm.Booster(model_file=job.source), "lightgbm " + lightgbm.__version__
+    try:
+        import joblib
+
+        model = joblib.load(job.source)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise Refused("the pickle needs something that this toolchain lacks: %s" % error)
+    except (EOFError, ValueError, KeyError, IndexError, pickle.UnpicklingError) as error:
+        raise Refused("is a pickle that is broken or cut short (%s)" % error)
+    package = type(model).__module__.partition(".")[0]
+    if package not in ("sklearn", "xgboost", "lightgbm"):
+        raise Refused("is a pickled %s of %s, no estimator" % (type(model).__name__, package))
+    made = made_with(model)
+    module = __import__(package)
+    if made and made != module.__version__:
+        raise Refused(
+            "was pickled by %s %s, this toolchain has %s, and pickles do not travel between them: "
+            "save it as ONNX where it was trained" % (package, made, module.__version__)
+        )
+    return model, "%s %s" % ({"sklearn": "scikit-learn"}.get(package, package), module.__version__)
+
+
+def made_with(model):
+    """scikit-learn writes its version into each pickle and warns where it differs: asked again, as a value."""
+    return getattr(model, "__dict__", {}).get("_sklearn_version")
+
+
+def features(job, model):
+    """How many numbers a sample has."""
+    for shape in job.shapes.values():
+        return shape[-1]
+    for name in ("n_features_in_", "num_features", "num_feature"):
+        found = getattr(model, name, None)
+        found = found() if callable(found) else found
+        if found:
+            return int(found)
+    raise Refused("does not say how many numbers it takes: say them, --shape input=1,N")
+
+
+def of_sklearn(job, model, width):
+    import skl2onnx
+    from skl2onnx.common.data_types import FloatTensorType
+
+    options = {"zipmap": False} if hasattr(model, "classes_") else None
+    opset = {"": min(job.opset or OPSET, 20), "ai.onnx.ml": ML_OPSET}
+    try:
+        with_boosters()
+        found = skl2onnx.convert_sklearn(
+            model,
+            initial_types=[("input", FloatTensorType([None, width]))],
+            options=options and {id(model): options},
+            target_opset=opset,
+        )
+    except Exception as error:  # its own errors are many and public ones are not promised
+        raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
+    return found, "skl2onnx " + skl2onnx.__version__
+
+
+def with_boosters():
+    """Boosters inside pipelines of scikit-learn."""
+    from lightgbm import LGBMClassifier, LGBMRegressor
+    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+    from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes,
+        calculate_linear_regressor_output_shapes,
+    )
+    from xgboost import XGBClassifier, XGBRegressor
+
+    classes = {"options": {"zipmap": [True, False, "columns"], "nocl": [True, False]}}
+    for one, name, convert in (
+        (LGBMClassifier, "LightGbmLGBMClassifier", convert_lightgbm),
+        (XGBClassifier, "XGBoostXGBClassifier", convert_xgboost),
+    ):
+        update_registered_converter(one, name, calculate_linear_classifier_output_shapes, convert, **classes)
+    for one, name, convert in (
+        (LGBMRegressor, "LightGbmLGBMRegressor", convert_lightgbm),
+        (XGBRegressor, "XGBoostXGBRegressor", convert_xgboost),
+    ):
+        update_registered_converter(one, name, calculate_linear_regressor_output_shapes, convert)
+
+
+def of_xgboost(job, model, width):
+    import onnxmltools
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    types = [("input", FloatTensorType([None, width]))]
+    try:
+        found = onnxmltools.convert_xgboost(
+            model, initial_types=types, target_opset=min(job.opset or OPSET, OPSET)
+        )
+    except Exception as error:  # as above
+        raise Refused("onnxmltools cannot convert this XGBoost model (%s)" % first(error))
+    return found, "onnxmltools " + onnxmltools.__version__
+
+
+def of_lightgbm(job, model, width):
+    import onnxmltools
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    types = [("input", FloatTensorType([None, width]))]
+    try:
+        found = onnxmltools.convert_lightgbm(
+            model, initial_types=types, target_opset=min(job.opset or OPSET, OPSET), zipmap=False
+        )
+    except Exception as error:  # as above
+        raise Refused("onnxmltools cannot convert this LightGBM model (%s)" % first(error))
+    return found, "onnxmltools " + onnxmltools.__version__
+
+
+def ask(model, rows, outputs):
+    """The estimator's answers in the order of the ONNX model's outputs."""
+    package = type(model).__module__.partition(".")[0]
+    if type(model).__name__ == "Booster":
+        return of_booster(package, model, rows, outputs)
+    if hasattr(model, "predict_proba") and "label" in outputs[0]:
+        return [model.predict(rows), model.predict_proba(rows)]
+    if hasattr(model, "decision_function") and len(outputs) == 2:
+        scores = model.decision_function(rows)
+        return [
+            model.predict(rows).reshape(-1, 1) if not hasattr(model, "classes_") else model.predict(rows),
+            scores.reshape(len(rows), -1),
+        ]
+    if hasattr(model, "transform") and not hasattr(model, "predict"):
+        return [model.transform(rows)]
+    if hasattr(model, "cluster_centers_"):
+        return [model.predict(rows), model.transform(rows)]
+    found = np.asarray(model.predict(rows))
+    return [found.reshape(len(rows), -1)]
+
+
+def of_booster(package, model, rows, outputs):
+    if package == "xgboost":
+        import xgboost
+
+        found = np.asarray(model.predict(xgboost.DMatrix(rows)))
+    else:
+        found = np.asarray(model.predict(rows))
+    if len(outputs) == 1:
+        return [found.reshape(len(rows), -1)]
+    shares = np.stack([1 - found, found], axis=1) if found.ndim == 1 else found
+    return [shares.argmax(axis=1), shares]
+
+
+def first(error):
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+main(work)

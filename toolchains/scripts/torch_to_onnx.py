@@ -1,0 +1,157 @@
+"""PyTorch to ONNX: programs of torch.export, TorchScript, and modules that a function of the user makes."""
+
+import importlib
+import os
+import pickle
+import sys
+import warnings
+
+import torch
+from exchange import Refused, main
+
+OPSET = 18
+
+
+def work(job):
+    warnings.simplefilter("ignore")
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(1)
+    module, inputs, dynamo = {"torch-export": exported, "torchscript": scripted}.get(job.kind, made)(job)
+    cases = job.cases(inputs)
+    example = tuple(torch.from_numpy(array.copy()) for array in cases[0].values())
+    names = [name for name, _, _ in inputs]
+    try:
+        if dynamo:
+            program = torch.onnx.export(
+                module, example, dynamo=True, input_names=names, opset_version=job.opset or OPSET
+            )
+            program.save(job.path("model.onnx"), external_data=False)
+        else:
+            torch.onnx.export(
+                module,
+                example,
+                job.path("model.onnx"),
+                dynamo=False,
+                input_names=names,
+                opset_version=min(job.opset or 17, 20),
+            )
+    except Exception as error:  # torch.onnx raises whatever an operator's translation does
+        raise Refused("torch.onnx cannot convert it: %s" % first(error)) from error
+    run = module.module() if job.kind == "torch-export" else module
+    answers = [[one.numpy() for one in flat(run(*map(torch.from_numpy, case.values())))] for case in cases]
+    job.reply(
+        "model.onnx",
+        cases,
+        answers,
+        framework="torch " + torch.__version__,
+        tool="torch.onnx " + torch.__version__,
+    )
+
+
+def exported(job):
+    """A program: its inputs' shapes are in it."""
+    if not job.options.get("trust"):
+        weights_only()
+    try:
+        program = torch.export.load(job.source)
+    except Refused:
+        raise
+    except pickle.UnpicklingError as error:
+        reason = "holds pickled objects besides weights, which run what their author put into them"
+        raise Refused("%s: say --trust if you know who made it" % reason) from error
+    except Exception as error:  # a foreign or broken archive raises anything
+        raise Refused("torch.export cannot load it: %s" % first(error)) from error
+    wanted = set(program.graph_signature.user_inputs)
+    inputs = []
+    for node in program.graph.nodes:
+        if node.op == "placeholder" and node.name in wanted:
+            value = node.meta["val"]
+            shape = tuple(one if isinstance(one, int) else None for one in value.shape)
+            inputs.append((node.name, str(value.dtype).removeprefix("torch."), shape))
+    return program, inputs, True
+
+
+def weights_only():
+    """torch.export.load unpickles weights and constants without restraint: here it does so with torch's own."""
+    from torch.export.pt2_archive import _package
+
+    def refuse(*arguments, **named):
+        raise Refused(
+            "holds pickled objects, which run what their author put into them: say --trust if you know who made it"
+        )
+
+    class Restrained:
+        loads = load = staticmethod(refuse)
+
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    _package.pickle = Restrained
+
+
+def scripted(job):
+    try:
+        module = torch.jit.load(job.source, map_location="cpu").eval()
+    except Exception as error:  # as above
+        raise Refused("TorchScript cannot load it: %s" % first(error)) from error
+    names = [one.name for one in module.forward.schema.arguments[1:]]
+    return module, shaped(job, names), False
+
+
+def made(job):
+    """A module that the user's function makes; weights are read without running anything of theirs."""
+    factory = job.options.get("factory") or job.source
+    name, _, function = factory.partition(":")
+    sys.path.insert(0, job.options.get("where") or os.getcwd())
+    try:
+        module = getattr(importlib.import_module(name), function)().eval()
+    except Exception as error:  # the user's code
+        raise Refused(
+            "%s cannot make a module: %s: %s" % (factory, type(error).__name__, first(error))
+        ) from error
+    if job.kind == "torch-factory" and os.path.exists(job.source):
+        load_weights(job, module)
+    import inspect
+
+    names = [one for one in inspect.signature(module.forward).parameters if one not in ("args", "kwargs")]
+    return module, shaped(job, names), True
+
+
+def load_weights(job, module):
+    try:
+        found = torch.load(job.source, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle raises anything
+        raise Refused("its weights cannot be read: %s" % first(error)) from error
+    found = found.get("state_dict", found) if isinstance(found, dict) else found
+    try:
+        module.load_state_dict(found)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise Refused("its weights do not fit the module: %s" % first(error)) from error
+
+
+def shaped(job, names):
+    """Inputs of which only the user knows the shapes."""
+    if "" in job.shapes:
+        names = names[:1]
+    missing = [name for name in names if name not in job.shapes and "" not in job.shapes]
+    if missing and job.shapes:
+        names = [name for name in names if name in job.shapes]  # arguments with defaults
+    elif missing:
+        raise Refused(
+            "does not say what it takes: say it for %s, such as --shape %s=1,3,224,224"
+            % (missing[0], missing[0])
+        )
+    return [(name, "float32", job.shapes.get(name) or job.shapes[""]) for name in names]
+
+
+def flat(found):
+    if isinstance(found, torch.Tensor):
+        return [found]
+    values = found.values() if isinstance(found, dict) else found
+    return [tensor for one in values for tensor in flat(one)]
+
+
+def first(error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
+
+
+main(work)
