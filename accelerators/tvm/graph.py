@@ -1,4 +1,4 @@
-"""An ONNX file made ready for TVM: checked, of an operator set that it reads, open extents filled in. Imports no vendor."""
+"""An ONNX file made ready for TVM: checked, of an operator set that it reads, open extents filled in."""
 
 import os
 from collections.abc import Mapping

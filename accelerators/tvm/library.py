@@ -54,7 +54,9 @@ def read(path: Path) -> tuple[bytes, Label]:
         raise ModelRejected(path, "is no library that TVM compiled for a 64-bit Linux: compile it again")
     machine, mine = int.from_bytes(content[18:20], "little"), here()
     if machine != mine.machine:
-        reason = f"is compiled for {arch(machine)}, this machine is {mine.id}: compile it with --for tvm:{mine.id}"
+        reason = (
+            f"is compiled for {arch(machine)}, this machine is {mine.id}: compile it with --for tvm:{mine.id}"
+        )
         raise ModelRejected(path, reason)
     if not content.endswith(_MARK):
         reason = (

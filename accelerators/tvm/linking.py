@@ -35,7 +35,9 @@ class Linker:
             reason = f"the linker {self.command[0]} cannot be used: {error}"
             raise AcceleratorUnavailable(NAME, reason) from error
         if done.returncode != 0 or not to.is_file():
-            last = next((line.strip() for line in reversed(done.stderr.splitlines()) if line.strip()), "no word")
+            last = next(
+                (line.strip() for line in reversed(done.stderr.splitlines()) if line.strip()), "no word"
+            )
             raise AcceleratorUnavailable(NAME, f"the linker {self.command[0]} refused: {last[:300]}")
 
 

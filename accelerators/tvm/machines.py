@@ -39,9 +39,7 @@ class Machines:
             self._free.put(True)
         probed = probe(self.inputs, label.outputs, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
-        self.traits = Traits(
-            batch=probed.batch, precision=request.precision, placement={"CPU": label.calls}
-        )
+        self.traits = Traits(batch=probed.batch, precision=request.precision, placement={"CPU": label.calls})
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model; `timeout` bounds the wait for a free machine: callers within `parallel` never wait."""
@@ -104,7 +102,9 @@ class _Slot:
             np.copyto(view, array)
         for name in self._searched:
             if _holds_nan(tensors[name]):
-                raise SignatureMismatch(model, f"{name} holds NaN, which TVM may turn into a plausible number")
+                raise SignatureMismatch(
+                    model, f"{name} holds NaN, which TVM may turn into a plausible number"
+                )
         answer = self._main(*self._tensors)
         answers = (answer,) if len(self._names) == 1 and hasattr(answer, "numpy") else answer
         return {name: one.numpy() for name, one in zip(self._names, answers, strict=True)}

@@ -182,7 +182,10 @@ def _features(tvm: ModuleType, processor: Any) -> frozenset[str]:
 
 def _cpu(processor: Any) -> str:
     """The processor as one word: cortex-a76,+dotprod."""
-    parts = [str(processor.attrs.get("mcpu", "") or "generic"), *map(str, processor.attrs.get("mattr", []) or [])]
+    parts = [
+        str(processor.attrs.get("mcpu", "") or "generic"),
+        *map(str, processor.attrs.get("mattr", []) or []),
+    ]
     return ",".join(parts)
 
 
@@ -209,7 +212,9 @@ def _check_fit(path: Path, label: Label) -> None:
     missing = sorted(set(label.needs) - flags())
     if missing:
         few = ", ".join(missing[:5])
-        reason = f"is compiled for {label.cpu.split(',')[0]}, this processor lacks {few}: compile it for this one"
+        reason = (
+            f"is compiled for {label.cpu.split(',')[0]}, this processor lacks {few}: compile it for this one"
+        )
         raise ModelRejected(path, reason)
 
 
