@@ -3,6 +3,7 @@
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
+# make tvm    installs Apache TVM and runs its tests          make arm64  the accelerators on an emulated Cortex-A72, into docs/arm64.md
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 
 VENV := .venv
@@ -13,7 +14,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench soak flame setup setup-test peers matrix clean stale
+.PHONY: run test check live bench soak flame tvm arm64 setup setup-test peers matrix clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -47,6 +48,19 @@ soak: setup-test
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"
 	@$(PYTHON) -m tests.bench.flame
+
+# 100 MB more than the tests need, hence not a part of them.
+tvm: $(VENV)/.installed-tvm
+	EDGEX_INFERENCE_STRICT=1 $(PYTHON) -m pytest -q tests/contract/test_accelerator_tvm.py tests/integration/test_tvm.py tests/unit/test_tvm_library.py
+
+$(VENV)/.installed-tvm: $(VENV)/.installed-test
+	@.ci/setup cross
+	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[tvm]"
+	@touch $@
+
+# Downloads Debian's emulator and Python for ARM64 and wheels into build/arm64, once. ARM64_ONLY=litert,tvm for a part.
+arm64: $(VENV)/.installed-tvm
+	@$(PYTHON) -m tests.arm64
 
 setup: $(VENV)/.installed-run
 

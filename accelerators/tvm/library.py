@@ -9,7 +9,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -35,13 +35,13 @@ class Label:
     outputs: tuple[TensorSpec, ...]
     calls: int
     metadata: Mapping[str, str]
-    sha256: str = ""
 
 
 def seal(code: bytes, label: Label) -> bytes:
-    """The shared object, its label, the label's length in 8 bytes, and a mark."""
-    text = msgspec.json.encode(replace(label, sha256=hashlib.sha256(code).hexdigest()))
-    return code + text + len(text).to_bytes(8, "little") + _MARK
+    """The shared object, its label, the label's length in 8 bytes, the hash of all that, and a mark."""
+    text = msgspec.json.encode(label)
+    whole = code + text + len(text).to_bytes(8, "little")
+    return whole + hashlib.sha256(whole).digest() + _MARK
 
 
 def read(path: Path) -> tuple[bytes, Label]:
@@ -80,16 +80,12 @@ def private_copy(code: bytes) -> Iterator[Path]:
 
 
 def _parted(path: Path, content: bytes) -> tuple[bytes, Label]:
-    end = len(content) - len(_MARK) - 8
-    start = end - int.from_bytes(content[end : end + 8], "little")
-    damaged = "is damaged: its label cannot be read; compile it again"
-    if start <= 0:
-        raise ModelRejected(path, damaged)
+    end = len(content) - len(_MARK) - hashlib.sha256().digest_size
+    whole, digest = content[:end], content[end : -len(_MARK)]
+    if hashlib.sha256(whole).digest() != digest:
+        raise ModelRejected(path, "is damaged: it is not what was compiled; compile it again")
+    start = end - 8 - int.from_bytes(whole[-8:], "little")
     try:
-        label = msgspec.json.decode(content[start:end], type=Label)
+        return whole[:start], msgspec.json.decode(whole[start:-8], type=Label)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ModelRejected(path, damaged) from error
-    code = content[:start]
-    if hashlib.sha256(code).hexdigest() != label.sha256:
-        raise ModelRejected(path, "is damaged: it is not what its label was written for; compile it again")
-    return code, label
+        raise ModelRejected(path, "its label is one of another release: compile it again") from error
