@@ -1,8 +1,8 @@
 """A compiled library as one file: TVM's shared object, and behind it a label of ours that says what is in it.
 
 TVM keeps neither names nor types of inputs and outputs. Whatever loads shared objects passes over what lies behind
-their sections, so one file is enough. The label has the hash of the rest: a shared object is code, and a damaged one
-would end the process.
+their sections, so one file is enough. Its hash is checked first: a shared object is code, and a damaged one would end
+the process.
 """
 
 import hashlib
