@@ -148,7 +148,8 @@ class Accelerator:
     `declared` says what is missing. `default_device` is the one that is used where nobody names one. `automatic`
     False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
     of them. `device_options` are options that bring devices of their own, which `devices` cannot know: with one of
-    them set, looking for the device is left to `load`.
+    them set, looking for the device is left to `load`. `isolation` process: its library is known to crash or to hang,
+    so sessions live in worker processes where nobody says otherwise.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
@@ -169,6 +170,7 @@ class Accelerator:
     automatic: bool = True
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)
     device_options: frozenset[str] = frozenset()
+    isolation: Literal["none", "process"] = "none"
     compiles: frozenset[Format] = frozenset()
     compile: Callable[[LoadRequest], Artefact] | None = None
     identity: Callable[[LoadRequest], Mapping[str, str]] | None = None

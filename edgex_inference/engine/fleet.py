@@ -1,8 +1,9 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgex_inference.config.places import listed
@@ -13,10 +14,13 @@ from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.files import companions, is_inside, mark
+from edgex_inference.engine.isolated import session as isolated
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.store import verify
 from edgex_inference.engine.terms import LaneSettings
+
+Load = Callable[[LoadRequest], Session]
 
 
 @dataclass(slots=True, eq=False)
@@ -62,10 +66,11 @@ class Fleet:
                 card.name, f"has files of format {have}; {candidate.accelerator.name} reads {reads}"
             )
         request = self._request(candidate, choice, card, build)
-        key = _key(candidate, request)
+        key = (_key(candidate, request), _isolation(candidate, choice))
         berth = self._berths.get(key)
         if berth is None or berth.lane.state == "closed":
-            berth = self._berth(key, candidate, request, card, build)
+            load = self._loader(candidate, choice)
+            berth = self._berth(key, candidate, request, load, (card, build))
         berth.users += 1
         try:
             session = await asyncio.shield(berth.loading)
@@ -100,12 +105,25 @@ class Fleet:
             cache=self._cache,
         )
 
-    def _berth(
-        self, key: Hashable, candidate: Candidate, request: LoadRequest, card: ModelCard, build: Build
-    ) -> _Berth:
+    def _loader(self, candidate: Candidate, choice: AcceleratorChoice) -> Load:
+        """The plug-in's own `load`, or that of a worker process."""
         load = candidate.accelerator.load
         if load is None:
             raise AcceleratorUnavailable(candidate.accelerator.name, candidate.accelerator.declared)
+        if _isolation(candidate, choice) == "none":
+            return load
+        deadline = (self._settings or LaneSettings()).load_timeout
+        return partial(isolated.load, candidate.value, str(candidate), deadline=deadline)
+
+    def _berth(
+        self,
+        key: Hashable,
+        candidate: Candidate,
+        request: LoadRequest,
+        load: Load,
+        model: tuple[ModelCard, Build],
+    ) -> _Berth:
+        card, build = model
 
         def opened() -> Session:
             candidate.check()
@@ -129,6 +147,10 @@ class Fleet:
             del self._berths[berth.key]
         berth.loading.cancel()
         await berth.lane.close(drain=1.0)
+
+
+def _isolation(candidate: Candidate, choice: AcceleratorChoice) -> str:
+    return choice.isolation or candidate.accelerator.isolation
 
 
 def _beside(build: Build) -> tuple[str, ...]:
