@@ -53,7 +53,9 @@ class AcceleratorSuite(ABC):
         )
         if request.format in self.plugin.compiles - self.plugin.formats:
             assert self.plugin.compile is not None
-            usable = cache is not None and not cache.is_file()  # the service makes the folder that it compiles into
+            usable = (
+                cache is not None and not cache.is_file()
+            )  # the service makes the folder that it compiles into
             folder = cache if cache is not None and usable else path.parent / "compiled"
             made = self.plugin.compile(replace(request, cache=folder))
             request = replace(request, path=made.path, format=made.format)
