@@ -39,7 +39,7 @@ class Machines:
             self._free.put(True)
         probed = probe(self.inputs, label.outputs, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
-        self.traits = Traits(batch=probed.batch, precision=request.precision, placement={"CPU": label.calls})
+        self.traits = Traits(batch=probed.batch, precision="f32", placement={"CPU": label.calls})
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model; `timeout` bounds the wait for a free machine: callers within `parallel` never wait."""

@@ -9,7 +9,7 @@ import pytest
 from accelerators.tvm import PLUGIN
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.testing.accelerator import AcceleratorContract
-from edgex_inference.testing.kinds import Kind
+from edgex_inference.testing.kinds import Capability, Kind
 
 if PLUGIN.version() is None:
     pytest.skip("apache-tvm is not installed: make tvm", allow_module_level=True)
@@ -19,6 +19,7 @@ class TestTvm(AcceleratorContract):
     plugin = PLUGIN
     module, vendor = "accelerators.tvm", "tvm"
     format = ONNX
+    capabilities = frozenset(Capability) - {Capability.TEXTS, Capability.QUANTIZED}
 
     def model(self, kind: Kind, folder: Path) -> Path:
         from edgex_inference.testing.onnx_models import write  # needs the onnx package
