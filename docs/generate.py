@@ -33,7 +33,18 @@ from edgex_inference.web.prometheus import OF_THE_PROCESS
 
 DOCS = Path(__file__).parent
 CONFIGURATION = DOCS.parent / "configuration.toml"
-OURS = ("edgetpu", "litert", "migraphx", "neuron", "onnxruntime", "openvino", "reference", "tvm", "vitisai")
+OURS = (
+    "edgetpu",
+    "litert",
+    "migraphx",
+    "neuron",
+    "onnxruntime",
+    "openvino",
+    "reference",
+    "tensorrt",
+    "tvm",
+    "vitisai",
+)
 _MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SETTING = re.compile(r"(\w+) = (.*?)\s*# (.*)")
 
