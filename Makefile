@@ -7,6 +7,7 @@
 # make toolchains  every conversion in its own stack (DOCS=1, TOOLCHAINS="sklearn torch"): fetches gigabytes
 # make nvidia   TensorRT-RTX's real wheels: stand-ins compared, engines built without a GPU
 # make hardware the contract suite and the bench on an NVIDIA GPU, where there is one; into the plug-ins' READMEs
+# make tvm    installs Apache TVM and runs its tests          make arm64  the accelerators on an emulated Cortex-A72, into docs/arm64.md
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 # make qnn    ONNX Runtime's plug-in provider for Qualcomm's NPUs, on its simulator
 
@@ -20,7 +21,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -83,6 +84,19 @@ qnn: setup-test
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"
 	@$(PYTHON) -m tests.bench.flame
+
+# 100 MB more than the tests need, hence not a part of them.
+tvm: $(VENV)/.installed-tvm
+	EDGEX_INFERENCE_STRICT=1 $(PYTHON) -m pytest -q tests/contract/test_accelerator_tvm.py tests/integration/test_tvm.py tests/unit/test_tvm_library.py
+
+$(VENV)/.installed-tvm: $(VENV)/.installed-test
+	@.ci/setup cross
+	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[tvm]"
+	@touch $@
+
+# Downloads Debian's emulator and Python for ARM64 and wheels into build/arm64, once. ARM64_ONLY=litert,tvm for a part.
+arm64: $(VENV)/.installed-tvm
+	@$(PYTHON) -m tests.arm64
 
 setup: $(VENV)/.installed-run
 

@@ -46,6 +46,7 @@ OURS = (
     "openvino",
     "reference",
     "tensorrt",
+    "tvm",
     "vitisai",
 )
 _MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,0 +1,165 @@
+"""`make arm64`: the accelerators, a whole journey and TVM's cross-compiled code on an emulated Cortex-A72.
+
+Writes docs/arm64.md; exit code 1 when something does not hold. ARM64_ONLY=litert,journey,tvm runs some of it: the rows
+of the others stay as they were.
+"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+
+import msgspec
+
+from tests.arm64 import provision
+from tests.arm64.provision import HOME, PROCESSOR, PYTHON, ROOT
+
+PAGE = ROOT / "docs" / "arm64.md"
+SUITES = {
+    "onnxruntime": "TestOnnxRuntime",
+    "litert": "TestLiteRt",
+    "openvino": "TestOpenVino",
+    "reference": "TestReference",
+}
+"""The plug-ins, and the classes of their contract suites that run: further ones repeat it with other options."""
+
+LEFT_OUT = ("test_closing_during_a_run",)
+"""Its model has 3.4 billion operations: minutes for each run in an emulator."""
+
+MODELS = ("spindle-ae/2026.11/spindle-ae.onnx", "part-detect/2026.11/part-detect.onnx")
+PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "apache-tvm")
+_PATIENCE = 1800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What ran when, whether it holds, what was seen, and the seconds of processor time that it took."""
+
+    name: str
+    holds: bool
+    seen: str
+    used: float
+    when: str
+
+
+def main() -> int:
+    """0 when everything holds."""
+    parts: Mapping[str, Callable[[], tuple[bool, str]]] = {
+        **{name: lambda name=name: suite(name) for name in SUITES},  # type: ignore[misc]
+        "journey": journey,
+        "tvm": library,
+    }
+    wanted = [name for name in os.environ.get("ARM64_ONLY", "").split(",") if name] or list(parts)
+    try:
+        provision.provide()
+    except provision.Unavailable as error:
+        print(f"make arm64: {error}", file=sys.stderr)
+        return 1
+    found = []
+    for name in wanted:
+        found.append(measured(name, parts[name]))
+        one = found[-1]
+        print(f"{one.name}: {'holds' if one.holds else 'BROKEN'}: {one.seen} ({one.used:.0f} s)", flush=True)
+    record(found, list(parts))
+    return 0 if all(one.holds for one in found) else 1
+
+
+def measured(name: str, part: Callable[[], tuple[bool, str]]) -> Outcome:
+    """Runs a part; one that does not end in time does not hold."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        holds, seen = part()
+    except subprocess.TimeoutExpired:
+        holds, seen = False, f"did not end within {_PATIENCE} s"
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Outcome(name=name, holds=holds, seen=seen, used=used, when=str(date.today()))
+
+
+def suite(name: str) -> tuple[bool, str]:
+    """The contract suite of a plug-in, without what is left out."""
+    without = " and ".join(f"not {test}" for test in LEFT_OUT)
+    done = emulated(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "timeout=900",
+        f"tests/contract/test_accelerator_{name}.py::{SUITES[name]}", "-k", without,
+    )  # fmt: skip
+    (HOME / f"{name}.log").write_text(done.stdout + done.stderr)
+    last = next((line for line in reversed(done.stdout.splitlines()) if " in " in line), "no word")
+    counts = re.sub(r"=+ ?| in .*|, \d+ deselected", "", last).strip()
+    return done.returncode == 0, f"{counts} ({HOME.name}/{name}.log)" if done.returncode else counts
+
+
+def journey() -> tuple[bool, str]:
+    """Events on the memory bus through a binding on each accelerator, and out again."""
+    done = emulated(str(ROOT / "tests" / "arm64" / "journey.py"))
+    (HOME / "journey.log").write_text(done.stdout + done.stderr)
+    lines = done.stdout.splitlines()
+    holds = done.returncode == 0 and len(lines) == 3 and all(line.endswith("20 of 20") for line in lines)
+    return holds, "right answers: " + ", ".join(lines) if lines else f"none ({HOME.name}/journey.log)"
+
+
+def library() -> tuple[bool, str]:
+    """Our models, compiled here for the emulated processor, against ONNX Runtime here."""
+    told, holds = [], True
+    for model in MODELS:
+        path = ROOT / "edgex_inference" / "demo" / "models" / model
+        here = [sys.executable, "-m", "tests.arm64.cross", "compile", str(path), str(HOME / "tvm")]
+        made = subprocess.run(here, cwd=ROOT, capture_output=True, text=True, check=False)
+        if made.returncode:
+            return False, made.stderr.strip().splitlines()[-1]
+        library = made.stdout.strip().splitlines()[-1]
+        ran = emulated(str(ROOT / "tests" / "arm64" / "cross.py"), "run", library)
+        if ran.returncode:
+            return False, (ran.stderr.strip().splitlines() or ["no word"])[-1]
+        compared = [sys.executable, "-m", "tests.arm64.cross", "compare", str(path), library]
+        said = subprocess.run(compared, cwd=ROOT, capture_output=True, text=True, check=True)
+        off, largest = map(float, said.stdout.split()[-2:])
+        holds = holds and off <= 2e-5 * max(0.5, largest)
+        told.append(f"{path.stem}: {off:.1e} off ONNX Runtime on x86-64, largest number {largest:.3g}")
+    return holds, "; ".join(told)
+
+
+def emulated(*words: str) -> "subprocess.CompletedProcess[str]":
+    """A Python program on the emulated processor."""
+    return subprocess.run(
+        [str(PYTHON), *words], cwd=ROOT, env=provision.environment(), capture_output=True, text=True,
+        errors="replace", timeout=_PATIENCE, check=False,
+    )  # fmt: skip
+
+
+def record(found: Sequence[Outcome], parts: Sequence[str]) -> None:
+    """Puts the outcomes into the page, beside those of other parts that ran before."""
+    kept = HOME / "outcomes.json"
+    known = (
+        {one.name: one for one in msgspec.json.decode(kept.read_bytes(), type=list[Outcome])}
+        if kept.exists()
+        else {}
+    )
+    known |= {one.name: one for one in found}
+    kept.write_bytes(msgspec.json.encode(list(known.values())))
+    shown = [known[name] for name in parts if name in known]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    rows = [
+        f"| {one.name} | {'yes' if one.holds else '**no**'} | {one.seen} | {one.used:.0f} s | {one.when} |"
+        for one in shown
+    ]
+    lines = [
+        f"Emulated {PROCESSOR}: qemu-user 10, Debian 12, Python 3.11, {packages}; "
+        f"{sum(one.used for one in shown) / 60:.1f} minutes of processor time in all.",
+        "",
+        "| | Holds | Seen | Processor time | |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
+    part = re.compile(r"(<!-- measured: arm64 -->\n).*?(<!-- end -->)", re.DOTALL)
+    text = "\n".join(lines)
+    PAGE.write_text(part.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
