@@ -13,6 +13,7 @@ from edgex_inference.config.credentials import credentials
 from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_COMMAND, Client
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.edgex.commands import CommandClient
 from edgex_inference.edgex.dialect import Dialect, Major
@@ -26,14 +27,17 @@ from edgex_inference.pipeline.planning.plan import Engine
 _MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
-def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
+def open_engine(
+    loaded: Loaded, catalog: Catalog | None = None, secrets: Secrets | None = None
+) -> Engine:
     """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
+    secrets = secrets or Secrets(loaded.config.writable.insecure_secrets)
     inference = loaded.config.inference
     packaged = Path(str(files("edgex_inference"))) / "demo" / "models"
     return Engine(
         catalog=catalog or Catalog(),
         store=Store([loaded.models, packaged]),
-        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None),
+        fleet=Fleet(cache=loaded.cache, threads=inference.threads or None, secrets=secrets.of),
         max_pixels=inference.max_pixels,
     )
 

@@ -30,9 +30,12 @@ TENSORRT_RTX_ENGINE = Format("tensorrt-rtx-engine")
 MIGRAPHX_PROGRAM = Format("mxr")
 TVM_LIBRARY = Format("tvm-library")
 NEURON = Format("neuron")
+REMOTE = Format("remote")
+"""No file at all: what a card says of a model on another machine."""
+
 KNOWN_FORMATS: frozenset[Format] = frozenset(
     {ONNX, TFLITE, TFLITE_EDGETPU, OPENVINO_IR, TENSORFLOW, PADDLE, XMODEL}
-    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON}
+    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON, REMOTE}
 )
 
 
@@ -96,6 +99,10 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
+def _no_secret(_name: str) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRequest:
     """Everything a plug-in may need to load a model, in one value so that it can grow.
@@ -105,7 +112,8 @@ class LoadRequest:
     int8, native; `shapes` fixes extents that the file leaves open; `cache` a folder for compiled artefacts; `beside`
     files of weights that lie beside the graph, as it names them. Nothing of a model may stay mapped: its files are
     replaced, cut short and deleted while it runs. `progress` is told how far a long step is (0 to 1, or None where
-    nobody knows) and what is done, in the present participle: `building tactics`.
+    nobody knows) and what is done, in the present participle: `building tactics`. `name` is the model's in its card;
+    `secrets` gives the values of a secret by its SecretName, none where there is no such secret.
     """
 
     path: Path
@@ -118,6 +126,8 @@ class LoadRequest:
     cache: Path | None = None
     beside: tuple[str, ...] = ()
     progress: Callable[[float | None, str], None] | None = field(default=None, compare=False, repr=False)
+    name: str = ""
+    secrets: Callable[[str], Mapping[str, str]] = field(default=_no_secret, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +164,9 @@ class Accelerator:
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
     `load` raises. A format that is in both may be loaded either way. `identity` is what an artefact for a device
     depends on here, the Artefact's `made_with` without compiling; where it differs, an artefact is made again.
+
+    `fileless`: it reads no file, so any card will do, whatever its files are; `load` is asked for the one format of
+    `formats`, and a card may have an entry of that format without a path.
     """
 
     name: str
@@ -172,4 +185,10 @@ class Accelerator:
     compiles: frozenset[Format] = frozenset()
     compile: Callable[[LoadRequest], Artefact] | None = None
     identity: Callable[[LoadRequest], Mapping[str, str]] | None = None
+    fileless: bool = False
     contract: int = CONTRACT
+
+    def pick(self, have: Sequence[Format]) -> int | None:
+        """Which of a model's files, given their formats, it is loaded from: the first that is read; None for none."""
+        read = next((index for index, one in enumerate(have) if one in self.formats), None)
+        return 0 if read is None and have and self.fileless else read

@@ -107,7 +107,7 @@ class Catalog:
         if choice.name == AUTO:
             return self._automatic(choice, wanted)
         accelerator = self.get(choice.name)
-        if not wanted & accelerator.formats:
+        if not wanted & accelerator.formats and not accelerator.fileless:
             raise AcceleratorUnavailable(
                 choice.name,
                 f"reads {listed(sorted(accelerator.formats), last='and')}; the model has {_have(wanted)}",

@@ -1,7 +1,7 @@
 """All loaded sessions: bindings with the same model on the same device share one lane; the last one out closes it."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,10 @@ from edgex_inference.engine.store import verify
 from edgex_inference.engine.terms import LaneSettings
 
 
+def _no_secret(_name: str) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(slots=True, eq=False)
 class _Berth:
     """A lane, how many use it, and the loading that all of them wait for."""
@@ -32,13 +36,19 @@ class _Berth:
 class Fleet:
     """Lanes by model file, accelerator, device, precision and options; reference counted.
 
-    `cache` is the folder for compiled models, `threads` the number inside a run where nobody says one.
+    `cache` is the folder for compiled models, `threads` the number inside a run where nobody says one, `secrets` gives
+    the values of a secret by its SecretName.
     """
 
     def __init__(
-        self, *, cache: Path | None = None, threads: int | None = None, settings: LaneSettings | None = None
+        self,
+        *,
+        cache: Path | None = None,
+        threads: int | None = None,
+        settings: LaneSettings | None = None,
+        secrets: Callable[[str], Mapping[str, str]] = _no_secret,
     ) -> None:
-        self._cache, self._threads, self._settings = cache, threads, settings
+        self._cache, self._threads, self._settings, self._secrets = cache, threads, settings, secrets
         self._berths: dict[Hashable, _Berth] = {}
 
     @property
@@ -54,13 +64,14 @@ class Fleet:
         Loads the model unless it is loaded already; each success needs one `release`. Raises ModelRejected or
         AcceleratorUnavailable.
         """
-        build = next((one for one in card.builds if one.format in candidate.accelerator.formats), None)
-        if build is None:
+        picked = candidate.accelerator.pick([one.format for one in card.builds])
+        if picked is None:
             have = listed(sorted({one.format for one in card.builds}), last="and")
             reads = listed(sorted(candidate.accelerator.formats), last="and")
             raise ModelRejected(
                 card.name, f"has files of format {have}; {candidate.accelerator.name} reads {reads}"
             )
+        build = card.builds[picked]
         request = self._request(candidate, choice, card, build)
         key = _key(candidate, request)
         berth = self._berths.get(key)
@@ -90,14 +101,17 @@ class Fleet:
     def _request(
         self, candidate: Candidate, choice: AcceleratorChoice, card: ModelCard, build: Build
     ) -> LoadRequest:
+        (own, *_) = candidate.accelerator.formats
         return LoadRequest(
             path=build.path,
-            format=build.format,
+            format=own if candidate.accelerator.fileless else build.format,
             device=candidate.device,
             options=decode(candidate.accelerator, choice.options),
             threads=choice.threads or self._threads,
             precision=choice.precision or card.precision or "f32",
             cache=self._cache,
+            name=card.name,
+            secrets=self._secrets,
         )
 
     def _berth(
@@ -109,6 +123,8 @@ class Fleet:
 
         def opened() -> Session:
             candidate.check()
+            if candidate.accelerator.fileless:
+                return load(request)
             verify(card, build)
             try:
                 return load(replace(request, beside=_beside(build)))

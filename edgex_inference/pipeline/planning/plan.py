@@ -157,8 +157,7 @@ class _Search:
 
 def _index(card: ModelCard, candidate: Candidate) -> int:
     """Which file of the model this candidate reads."""
-    readable = candidate.accelerator.formats
-    return next((index for index, build in enumerate(card.builds) if build.format in readable), 0)
+    return candidate.accelerator.pick([build.format for build in card.builds]) or 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
