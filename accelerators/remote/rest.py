@@ -72,7 +72,7 @@ class _Slot:
     """One connection, kept open between calls, for one caller at a time."""
 
     def __init__(self, address: Address, context: ssl.SSLContext | None) -> None:
-        self._deadline = 0.0
+        self._deadline, self._ended = 0.0, False
         if context is None:
             self._wire: HTTPConnection = HTTPConnection(address.host, address.port)
         else:
@@ -96,7 +96,7 @@ class _Slot:
             try:
                 return self._call(method, path, body, headers)
             except (ConnectionError, HTTPException):
-                if not kept:
+                if not kept or self._ended:
                     raise
                 self._wire.close()
                 return self._call(method, path, body, headers)
@@ -121,7 +121,8 @@ class _Slot:
         return answer.status, answer.headers, found
 
     def end(self) -> None:
-        """Ends a call in flight, from another thread."""
+        """Ends a call in flight, from another thread; none is begun again."""
+        self._ended = True
         sock = self._wire.sock
         if sock is not None:
             try:

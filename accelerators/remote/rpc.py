@@ -30,7 +30,16 @@ _COMPRESSIONS = {
     "gzip": grpc.Compression.Gzip,
     "deflate": grpc.Compression.Deflate,
 }
-_AWAY = ("failed to connect", "socket closed", "connection", "dns resolution", "handshak", "recvmsg", "goaway")
+_AWAY = (
+    "failed to connect",
+    "socket closed",
+    "connection",
+    "dns",
+    "errors resolving",
+    "handshak",
+    "recvmsg",
+    "goaway",
+)
 """How gRPC itself begins to say that nobody is there; anything else that is unavailable the server said."""
 
 
@@ -124,6 +133,6 @@ def _brief(said: str) -> str:
     for word in ("connection refused", "certificate_verify_failed", "no route to host", "wrong_version_number"):
         if word in low:
             return word.replace("_", " ")
-    if "dns" in low or "name resolution" in low:
+    if low.startswith(("dns", "errors resolving")) or "name resolution" in low:
         return "its name cannot be resolved"
     return said[:200]

@@ -3,11 +3,10 @@
 import ssl
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-from open_inference.home import Home, Model, Refusal, Strings
+from open_inference.home import Home, Model, Refusal, Strings, workers
 from open_inference.rest import Http
 from open_inference.rpc import handlers
 
@@ -43,9 +42,9 @@ class OpenInference:
 
     def die(self) -> None:
         stop, self._stop = self._stop, None
-        self.strings.release.set()
         if stop is not None:
             stop()
+        self.strings.release.set()
 
     def _start_http(self) -> Callable[[], None]:
         server = Http(("localhost", self._port), self.home)
@@ -61,7 +60,8 @@ class OpenInference:
         return server.end
 
     def _start_grpc(self) -> Callable[[], None]:
-        server = grpc.server(ThreadPoolExecutor(16), options=(("grpc.so_reuseport", 0),))
+        pool = workers()
+        server = grpc.server(pool, options=(("grpc.so_reuseport", 0),))
         server.add_generic_rpc_handlers((handlers(self.home),))
         address = f"localhost:{self._port}"
         if self._tls is not None:
@@ -72,4 +72,9 @@ class OpenInference:
         else:
             self._port = server.add_insecure_port(address)
         server.start()
-        return lambda: server.stop(0).wait(10)
+
+        def stop() -> None:
+            server.stop(0).wait(10)
+            pool.shutdown(wait=False)
+
+        return stop

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,15 @@ class Model:
     ready: bool = True
     broken: bool = False
     versions: tuple[str, ...] = ("1",)
+
+
+def workers(number: int = 24) -> ThreadPoolExecutor:
+    """Threads that are all there from the start: tests count those of this process."""
+    pool, all_there = ThreadPoolExecutor(number), threading.Barrier(number + 1)
+    for _ in range(number):
+        pool.submit(all_there.wait, 60)
+    all_there.wait(60)
+    return pool
 
 
 class Refusal(Exception):
@@ -106,6 +116,17 @@ class Home:
         if fault == "type":
             outputs = [(name, "FP64", array.astype(np.float64)) for name, _, array in outputs]
         return outputs
+
+
+def noised(content: bytes, fault: str) -> bytes:
+    """A few bytes of an answer changed, told by a seed: `noise-7`."""
+    if not fault.startswith("noise-"):
+        return content
+    rng = np.random.default_rng(int(fault.removeprefix("noise-")))
+    spoilt = bytearray(content)
+    for at in rng.integers(0, len(spoilt), 3):
+        spoilt[at] = int(rng.integers(0, 256))
+    return bytes(spoilt)
 
 
 def to_wire(array: Any, datatype: str) -> bytes:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
-from open_inference.home import Arrays, Home, Model, Refusal, from_wire, to_wire
+from open_inference.home import Arrays, Home, Model, Refusal, from_wire, noised, to_wire, workers
 from tritonclient.utils import triton_to_np_dtype
 
 
@@ -20,6 +20,7 @@ class Http(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], home: Home) -> None:
         self.home = home
         self.open: set[socket.socket] = set()
+        self.workers = workers()
         super().__init__(address, _Handler)
 
     def get_request(self) -> Any:
@@ -27,6 +28,9 @@ class Http(ThreadingHTTPServer):
         self.home.strings.connections += 1
         self.open.add(sock)
         return sock, address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.workers.submit(self.process_request_thread, request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         self.open.discard(request)
@@ -42,6 +46,7 @@ class Http(ThreadingHTTPServer):
         for sock in list(self.open):
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        self.workers.shutdown(wait=False)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -145,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             heads.append(head)
         body = json.dumps({"model_name": name, "model_version": "1", "outputs": heads}).encode()
         extra = {"Inference_Header_Content_Length": str(len(body))} if contents else {}
-        whole = body + b"".join(contents)
+        whole = noised(body + b"".join(contents), fault)
         if fault == "half":
             self.send_response(200)
             self.send_header("Content-Length", str(len(whole)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import numpy as np
-from open_inference.home import Home, Refusal, from_wire, to_wire
+from open_inference.home import Home, Refusal, from_wire, noised, to_wire
 from tritonclient.grpc import service_pb2 as pb
 
 CODES = {
@@ -91,7 +91,7 @@ def _model_infer(home: Home, said: Any) -> Any:
             continue
         content = to_wire(array, datatype)
         found.raw_output_contents.append(content[:-1] if fault == "short" else content)
-    return found
+    return noised(found.SerializeToString(), fault)
 
 
 def _fill(contents: Any, datatype: str, array: Any) -> None:
