@@ -2,6 +2,7 @@
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
+# make remotes  real Triton and MLServer for the accelerator remote, in environments of their own, into its README
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 
@@ -13,7 +14,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench soak flame setup setup-test peers matrix clean stale
+.PHONY: run test check live bench soak flame setup setup-test peers matrix remotes clean stale
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -43,6 +44,10 @@ live: $(VENV)/.installed-test
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
 	@$(PYTHON) -m tests.soak
+
+# Installs some 700 MB once, into build/remotes; exit code 1 when a server cannot be had or a promise is not kept.
+remotes: setup-test
+	@$(PYTHON) -m tests.remotes
 
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"
