@@ -31,7 +31,7 @@ from edgex_inference.web.prometheus import OF_THE_PROCESS
 
 DOCS = Path(__file__).parent
 CONFIGURATION = DOCS.parent / "configuration.toml"
-OURS = ("edgetpu", "litert", "onnxruntime", "openvino", "reference")
+OURS = ("edgetpu", "litert", "onnxruntime", "openvino", "reference", "remote")
 _MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SETTING = re.compile(r"(\w+) = (.*?)\s*# (.*)")
 

@@ -27,9 +27,7 @@ from edgex_inference.pipeline.planning.plan import Engine
 _MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
-def open_engine(
-    loaded: Loaded, catalog: Catalog | None = None, secrets: Secrets | None = None
-) -> Engine:
+def open_engine(loaded: Loaded, catalog: Catalog | None = None, secrets: Secrets | None = None) -> Engine:
     """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done."""
     secrets = secrets or Secrets(loaded.config.writable.insecure_secrets)
     inference = loaded.config.inference

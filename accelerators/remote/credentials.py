@@ -41,7 +41,8 @@ def credentials(name: str, options: Options, request: LoadRequest) -> Credential
     )
     if bool(found.certificate) != bool(found.key):
         raise AcceleratorUnavailable(
-            name, "options: a client certificate needs certFile and keyFile (in a secret clientcert and clientkey)"
+            name,
+            "options: a client certificate needs certFile and keyFile (in a secret clientcert and clientkey)",
         )
     return found
 

@@ -43,9 +43,13 @@ def address(url: str) -> Address:
     except ValueError:
         raise ValueError("is no URL such as http://host:8000 or grpc://host:8001") from None
     if parts.scheme not in _SCHEMES or not host:
-        raise ValueError("must be a URL such as http://host:8000, https://host, grpc://host:8001, grpcs://host:8001")
+        raise ValueError(
+            "must be a URL such as http://host:8000, https://host, grpc://host:8001, grpcs://host:8001"
+        )
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must hold no user and password: put them into a secret, and say its name in `secret`")
+        raise ValueError(
+            "must hold no user and password: put them into a secret, and say its name in `secret`"
+        )
     if parts.query or parts.fragment:
         raise ValueError("must have nothing behind the path")
     port = port or _PORTS.get(parts.scheme)

@@ -1,30 +1,27 @@
-"""The protocol over HTTP: tensors as binary or as JSON. Every line that touches urllib3 is here."""
+"""The protocol over HTTP: tensors as binary or as JSON."""
 
-import io
 import json
 import queue
-import socket
 import ssl
 import time
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
-from accelerators.remote.calls import MOST_BYTES, Answered, CallFailed, Declared, Failure, ModelSaid, Server
+from accelerators.remote.calls import Answered, CallFailed, Declared, Failure, ModelSaid, Server
 from accelerators.remote.options import Address, Options
+from accelerators.remote.slot import Slot
 from accelerators.remote.tensors import datatype_of, from_bytes, from_json, to_bytes, to_json
 from edgex_inference.contracts.tensors import Array
 
 _BINARY = "binary_tensor_data"
 _CONFIGURATION = "model_configuration"
 _LENGTH = "Inference-Header-Content-Length"
-_PIECE = 1 << 20
 _STATUS: Mapping[int, Failure] = {
     401: "denied",
     403: "denied",
@@ -37,112 +34,6 @@ _STATUS: Mapping[int, Failure] = {
     504: "late",
 }
 _ENCODINGS = {"none": "identity", "gzip": "gzip", "deflate": "deflate"}
-
-
-class _Timed(io.RawIOBase):
-    """A socket's reading end with one deadline for all that is read: one byte a second must not do."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-        self._raw = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.perf_counter()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Response(HTTPResponse):
-    def __init__(self, sock: socket.socket, deadline: float, method: str | None) -> None:
-        super().__init__(sock, method=method)
-        self.fp.close()
-        self.fp = io.BufferedReader(_Timed(sock, deadline), _PIECE >> 4)
-
-
-class _Slot:
-    """One connection, kept open between calls, for one caller at a time."""
-
-    def __init__(self, address: Address, context: ssl.SSLContext | None) -> None:
-        self._deadline, self._ended = 0.0, False
-        if context is None:
-            self._wire: HTTPConnection = HTTPConnection(address.host, address.port)
-        else:
-            self._wire = HTTPSConnection(address.host, address.port, ssl_context=context)
-        self._wire.response_class = self._response  # type: ignore[assignment]
-
-    def _response(self, sock: socket.socket, _debug: int = 0, method: str | None = None) -> _Response:
-        return _Response(sock, self._deadline, method)
-
-    def call(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body. A kept connection that breaks before the answer was closed by the server long
-        before, so the call is made again on a new one: it changes nothing there."""
-        self._deadline = time.perf_counter() + timeout
-        kept = self._wire.sock is not None
-        if kept and not self._wire.is_connected:
-            self._wire.close()
-            kept = False
-        try:
-            try:
-                return self._call(method, path, body, headers)
-            except (ConnectionError, HTTPException):
-                if not kept or self._ended:
-                    raise
-                self._wire.close()
-                return self._call(method, path, body, headers)
-        except BaseException:
-            self._wire.close()
-            raise
-
-    def _call(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        wire, left = self._wire, self._deadline - time.perf_counter()
-        if left <= 0:
-            raise TimeoutError
-        wire.timeout = left
-        if wire.sock is not None:
-            wire.sock.settimeout(left)
-        wire.request(method, path, body=body, headers=headers, preload_content=False)
-        answer = wire.getresponse()
-        found = _whole(answer)
-        if answer.headers.get("Connection", "").lower() == "close":
-            wire.close()
-        return answer.status, answer.headers, found
-
-    def end(self) -> None:
-        """Ends a call in flight, from another thread; none is begun again."""
-        self._ended = True
-        sock = self._wire.sock
-        if sock is not None:
-            try:
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # also where TLS is on top
-            except OSError:
-                return
-
-    def close(self) -> None:
-        self._wire.close()
-
-
-def _whole(answer: urllib3.HTTPResponse) -> bytes:
-    """The body, in pieces: a small one that unpacks to a huge one must not fill the memory."""
-    pieces, size = [], 0
-    while piece := answer.read(_PIECE):
-        pieces.append(piece)
-        size += len(piece)
-        if size > MOST_BYTES:
-            raise CallFailed("garbage", f"the answer is longer than {MOST_BYTES >> 20} MiB")
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class RestTransport:
@@ -161,8 +52,8 @@ class RestTransport:
         self._model = f"/v2/models/{quote(model, safe='')}"
         if options.version != "":
             self._model += f"/versions/{quote(str(options.version), safe='')}"
-        self._slots = [_Slot(address, context) for _ in range(options.parallel)]
-        self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
+        self._slots = [Slot(address, context) for _ in range(options.parallel)]
+        self._free: queue.LifoQueue[Slot | None] = queue.LifoQueue()
         for slot in self._slots:
             self._free.put(slot)
         self._closed = False
@@ -203,7 +94,9 @@ class RestTransport:
     ) -> Mapping[str, Answered]:
         body, extra = _request(inputs, outputs, binary=self._binary)
         kind = "application/octet-stream" if self._binary else "application/json"
-        headers, answer = self._call("POST", f"{self._model}/infer", timeout, body, {"Content-Type": kind, **extra})
+        headers, answer = self._call(
+            "POST", f"{self._model}/infer", timeout, body, {"Content-Type": kind, **extra}
+        )
         try:
             return _answers(answer, headers.get(_LENGTH))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -220,6 +113,9 @@ class RestTransport:
                     slot_or_none.close()
         except queue.Empty:
             self._free.put(None)
+
+    def _over(self) -> bool:
+        return self._closed
 
     def _json(self, method: str, path: str, timeout: float) -> dict[str, Any]:
         _, body = self._call(method, path, timeout)
@@ -244,7 +140,7 @@ class RestTransport:
             slot = self._free.get(True, timeout)
         except queue.Empty:
             raise CallFailed("busy", f"no free connection within {timeout:g} s") from None
-        if slot is None or self._closed:
+        if slot is None or self._over():
             self._free.put(None)  # whoever waits behind must hear it too
             raise CallFailed("away", "the session is closed")
         said = {**self._headers, **(headers or {})}
@@ -259,7 +155,7 @@ class RestTransport:
         except Exception as error:
             raise _failed(error, timeout) from error
         finally:
-            if self._closed:
+            if self._over():
                 slot.close()
             self._free.put(slot)
         if status != 200:
@@ -338,7 +234,8 @@ def _failed(error: Exception, timeout: float) -> CallFailed:
     reasons = [error, error.__cause__, error.__context__]
     for one in reasons:
         if isinstance(one, ssl.SSLError):
-            return CallFailed("away", f"TLS failed: {one.verify_message if isinstance(one, ssl.SSLCertVerificationError) else one.reason or one}")
+            text = one.verify_message if isinstance(one, ssl.SSLCertVerificationError) else one.reason
+            return CallFailed("away", f"TLS failed: {text or one}")
     if isinstance(error, NewConnectionError):
         cause = error.__cause__
         return CallFailed("away", (getattr(cause, "strerror", None) or "no connection").lower())

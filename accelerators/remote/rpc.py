@@ -53,7 +53,10 @@ class RpcTransport:
             ("grpc.max_receive_message_length", MOST_BYTES),
             ("grpc.max_send_message_length", -1),
             ("grpc.enable_http_proxy", 0),
-            ("grpc.use_local_subchannel_pool", 1),  # a new session must not wait for the back-off of an old one
+            (
+                "grpc.use_local_subchannel_pool",
+                1,
+            ),  # a new session must not wait for the back-off of an old one
             ("grpc.enable_retries", 0),
         )
         host = f"[{address.host}]" if ":" in address.host else address.host
@@ -130,7 +133,12 @@ def _failed(error: Any) -> CallFailed:
 def _brief(said: str) -> str:
     """gRPC's long story of addresses, as the words that end it."""
     low = said.lower()
-    for word in ("connection refused", "certificate_verify_failed", "no route to host", "wrong_version_number"):
+    for word in (
+        "connection refused",
+        "certificate_verify_failed",
+        "no route to host",
+        "wrong_version_number",
+    ):
         if word in low:
             return word.replace("_", " ")
     if low.startswith(("dns", "errors resolving")) or "name resolution" in low:

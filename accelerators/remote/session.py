@@ -1,5 +1,6 @@
 """A model of a server as a session: what it declares, what it answers, and its failures in our words."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
@@ -61,10 +62,13 @@ def devices() -> Sequence[InferenceDevice]:
 def load(request: LoadRequest) -> Session:
     """Asks the server for the model; raises ModelRejected or AcceleratorUnavailable."""
     if request.format != REMOTE:
-        raise ModelRejected(request.path, f"{NAME} reads no file: its format is {REMOTE}, not {request.format}")
+        raise ModelRejected(
+            request.path, f"{NAME} reads no file: its format is {REMOTE}, not {request.format}"
+        )
     if request.device is not None and request.device.upper() != DEVICE:
         raise AcceleratorUnavailable(
-            f"{NAME}:{request.device}", f"there is only {DEVICE}: what runs the model is for the server to say"
+            f"{NAME}:{request.device}",
+            f"there is only {DEVICE}: what runs the model is for the server to say",
         )
     if request.precision not in ("f32", "native"):
         reason = f"its precision is the server's, not {request.precision}: say f32 or native"
@@ -72,7 +76,8 @@ def load(request: LoadRequest) -> Session:
     options = request.options if isinstance(request.options, Options) else Options()
     if not options.url:
         raise AcceleratorUnavailable(
-            NAME, "options.url is missing: say where the server is, as in http://host:8000 or grpc://host:8001"
+            NAME,
+            "options.url is missing: say where the server is, as in http://host:8000 or grpc://host:8001",
         )
     where = address(options.url)
     model = options.model or request.name or request.path.stem
@@ -87,6 +92,7 @@ def load(request: LoadRequest) -> Session:
 def _transport(where: Address, options: Options, model: str, request: LoadRequest) -> Transport:
     found = credentials(NAME, options, request)
     if where.grpc:
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else its core writes to standard error on its own
         load_vendor("grpc", accelerator=NAME, extra=f"{NAME}-grpc", attribute="insecure_channel")
         from accelerators.remote.rpc import RpcTransport
 

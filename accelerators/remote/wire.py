@@ -186,20 +186,20 @@ def infer_response(content: bytes) -> Mapping[str, Answered]:
     raw: list[memoryview] = []
     for number, value in _fields(content):
         if number == 5:
-            head = _bytes(value)
-            typed = [_bytes(one) for field, one in _fields(head) if field == 5]
-            heads.append((_declared(head), typed[-1] if typed else None))
+            output = _bytes(value)
+            typed = [_bytes(one) for field, one in _fields(output) if field == 5]
+            heads.append((_declared(output), typed[-1] if typed else None))
         elif number == 6:
             raw.append(_bytes(value))
     if raw and len(raw) != len(heads):
         raise Garbled(f"{len(heads)} outputs with the contents of {len(raw)}")
     found = {}
-    for index, (head, typed_contents) in enumerate(heads):
+    for index, (head, contents) in enumerate(heads):
         datatype_of(head.datatype)
         if raw:
             array = from_bytes(raw[index], head.datatype, head.shape)
         else:
-            array = _typed(typed_contents or memoryview(b""), head)
+            array = _typed(contents or memoryview(b""), head)
         found[head.name] = Answered(datatype=head.datatype, array=array)
     return found
 
@@ -218,7 +218,7 @@ def _typed(content: memoryview, head: Declared) -> Array:
             floats.append(np.frombuffer(_bytes(value), "<f4" if number == 6 else "<f8"))
         else:
             numbers += _numbers(value)
-    if dtype == object:
+    if dtype.kind == "O":
         whole = b"".join(struct.pack("<I", len(text)) + text for text in texts)
         return from_bytes(whole, Datatype.BYTES, head.shape)
     if floats or not numbers:

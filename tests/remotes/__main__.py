@@ -62,7 +62,15 @@ def _play(server: Started, folder: Path, promises: list[str]) -> int:
     failed = 0
     for transport, url in (("REST", server.rest), ("gRPC", server.rpc)):
         results = folder / "results.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/remotes/contract.py"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/remotes/contract.py",
+        ]
         done = subprocess.run(
             [*command, f"--junitxml={results}"],
             cwd=ROOT,
@@ -132,7 +140,13 @@ def _in_turn(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float,
 
 def _report(promises: list[str], times: list[str]) -> str:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    lines = [f"Played on {today}, on loopback:", "", "| Server | Way | Promises kept |", "|---|---|---|", *promises]
+    lines = [
+        f"Played on {today}, on loopback:",
+        "",
+        "| Server | Way | Promises kept |",
+        "|---|---|---|",
+        *promises,
+    ]
     if times:
         lines += [
             "",

@@ -17,7 +17,10 @@ class TestServer(AcceleratorContract):
     plugin = PLUGIN
     module, vendor = "accelerators.remote", "urllib3"
     format = REMOTE
-    options: ClassVar[Mapping[str, object]] = {"url": os.environ["EDGEX_INFERENCE_REMOTE_URL"], "timeout": 30.0}
+    options: ClassVar[Mapping[str, object]] = {
+        "url": os.environ["EDGEX_INFERENCE_REMOTE_URL"],
+        "timeout": 30.0,
+    }
     # A model is put in place of another by hand there, which is the server's business.
     capabilities = frozenset(Capability) - {Capability.REPLACED}
 

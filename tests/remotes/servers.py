@@ -118,7 +118,9 @@ def _triton_models(repository: Path, packages: Path) -> None:
 
         config = f'name: "{name}"\nbackend: "python"\nmax_batch_size: {batches}\n'
         config += tensors("input", inputs) + tensors("output", outputs)
-        (repository / name / "config.pbtxt").write_text(config + "instance_group [{ kind: KIND_CPU count: 2 }]\n")
+        (repository / name / "config.pbtxt").write_text(
+            config + "instance_group [{ kind: KIND_CPU count: 2 }]\n"
+        )
     broken = repository / "broken" / "1"
     broken.mkdir(parents=True)
     (broken / "model.py").write_text("this is no Python")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import grpc
+
 from open_inference.home import Home, Model, Refusal, Strings, workers
 from open_inference.rest import Http
 from open_inference.rpc import handlers
@@ -55,7 +56,9 @@ class OpenInference:
             if self._mutual:
                 context.verify_mode = ssl.CERT_REQUIRED
                 context.load_verify_locations(self._tls / "ca.pem")
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return server.end
 

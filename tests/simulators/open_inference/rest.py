@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
-from open_inference.home import Arrays, Home, Model, Refusal, from_wire, noised, to_wire, workers
 from tritonclient.utils import triton_to_np_dtype
+
+from open_inference.home import Arrays, Home, Model, Refusal, from_wire, noised, to_wire, workers
 
 
 class Http(ThreadingHTTPServer):

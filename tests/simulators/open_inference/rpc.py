@@ -5,8 +5,9 @@ from typing import Any
 
 import grpc
 import numpy as np
-from open_inference.home import Home, Refusal, from_wire, noised, to_wire
 from tritonclient.grpc import service_pb2 as pb
+
+from open_inference.home import Home, Refusal, from_wire, noised, to_wire
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
