@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 
 _SCHEMES = ("http", "https", "grpc", "grpcs")
 _PORTS = {"http": 80, "https": 443}
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VALUE = re.compile(r"[\x20-\x7e]*")
+_OURS = re.compile(
+    r"content-.*|accept-encoding|transfer-encoding|connection|te|inference-header-.*|grpc-.*|.*-bin"
+)
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
@@ -93,5 +96,7 @@ class Options:
         for name, value in self.headers.items():
             if not _HEADER.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise ValueError(f"the header {name!r} has letters that no header may have")
+            if _OURS.fullmatch(name.lower()):
+                raise ValueError(f"the header {name} is for the protocol itself to set: remove it")
             if name.lower() in _SECRET_HEADERS:
                 raise ValueError(f"{name} belongs into a secret: say its name in `secret`")

@@ -80,8 +80,12 @@ class RestTransport:
         )
 
     def ready(self, timeout: float) -> bool:
-        self._call("GET", f"{self._model}/ready", timeout)
-        return True
+        _, body = self._call("GET", f"{self._model}/ready", timeout)
+        try:
+            said = json.loads(body)
+        except ValueError:  # most say it by the status alone
+            return True
+        return not (isinstance(said, dict) and said.get("ready") is False)
 
     def most_rows(self, timeout: float) -> int | None:
         if not self._configured:
@@ -158,7 +162,7 @@ class RestTransport:
             if self._over():
                 slot.close()
             self._free.put(slot)
-        if status != 200:
+        if not 200 <= status < 300:
             raise _refused(status, answered, found)
         return answered, found
 

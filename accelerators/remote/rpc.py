@@ -48,7 +48,9 @@ class RpcTransport:
 
     def __init__(self, address: Address, options: Options, model: str, found: Credentials) -> None:
         self._name, self._version = model, str(options.version)
-        self._headers = tuple((name.lower(), value) for name, value in found.headers.items())
+        headers = {name.lower(): value for name, value in found.headers.items()}
+        authority = headers.pop("host", "")  # how an ingress tells whom a call is for
+        self._headers = tuple(headers.items())
         settings = (
             ("grpc.max_receive_message_length", MOST_BYTES),
             ("grpc.max_send_message_length", -1),
@@ -58,6 +60,7 @@ class RpcTransport:
                 1,
             ),  # a new session must not wait for the back-off of an old one
             ("grpc.enable_retries", 0),
+            *([("grpc.default_authority", authority)] if authority else []),
         )
         host = f"[{address.host}]" if ":" in address.host else address.host
         target, compression = f"{host}:{address.port}", _COMPRESSIONS[options.compression]

@@ -1,6 +1,7 @@
 """A model of a server as a session: what it declares, what it answers, and its failures in our words."""
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
@@ -34,6 +35,10 @@ T = TypeVar("T")
 NAME, DEVICE = "remote", "SERVER"
 _ASKED = 2.0
 """Seconds for the question whether a server still has the model, after a run that failed."""
+_SHORTEST = 0.1
+"""Seconds for that question where the run has used up its own."""
+_MOST_LATE = 3
+"""Runs in a row without an answer that make a server a lost device, though it says that it is ready."""
 
 _CURES = {
     "away": "start the server, or mend options.url",
@@ -117,7 +122,8 @@ class RemoteSession:
     ) -> None:
         self._transport, self._model, self._limit = transport, model, options.timeout
         self._where = f"{NAME}:{DEVICE} at {where}"
-        self._closed = self._doubted = self._settled = False
+        self._closed = self._settled = False
+        self._late, self._unanswered = 0, ""
         self.parallel = options.parallel
         server, said, most = self._discovered()
         self._ins = tuple(self._port(one, "input", shapes) for one in said.inputs)
@@ -135,7 +141,9 @@ class RemoteSession:
             "server": f"{server.name} {server.version}".strip(),
             "versions": ", ".join(said.versions),
         }
-        probed = probe(self.inputs, self.outputs, self.infer)
+        probed = probe(self.inputs, self.outputs, self._tried)
+        if self._unanswered:
+            raise AcceleratorUnavailable(f"{NAME}:{DEVICE}", f"a first run: {self._unanswered}")
         self.outputs, batch = probed.outputs, _batch(probed.batch, most)
         self._most = batch.most if batch.kind == "range" else None
         self._settled = True
@@ -146,20 +154,31 @@ class RemoteSession:
         if self._closed:
             raise InferenceFailed(f"model {self._model!r}: the session is closed")
         limit = self._limit if timeout is None else min(timeout, self._limit)
+        ends = time.perf_counter() + limit
         try:
             self._check(tensors)
-            if self._doubted:
+            if self._late:
                 self._ask_again(limit)
             given = {one.spec.name: (one.wire, tensors[one.spec.name]) for one in self._ins}
-            return self._checked(self._transport.infer(given, self._names, limit))
+            answers = self._transport.infer(given, self._names, ends - time.perf_counter())
+            self._late = 0
+            return self._checked(answers)
         except EdgexInferenceError:
             raise
         except CallFailed as failed:
-            raise self._failure(failed) from failed
+            raise self._failure(failed, ends) from failed
         except ValueError as error:
             raise SignatureMismatch(self._model, f"{self._where} cannot be told: {error}") from error
         except Exception as error:
             raise InferenceFailed(f"{self._about()}: {type(error).__name__}: {error}") from error
+
+    def _tried(self, tensors: Tensors) -> Tensors:
+        """A run while the session opens: one that gets no answer says that later ones would not either."""
+        try:
+            return self.infer(tensors)
+        except (DeadlineExceeded, DeviceLost) as error:
+            self._unanswered = str(error)
+            raise
 
     def close(self) -> None:
         """Refuses further runs and ends those in flight."""
@@ -249,7 +268,6 @@ class RemoteSession:
         """After a run without an answer: a server that is gone must not cost a whole deadline every time."""
         if not self._has_model(min(limit, _ASKED)):
             raise DeviceLost(f"{self._about()}: gives no answers; {_CURES['away']}")
-        self._doubted = False
 
     def _has_model(self, timeout: float) -> bool:
         try:
@@ -257,18 +275,21 @@ class RemoteSession:
         except (CallFailed, ValueError):
             return False
 
-    def _failure(self, failed: CallFailed) -> InferenceError:
+    def _failure(self, failed: CallFailed, ends: float) -> InferenceError:
+        """`ends` is when the caller stops waiting (perf_counter)."""
         if self._closed:
             return InferenceFailed(f"model {self._model!r}: the session was closed during the run")
         kind, text = failed.failure, f"{self._about()}: {failed.text}"
         if kind == "late":
-            self._doubted = True
+            self._late += 1
+            if self._late >= _MOST_LATE:
+                return DeviceLost(f"{text}, {self._late} times in a row; {_CURES[kind]}")
             return DeadlineExceeded(f"{text}; {_CURES[kind]}")
         if kind in ("away", "denied", "absent"):
             return DeviceLost(f"{text}; {_CURES.get(kind, 'load the model there')}")
         if kind == "garbage":
             return InferenceFailed(text)
-        if not self._has_model(_ASKED):
+        if not self._has_model(min(_ASKED, max(_SHORTEST, ends - time.perf_counter()))):
             return DeviceLost(f"{text}, and the model is no longer ready; {_CURES['failed']}")
         return Overloaded(text) if kind == "busy" else InferenceFailed(text)
 

@@ -125,3 +125,44 @@ async def test_what_the_card_says_must_fit_what_the_server_says(
         (run,) = service.router.runs
         assert run.status == "inactive"
         assert "the card says [5], the file says x FP32[?, 4]" in run.reason
+
+
+async def test_the_machine_hangs(stage: Any, make: Any, ours: None, server: Any) -> None:
+    """It says that it is there, and gives no answers."""
+    far = {"name": "remote", "options": {"url": server.url, "timeout": 0.5}}
+    binding(stage, [far, "onnxruntime:CPU"], [{"path": "model.onnx", "format": "onnx"}])
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        await stage.send(event(make, 0))
+        await stage.have(1)
+        server.strings.always = "hang"
+        sent = 1
+        while len(stage.results()) == 1:
+            await stage.send(event(make, sent))
+            sent += 1
+            await stage.through(sent)
+        assert by(stage)[-1] == "onnxruntime:CPU"
+        counters = run.measures.counters()
+        assert counters["failed"].keys() == {"deadline"}
+        assert counters["published"] == 2
+        server.strings.always = "ok"
+        server.strings.release.set()
+        await stage.until(lambda: run.journey.plan.accelerator == "remote:SERVER")
+
+
+async def test_a_secret_that_comes_later_opens_the_door(
+    stage: Any, make: Any, ours: None, server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.strings.token = "Bearer sesame-42"
+    far = {"name": "remote", "options": {"url": server.url, "secret": "triton"}}
+    binding(stage, [far, "onnxruntime:CPU"], [{"path": "model.onnx", "format": "onnx"}])
+    caplog.set_level(0)
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        assert run.journey.plan.accelerator == "onnxruntime:CPU"
+        assert "the secret 'triton' of options.secret is not there" in run.reason
+        service.secrets.store("triton", {"token": "sesame-42"})
+        await stage.until(lambda: run.journey.plan.accelerator == "remote:SERVER")
+        page = (await stage.get("/api/v3/inference/bindings"))[1]
+    assert "sesame" not in caplog.text
+    assert "sesame" not in json.dumps(page)

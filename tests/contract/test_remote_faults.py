@@ -163,6 +163,27 @@ def test_a_server_that_hangs_costs_one_deadline(server: Any) -> None:
         session.infer({"x": X}, timeout=20)
 
 
+def test_a_server_that_hangs_again_and_again_is_lost(server: Any) -> None:
+    session = load(server)
+    server.strings.script.extend(["hang"] * 3)
+    for error in (DeadlineExceeded, DeadlineExceeded, DeviceLost):
+        with pytest.raises(error):
+            session.infer({"x": X}, timeout=0.2)
+    assert right(session)
+
+
+def test_a_server_that_hangs_while_it_is_asked_for_the_first_time(server: Any) -> None:
+    server.strings.always = "hang"
+    with pytest.raises(AcceleratorUnavailable, match=r"a first run: .*no answer within|DEADLINE_EXCEEDED"):
+        load(server, timeout=0.3)
+
+
+def test_the_host_of_an_ingress(server: Any) -> None:
+    assert right(load(server, headers={"Host": "m.models.example"}))
+    if server.url.startswith("http"):
+        assert server.strings.headers[-1]["host"] == "m.models.example"
+
+
 def test_the_option_bounds_what_the_caller_would_wait(server: Any) -> None:
     session = load(server, timeout=0.3)
     server.strings.script.append("hang")
@@ -421,6 +442,7 @@ def test_the_server_is_who_it_says_it_is(server: Any, certificates: Path) -> Non
         ("parallel", 0, "1 to 64"),
         ("headers", {"Authorization": "Bearer x"}, "belongs into a secret"),
         ("headers", {"X-A": "a\r\nb"}, "no header may have"),
+        ("headers", {"content-type": "text/plain"}, "for the protocol itself"),
         ("encoding", "xml", "'xml' is not"),
     ],
 )

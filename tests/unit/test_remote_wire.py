@@ -29,7 +29,9 @@ def test_a_request_is_read_as_it_was_meant(pb: Any) -> None:
     assert [one.name for one in said.outputs] == ["y", "z"]
     assert said.raw_input_contents[0] == x.tobytes()
     assert said.raw_input_contents[1] == b"\x01\0\0\0a\x02\0\0\0\xc3\xbc"
-    assert pb.ModelMetadataRequest.FromString(wire.model_request("m", "")) == pb.ModelMetadataRequest(name="m")
+    assert pb.ModelMetadataRequest.FromString(wire.model_request("m", "")) == pb.ModelMetadataRequest(
+        name="m"
+    )
 
 
 def test_metadata_with_open_extents_and_the_fields_of_dialects(pb: Any) -> None:
