@@ -310,6 +310,7 @@ class Service:
             outlet=Outlet(
                 publish=self._publish,
                 publish_all=self._publish_all if isinstance(self.bus, Bursts) else None,
+                at_once=isinstance(self.bus, Bursts) and self.bus.at_once,
                 sender=self.sender,
             ),
             pixels=self._pixels,

@@ -15,4 +15,5 @@ PLUGIN = Accelerator(
     version=version,
     default_device="TPU",
     device_options=frozenset({"library"}),
+    isolation="process",
 )

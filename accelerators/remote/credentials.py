@@ -24,15 +24,13 @@ class Credentials:
 
 def credentials(name: str, options: Options, request: LoadRequest) -> Credentials:
     """Those of the options and of their secret, which wins; raises AcceleratorUnavailable naming what is missing."""
-    secret: Mapping[str, str] = {}
-    if options.secret:
-        secret = request.secrets(options.secret)
-        if not secret:
-            reason = (
-                f"the secret {options.secret!r} of options.secret is not there: add an entry with that SecretName "
-                "to Writable.InsecureSecrets"
-            )
-            raise AcceleratorUnavailable(name, reason)
+    secret = request.secret
+    if options.secret and not secret:
+        reason = (
+            f"the secret {options.secret!r} of options.secret is not there: add an entry with that SecretName "
+            "to Writable.InsecureSecrets"
+        )
+        raise AcceleratorUnavailable(name, reason)
     found = Credentials(
         headers={**options.headers, **_authorization(name, options.secret, secret)},
         ca=secret.get("cacert") or _file(name, "caFile", options.ca_file),

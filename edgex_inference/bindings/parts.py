@@ -184,7 +184,7 @@ def _accelerator_map(reader: Reader, later: Later) -> AcceleratorChoice | None:
     precision = reader.at("precision").choice(PRECISIONS)
     threads = reader.at("threads").integer(1, 4096)
     options = reader.at("options").reader()
-    later.note(reader.at("isolation")).text()
+    isolation = reader.at("isolation").choice(("none", "process"))
     reader.close()
     if name is None:
         return None
@@ -194,6 +194,7 @@ def _accelerator_map(reader: Reader, later: Later) -> AcceleratorChoice | None:
         precision=precision,
         threads=threads,
         options=options.node.plain() if options is not None else {},
+        isolation=cast(Literal["none", "process"] | None, isolation),
     )
 
 

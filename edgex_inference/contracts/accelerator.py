@@ -99,10 +99,6 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
-def _no_secret(_name: str) -> Mapping[str, str]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRequest:
     """Everything a plug-in may need to load a model, in one value so that it can grow.
@@ -113,7 +109,7 @@ class LoadRequest:
     files of weights that lie beside the graph, as it names them. Nothing of a model may stay mapped: its files are
     replaced, cut short and deleted while it runs. `progress` is told how far a long step is (0 to 1, or None where
     nobody knows) and what is done, in the present participle: `building tactics`. `name` is the model's in its card;
-    `secrets` gives the values of a secret by its SecretName, none where there is no such secret.
+    `secret` has the values of the secret whose SecretName the option `secret` says; empty where there is none.
     """
 
     path: Path
@@ -127,7 +123,7 @@ class LoadRequest:
     beside: tuple[str, ...] = ()
     progress: Callable[[float | None, str], None] | None = field(default=None, compare=False, repr=False)
     name: str = ""
-    secrets: Callable[[str], Mapping[str, str]] = field(default=_no_secret, compare=False, repr=False)
+    secret: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +154,8 @@ class Accelerator:
     `declared` says what is missing. `default_device` is the one that is used where nobody names one. `automatic`
     False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
     of them. `device_options` are options that bring devices of their own, which `devices` cannot know: with one of
-    them set, looking for the device is left to `load`.
+    them set, looking for the device is left to `load`. `isolation` process: its library is known to crash or to hang,
+    so sessions live in worker processes where nobody says otherwise.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
@@ -182,6 +179,7 @@ class Accelerator:
     automatic: bool = True
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)
     device_options: frozenset[str] = frozenset()
+    isolation: Literal["none", "process"] = "none"
     compiles: frozenset[Format] = frozenset()
     compile: Callable[[LoadRequest], Artefact] | None = None
     identity: Callable[[LoadRequest], Mapping[str, str]] | None = None

@@ -44,13 +44,17 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorChoice:
-    """One candidate of the `accelerator` list; `name` may be `auto`."""
+    """One candidate of the `accelerator` list; `name` may be `auto`.
+
+    `isolation` process has the session in a worker process of its own; None is what the plug-in says.
+    """
 
     name: str
     device: str | None = None
     precision: str | None = None
     threads: int | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    isolation: Literal["none", "process"] | None = None
 
     def __str__(self) -> str:
         return f"{self.name}:{self.device}" if self.device else self.name

@@ -48,7 +48,12 @@ class Bus(Protocol):
 
 @runtime_checkable
 class Bursts(Protocol):
-    """A bus to which many messages at once cost little more than one."""
+    """A bus to which many messages at once cost little more than one.
+
+    `at_once`: all of them are begun before it waits for anything, so that what is published next comes behind them.
+    """
+
+    at_once: bool
 
     async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """As `publish` for each in its turn, begun in this order; one that is refused holds up no other."""

@@ -159,6 +159,10 @@ class DeviceLost(InferenceError):
     kind = "deviceLost"
 
 
+class WorkerDied(DeviceLost):
+    """The process in which the session lived has ended; what was in its runs may be to blame, or not."""
+
+
 class InferenceFailed(InferenceError):
     """The backend refused or failed this run; the session is still good."""
 

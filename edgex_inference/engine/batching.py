@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgex_inference.contracts.accelerator import Batch
-from edgex_inference.contracts.errors import EdgexInferenceError
+from edgex_inference.contracts.errors import DeadlineExceeded, EdgexInferenceError, RunHung
 from edgex_inference.contracts.tensors import Array, Tensors
 
 Answer = Tensors | EdgexInferenceError
@@ -49,6 +49,13 @@ def settle(item: Item, answer: Answer) -> None:
         item.ready.set_exception(answer)
     else:
         item.ready.set_result(answer)
+
+
+def overdue(lane: str, item: Item, *, running: bool) -> DeadlineExceeded:
+    """What an item is told that is past its deadline: its run hangs, or has not begun."""
+    if running:
+        return RunHung(f"{lane}: the run did not end within {item.timeout:g} s")
+    return DeadlineExceeded(f"{lane}: waited for its run for {item.timeout:g} s")
 
 
 def signature(tensors: Tensors) -> tuple[int, Hashable]:

@@ -15,6 +15,7 @@ from edgex_inference.contracts.errors import (
     EdgexInferenceError,
     Overloaded,
     RunHung,
+    WorkerDied,
 )
 from edgex_inference.contracts.results import Stack
 from edgex_inference.contracts.tensors import Tensors
@@ -34,6 +35,10 @@ class _Bundle:
         if len(self.samples) == 1:
             return first
         return {name: np.concatenate([one[name] for one in self.samples]) for name in first}
+
+    def is_lone(self, error: EdgexInferenceError) -> bool:
+        """Whether nobody else had a part in its failing; the lane gives several rows no second try after a death."""
+        return len(self.samples) == 1 and (self.rows == [1] or not isinstance(error, WorkerDied))
 
     def apart(self, outputs: Tensors) -> list[Answer] | None:
         """Each sample's rows; None when axis 0 of an output is not the rows that went in."""
@@ -62,7 +67,7 @@ async def infer_bundled(
     found: list[Answer] = []
     for bundle, answer in zip(bundles, answers, strict=True):
         apart = None if isinstance(answer, EdgexInferenceError) else bundle.apart(answer)
-        if isinstance(answer, EdgexInferenceError) and (len(bundle.samples) == 1 or _spares_none(answer)):
+        if isinstance(answer, EdgexInferenceError) and (bundle.is_lone(answer) or _spares_none(answer)):
             apart = [answer] * len(bundle.samples)
         found += await _each(lane, bundle.samples, answer, timeout) if apart is None else apart
     return found
@@ -90,13 +95,16 @@ async def infer_stacked(
 
 def _spares_none(error: EdgexInferenceError) -> bool:
     """Whether it says nothing of the samples: each would fail likewise."""
-    return isinstance(error, DeviceLost | DeadlineExceeded | Overloaded) and not isinstance(error, RunHung)
+    common = isinstance(error, DeviceLost | DeadlineExceeded | Overloaded)
+    return common and not isinstance(error, RunHung | WorkerDied)
 
 
 async def _each(
     lane: Lane, samples: Sequence[Tensors], together: Answer, timeout: float | None
 ) -> list[Answer]:
-    return await lane.infer_many(samples, timeout=timeout, suspects=isinstance(together, RunHung))
+    return await lane.infer_many(
+        samples, timeout=timeout, suspects=isinstance(together, RunHung | WorkerDied)
+    )
 
 
 def apart(outputs: Tensors) -> list[Answer]:

@@ -43,6 +43,8 @@ class Candidate:
 
     accelerator: Accelerator
     device: str
+    value: str = field(default="", compare=False, repr=False)
+    """`module:attribute` of the plug-in, for another process to find it."""
     check: Callable[[], None] = field(compare=False, repr=False)
     """Raises AcceleratorUnavailable when the device is not on this machine; may take seconds."""
 
@@ -138,7 +140,10 @@ class Catalog:
         device = choice.device or accelerator.default_device
         own = bool(accelerator.device_options & choice.options.keys())
         return Candidate(
-            accelerator=accelerator, device=device, check=lambda: self._check(accelerator, device, own=own)
+            accelerator=accelerator,
+            device=device,
+            value=self._all()[accelerator.name].value,
+            check=lambda: self._check(accelerator, device, own=own),
         )
 
     def _check(self, accelerator: Accelerator, device: str, *, own: bool) -> None:

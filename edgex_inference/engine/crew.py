@@ -20,6 +20,7 @@ from edgex_inference.contracts.errors import (
     EdgexInferenceError,
     InferenceFailed,
     SetupError,
+    WorkerDied,
 )
 from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.tensors import Datatype
@@ -71,6 +72,7 @@ class Crew:
         """`proof` raises SetupError for a session that must not be trusted."""
         self.hopper = Hopper()
         self.handed_on: set[Item] = set()  # from a run that hangs to another crew: its failing says no more
+        self.cautious = False  # one run at a time: what is tried may take the worker down
         self._retired = threading.Event()
         self.session: Session | None = None
         self._name, self._load, self._reports, self._proof = name, load, reports, proof
@@ -103,7 +105,8 @@ class Crew:
     @property
     def may_grow(self) -> bool:
         """Whether the session allows more threads than there are."""
-        return self.session is not None and not self.retired and len(self._runs) < _parallel(self.session)
+        session = self.session
+        return session is not None and not self.retired and len(self._runs) < self._parallel(session)
 
     def grow(self, now: float) -> None:
         """Starts another thread when something waits, every thread is busy with a long run, and more are allowed."""
@@ -114,7 +117,7 @@ class Crew:
             busy = [
                 run for run in self._runs.values() if run is not None and now - run.started > _WORTH_A_THREAD
             ]
-            if len(busy) < len(self._runs) or len(busy) >= _parallel(session):
+            if len(busy) < len(self._runs) or len(busy) >= self._parallel(session):
                 return
         self._hire(self._work)
 
@@ -128,6 +131,9 @@ class Crew:
         session = self.session
         if session is not None and session.traits.affinity == "any":
             threading.Thread(target=_close, args=(session,), name=f"{self._name} close", daemon=True).start()
+
+    def _parallel(self, session: Session) -> int:
+        return 1 if self.cautious or session.traits.affinity == "thread" else max(1, session.parallel)
 
     def _hire(self, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=self._name, daemon=True)
@@ -230,6 +236,8 @@ class Crew:
                 raise
         except (DeviceLost, DeadlineExceeded) as error:
             answers = [error] * len(items)
+            if isinstance(error, WorkerDied):
+                self.retire()  # at once: whatever is taken from now on would be said to have died too
         except BaseException as error:
             if len(items) > 1:
                 raise _Apart from error
@@ -245,10 +253,6 @@ class _Apart(Exception):
 
 
 _RETIRED = DeviceLost("the session was abandoned before this run")
-
-
-def _parallel(session: Session) -> int:
-    return 1 if session.traits.affinity == "thread" else max(1, session.parallel)
 
 
 def _warm_up(session: Session) -> None:

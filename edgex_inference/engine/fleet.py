@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgex_inference.config.places import listed
@@ -13,10 +14,13 @@ from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.files import companions, is_inside, mark
+from edgex_inference.engine.isolated import session as isolated
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.options import decode
 from edgex_inference.engine.store import verify
 from edgex_inference.engine.terms import LaneSettings
+
+Load = Callable[[LoadRequest], Session]
 
 
 def _no_secret(_name: str) -> Mapping[str, str]:
@@ -73,10 +77,11 @@ class Fleet:
             )
         build = card.builds[picked]
         request = self._request(candidate, choice, card, build)
-        key = _key(candidate, request)
+        key = (_key(candidate, request), _isolation(candidate, choice))
         berth = self._berths.get(key)
         if berth is None or berth.lane.state == "closed":
-            berth = self._berth(key, candidate, request, card, build)
+            load = self._loader(candidate, choice)
+            berth = self._berth(key, candidate, request, load, (card, build))
         berth.users += 1
         try:
             session = await asyncio.shield(berth.loading)
@@ -111,15 +116,32 @@ class Fleet:
             precision=choice.precision or card.precision or "f32",
             cache=self._cache,
             name=card.name,
-            secrets=self._secrets,
         )
 
-    def _berth(
-        self, key: Hashable, candidate: Candidate, request: LoadRequest, card: ModelCard, build: Build
-    ) -> _Berth:
+    def _loader(self, candidate: Candidate, choice: AcceleratorChoice) -> Load:
+        """The plug-in's own `load`, or that of a worker process."""
         load = candidate.accelerator.load
         if load is None:
             raise AcceleratorUnavailable(candidate.accelerator.name, candidate.accelerator.declared)
+        if _isolation(candidate, choice) != "none":
+            deadline = (self._settings or LaneSettings()).load_timeout
+            load = partial(isolated.load, candidate.value, str(candidate), deadline=deadline)
+        return partial(self._with_secret, load)
+
+    def _with_secret(self, load: Load, request: LoadRequest) -> Session:
+        """Looked up at each opening: it may have come, or be another one, since."""
+        name = getattr(request.options, "secret", "")
+        return load(replace(request, secret=self._secrets(name)) if name else request)
+
+    def _berth(
+        self,
+        key: Hashable,
+        candidate: Candidate,
+        request: LoadRequest,
+        load: Load,
+        model: tuple[ModelCard, Build],
+    ) -> _Berth:
+        card, build = model
 
         def opened() -> Session:
             candidate.check()
@@ -145,6 +167,10 @@ class Fleet:
             del self._berths[berth.key]
         berth.loading.cancel()
         await berth.lane.close(drain=1.0)
+
+
+def _isolation(candidate: Candidate, choice: AcceleratorChoice) -> str:
+    return choice.isolation or candidate.accelerator.isolation
 
 
 def _beside(build: Build) -> tuple[str, ...]:

@@ -18,13 +18,15 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     ModelRejected,
     Overloaded,
-    RunHung,
     SetupError,
+    WorkerDied,
 )
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.engine.batching import Answer, Item, settle, signature
+from edgex_inference.engine.alarm import Alarm
+from edgex_inference.engine.batching import Answer, Item, overdue, settle, signature
 from edgex_inference.engine.crew import Crew
 from edgex_inference.engine.post import Post
+from edgex_inference.engine.suspects import Suspects
 from edgex_inference.engine.terms import LaneMetrics, LaneSettings
 
 logger = logging.getLogger(__name__)
@@ -50,8 +52,8 @@ class Lane:
         self._crew: Crew | None = None
         self._items: set[Item] = set()
         self._leaked: list[threading.Thread] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(self._watch)
+        self._suspects = Suspects(self.settings)
         self._reopening = self.settings.reopening(self._reopen)
         self._growth: asyncio.TimerHandle | None = None
         self._opened: asyncio.Future[Session] | None = None
@@ -93,13 +95,11 @@ class Lane:
             async with asyncio.timeout(self.settings.load_timeout):
                 return await asyncio.shield(self._opened)
         except TimeoutError:
-            self._abandon()
-            self._change("closed", "it did not load in time")
+            self._abandon("it did not load in time")
             reason = f"loading did not end within {self.settings.load_timeout:g} s"
             raise AcceleratorUnavailable(self.name, reason) from None
         except asyncio.CancelledError:
-            self._abandon()
-            self._change("closed", "loading was given up")
+            self._abandon("loading was given up")
             raise
 
     async def infer(self, tensors: Tensors, *, timeout: float | None = None, linger: float = 0.0) -> Tensors:
@@ -153,11 +153,10 @@ class Lane:
         now = time.perf_counter()
         item = Item(tensors, rows, key, self._loop.create_future(), limit, now, linger)
         if suspect:
-            self._part(item, now)
+            self._suspects.part(item, now)
         self._items.add(item)
         crew.hopper.put(item)
-        if self._timer is None or now + limit < self._timer_at:
-            self._watch_at(now + limit)
+        self._alarm.at_the_latest(now + limit)
         if self._growth is None and len(self._items) > 1:
             self._growth = self._loop.call_later(0.002, self._grow)
         return item
@@ -172,6 +171,7 @@ class Lane:
     def _forget(self, item: Item) -> None:
         """An item that was answered or given up; its tensors are let go even where it still waits."""
         self._items.discard(item)
+        self._suspects.clear((item,))
         if not item.ready.done():
             item.ready.cancel()
         elif not item.ready.cancelled():
@@ -192,9 +192,7 @@ class Lane:
                 async with asyncio.timeout(drain):
                     await self._idle.wait()
         self._reopening.stop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.stop()
         for item in self._items:
             settle(item, InferenceFailed(f"{self.name}: closed before this run ended"))
         if crew is None:
@@ -208,15 +206,16 @@ class Lane:
                 async with asyncio.timeout(1.0):
                     await self._left.wait()
 
-    def _enlist(self) -> None:
+    def _enlist(self, *, cautious: bool = False) -> None:
         self._crew = Crew(self.name, self._load, Post(self, self._loop), self.proof)
+        self._crew.cautious = cautious
         self._crew.start()
         if self._opened is not None and self._opened.done():
             self._loop.call_later(self.settings.load_timeout, self._reopened, self._crew)
 
     def _refusal(self) -> InferenceError:
-        closed = InferenceFailed(f"{self.name}: closed")
-        return closed if self.state == "closed" else DeviceLost(f"{self.name}: {self.reason or 'not open'}")
+        kind = InferenceFailed if self.state == "closed" else DeviceLost
+        return kind(f"{self.name}: {self.reason or 'not open'}")
 
     def _change(self, state: State, reason: str = "") -> None:
         before, self.state, self.reason = self.state, state, reason
@@ -265,27 +264,50 @@ class Lane:
         self.metrics.events.add("runs")
         self.metrics.events.add("rows", sum(item.rows for item in items))
         self.metrics.runs.add(seconds)
-        lost = None
+        lost = next((one for one in answers if isinstance(one, DeviceLost)), None)
+        if isinstance(lost, WorkerDied) and crew is self._crew:
+            self._restart(crew, str(lost))
         for item, answer in zip(items, answers, strict=True):
-            if isinstance(answer, InferenceError):
-                lost = answer if isinstance(answer, DeviceLost) else lost
-                if item in crew.handed_on or (crew.retired and self._again(item)):
-                    continue
-            settle(item, answer)
+            again = isinstance(answer, InferenceError) and crew.retired
+            if not (again and (item in crew.handed_on or self._again(item, answer))):
+                settle(item, answer)
+        self._suspects.clear([item for item in items if item.ready.done()])
+        if self._crew is not None and not self._suspects:
+            self._crew.cautious = False
         if lost is not None and crew is self._crew and self.state != "closed":
             self._crew = None
             crew.retire()
-            for item in crew.hopper.drain():
-                settle(item, lost)
             self._lose(str(lost))
 
-    def _again(self, item: Item) -> bool:
-        """Hands on, once, an item that was taken while its crew retired."""
-        if item.tries or self._crew is None or item.ready.done():
+    def _again(self, item: Item, answer: Answer) -> bool:
+        """Hands on, once, an item of a crew that retired or died, unless it may be several that were joined."""
+        died = isinstance(answer, WorkerDied)
+        if self._crew is None or item.ready.done() or item.tries or (died and item.rows > 1):
             return False
+        if died:
+            self._suspects.blame(item, time.perf_counter())
         item.tries += 1
         self._crew.hopper.put(item)
         return True
+
+    def _restart(self, crew: Crew, reason: str) -> None:
+        """Another worker takes over what waits, unless too many have died."""
+        now = time.perf_counter()
+        if self.state == "closed" or self._suspects.too_many(now):
+            return
+        logger.warning("%s: it is started again", reason)
+        self.metrics.events.add("restarted")
+        crew.retire()
+        self._succeed(crew.hopper.drain(), now, reason, cautious=True)
+
+    def _succeed(self, rest: Sequence[Item], now: float, reason: str, *, cautious: bool = False) -> None:
+        """Another crew takes the place of one that was retired, and what waits."""
+        self._change("opening", reason)
+        self._enlist(cautious=cautious)
+        for item in rest:
+            if self._crew is not None and not item.ready.done():
+                item.since = max(now, item.since)
+                self._crew.hopper.put(item)
 
     def crew_left(self, crew: Crew) -> None:
         """The last thread of a crew ended."""
@@ -294,15 +316,8 @@ class Lane:
 
     # Deadlines
 
-    def _watch_at(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = when
-        self._timer = self._loop.call_later(max(0.001, when - time.perf_counter()), self._watch)
-
     def _watch(self) -> None:
         """Fails what is past its deadline, and replaces a crew with a run that nobody waits for any more."""
-        self._timer = None
         crew = self._crew
         if crew is None or not (self._items or crew.runs):
             return
@@ -321,12 +336,9 @@ class Lane:
                 next_ = min(next_, due)
                 continue
             self.metrics.events.add("deadline")
-            if item in began:
-                settle(item, RunHung(f"{self.name}: the run did not end within {item.timeout:g} s"))
-            else:
-                settle(item, DeadlineExceeded(f"{self.name}: waited for its run for {item.timeout:g} s"))
-        if self._timer is None:
-            self._watch_at(max(next_, now + 0.001))
+            settle(item, overdue(self.name, item, running=item in began))
+        if not self._alarm.is_set:
+            self._alarm.at(max(next_, now + 0.001))
 
     def _replace(self, crew: Crew, now: float) -> None:
         crew.retire()
@@ -334,6 +346,8 @@ class Lane:
         for run in (one for one in crew.runs if now >= one.due):
             again = run.items if len(run.items) > 1 else ()  # of one alone there is nobody else to blame
             crew.handed_on.update(again)
+            for item in again:
+                self._suspects.part(item, now)
             rest.extend((*again, *run.rest))
             self._leaked.append(run.thread)
         crew.close_now()
@@ -349,26 +363,15 @@ class Lane:
             self._reopening.later()
             return
         logger.warning("%s: a run is past its deadline: its session is replaced", self.name)
-        self._change("opening", "a run hung: its session is replaced")
-        self._enlist()
-        for item in rest:
-            if self._crew is not None and not item.ready.done():
-                item.since = now
-                if item in crew.handed_on:
-                    self._part(item, now)
-                self._crew.hopper.put(item)
+        self._succeed(rest, now, "a run hung: its session is replaced")
 
-    def _part(self, item: Item, now: float) -> None:
-        """For a run of its own; it may have to wait for all those that hang, one after the other."""
-        item.key, item.since = None, now + item.timeout * self.settings.leaks
-
-    def _abandon(self) -> None:
+    def _abandon(self, closed: str = "") -> None:
         if self._crew is not None:
             self._crew.retire()
             self._leaked.extend(self._crew.threads)
             self._crew = None
-
-    # Reopening
+        if closed:
+            self._change("closed", closed)
 
     def _lose(self, reason: str, *, refused: bool = False) -> None:
         """`refused`: it could be opened again, and must not be trusted."""

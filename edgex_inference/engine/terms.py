@@ -9,12 +9,17 @@ from edgex_inference.telemetry.metrics import Counts, Histogram
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneSettings:
-    """Bounds of a lane; times in seconds. `leaks` is how many threads may hang before the lane gives up for a while."""
+    """Bounds of a lane; times in seconds.
+
+    `leaks` is how many threads may hang, and `restarts` how many workers may die within `steady`, before the lane
+    gives up for a while.
+    """
 
     queue: int = 4096
     timeout: float = 5.0
     load_timeout: float = 120.0
     leaks: int = 4
+    restarts: int = 10
     backoff: float = 0.5
     backoff_most: float = 30.0
     steady: float = 60.0
@@ -25,7 +30,7 @@ class LaneSettings:
 
 @dataclass(slots=True)
 class LaneMetrics:
-    """What a lane counts: `events` by word (rows, runs, deadline, lost, reopened), `runs` in seconds."""
+    """What a lane counts: `events` by word (rows, runs, deadline, restarted, lost, reopened), `runs` in seconds."""
 
     events: Counts = field(default_factory=Counts)
     runs: Histogram = field(default_factory=Histogram)

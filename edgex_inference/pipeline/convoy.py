@@ -1,5 +1,6 @@
 """The whole way of a burst in which nothing is unusual, as one array."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -77,11 +78,16 @@ class Convoy:
             return go_on(items, stack.samples(), answers=each, results=results, spent=spent), ()
         return (), parcels
 
-    async def send(self, items: Sequence[Item], parcels: Sequence[Parcel]) -> bool:
-        """Publishes a burst at once; False, and nothing is done, for a bus that takes one after the other."""
+    async def send(self, items: Sequence[Item], parcels: Sequence[Parcel], begun: Callable[[], None]) -> bool:
+        """Publishes a burst at once; False, and nothing is done, for a bus that takes one after the other.
+
+        `begun` is called as soon as what is published next comes behind it, though nothing may be acknowledged yet.
+        """
         publish_all = self._outlet.publish_all
         if publish_all is None:
             return False
+        if self._outlet.at_once:
+            asyncio.get_running_loop().call_soon(begun)  # in the turn after this one, which begins with all
         try:
             through = await self._sent(publish_all, parcels)
         except Exception as error:  # noqa: BLE001 - nobody else must suffer from a surprise here

@@ -48,11 +48,15 @@ _LATEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
-    """The way out that all bindings share: the bus, the signature, the clocks (seconds, nanoseconds)."""
+    """The way out that all bindings share: the bus, the signature, the clocks (seconds, nanoseconds).
+
+    `at_once`: `publish_all` has begun with every message before it waits for anything.
+    """
 
     publish: Publish
     sender: Sender
     publish_all: PublishAll | None = None
+    at_once: bool = False
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], int] = time.time_ns
 

@@ -29,6 +29,8 @@ from edgex_inference.pipeline.reply import Outcome
 
 log = logging.getLogger(__name__)
 
+_Future = asyncio.Future[None]
+
 _BURST = 256
 """Items taken at once at most: far above what makes a hand-off cheap, low enough to stay fair."""
 
@@ -37,7 +39,11 @@ _PATIENCE = 1.0
 policy, so a slow model gets smaller bursts."""
 
 _AHEAD = 2
-"""Bursts in flight: one is prepared while another runs on the lane."""
+"""Bursts on their way out: one is prepared while another runs on the lane."""
+
+_ALOFT, _PICTURES_ALOFT = 8 * _BURST, 2 * _BURST
+"""Items on their way out or out and not acknowledged by the bus, which may take its time: what waits then counts as
+load. A picture hangs on its item until then."""
 
 
 class Journey:
@@ -69,9 +75,10 @@ class Journey:
         self._idle.set()
         self._faults = Faults(plan.binding.name, measures)
         self._convoy = Convoy(plan, self._emission, measures, self._faults, outlet=outlet, ran=self._ran)
-        self._bursts: set[asyncio.Task[None]] = set()
+        self._bursts: dict[asyncio.Task[None], None] = {}  # in order
         self._most = 1
         self._aboard = 0
+        self._most_aboard = _PICTURES_ALOFT if plan.preprocess.pixels else _ALOFT
 
     @property
     def queued(self) -> int:
@@ -123,7 +130,8 @@ class Journey:
             await asyncio.wait(tuple(self._bursts), timeout=timeout)
 
     def take_over(self, before: "Journey") -> None:
-        """Goes on where a paused journey of the same binding stopped: its devices' states, and what waits there."""
+        """Goes on where a paused journey of the same binding stopped: its devices' states, pace, and what waits."""
+        self._most = before._most
         self._emission.take_over(before._emission)
         self.offer(*before.leave())
 
@@ -138,9 +146,8 @@ class Journey:
 
     async def run(self) -> None:
         """Works until cancelled; bursts under way are abandoned then."""
-        gate = asyncio.Semaphore(_AHEAD)
-        before: asyncio.Task[None] | None = None
-        delay = self.plan.binding.limits.max_delay
+        gate, loop = asyncio.Semaphore(_AHEAD), asyncio.get_running_loop()
+        before, delay = None, self.plan.binding.limits.max_delay
         try:
             while True:
                 await self._wake.wait()
@@ -148,10 +155,14 @@ class Journey:
                     await asyncio.sleep(delay)
                 await gate.acquire()
                 await self._going.wait()
-                burst = asyncio.create_task(self._burst(before), name=f"{self.plan.binding.name} burst")
-                self._bursts.add(burst)
-                burst.add_done_callback(lambda done: self._landed(done, gate))
-                before = burst
+                while self._aboard >= self._most_aboard:
+                    await asyncio.wait({next(iter(self._bursts))})
+                out: _Future = loop.create_future()
+                out.add_done_callback(lambda _: gate.release())
+                burst = asyncio.create_task(self._burst(before, out), name=f"{self.plan.binding.name} burst")
+                self._bursts[burst] = None
+                burst.add_done_callback(partial(self._landed, out))
+                before = out
                 await asyncio.sleep(0)
         finally:
             for burst in self._bursts:
@@ -169,15 +180,16 @@ class Journey:
             self._idle.set()
         return items
 
-    def _landed(self, burst: asyncio.Task[None], gate: asyncio.Semaphore) -> None:
-        self._bursts.discard(burst)
-        gate.release()
+    def _landed(self, out: _Future, burst: asyncio.Task[None]) -> None:
+        self._bursts.pop(burst, None)
+        _leave(out)
         if not burst.cancelled() and (error := burst.exception()) is not None:
             self._faults.surprise(error)
         if not self._bursts and not len(self._intake):
             self._idle.set()
 
-    async def _burst(self, before: asyncio.Task[None] | None) -> None:
+    async def _burst(self, before: _Future | None, out: _Future) -> None:
+        """`out` is to be set once its results have left, in order, though nobody has acknowledged them yet."""
         items = self._intake.take(self._most)
         self._aboard += len(items)
         if not len(self._intake):
@@ -187,7 +199,7 @@ class Journey:
             if stack is not None:
                 passages, parcels = await self._convoy.carry(items, stack, partial(self._landing, before))
                 if parcels:
-                    await self._deliver_all(items, parcels)
+                    await self._deliver_all(items, parcels, out)
                     return
             else:
                 passages = [Passage(item) for item in items]
@@ -199,13 +211,13 @@ class Journey:
         finally:
             self._aboard -= len(items)
 
-    async def _landing(self, before: asyncio.Task[None] | None) -> None:
+    async def _landing(self, before: _Future | None) -> None:
         """Results leave in order: not before those of the burst before."""
         if before is not None and not before.done():
             await asyncio.wait({before})
 
-    async def _deliver_all(self, items: Sequence[Item], parcels: Sequence[Parcel]) -> None:
-        if not await self._convoy.send(items, parcels):
+    async def _deliver_all(self, items: Sequence[Item], parcels: Sequence[Parcel], out: _Future) -> None:
+        if not await self._convoy.send(items, parcels, partial(_leave, out)):
             await self._send_all(deque(zip(items, parcels, strict=True)))
 
     async def _deliver(self, passages: Sequence[Passage]) -> None:
@@ -380,3 +392,9 @@ class Journey:
         parcel = self._emission.result(item, sample.origin, result, spent=passage.spent)
         self._measures.stages["total"].add(self._clock() - item.arrived)
         return parcel
+
+
+def _leave(out: _Future) -> None:
+    """The next burst's results may leave."""
+    if not out.done():
+        out.set_result(None)

@@ -103,6 +103,10 @@ class Outbox:
                     raise
         await self._keep(message)
 
+    @property
+    def at_once(self) -> bool:
+        return self._bus.at_once if isinstance(self._bus, Bursts) else True
+
     async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """As `publish` for each in its turn."""
         if self._waiting or not self._through.is_set() or not isinstance(self._bus, Bursts):

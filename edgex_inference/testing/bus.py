@@ -185,6 +185,20 @@ class BusContract:
         told = await sender.publish_all([END, END])
         assert [type(one) for one in told] == [BusUnavailable] * 2, "it is closed"
 
+    async def test_many_at_once_come_before_what_is_published_next(self, server: BusServer) -> None:
+        """Where a bus says so: it has begun with all before it waits for the first acknowledgement."""
+        sender, receiver = server.client("sender"), server.client("receiver")
+        if not isinstance(sender, Bursts) or not sender.at_once:
+            pytest.skip("declared: this bus does not begin with many messages at once")
+        sent = [Message("contract/many", b"%d" % number) for number in range(2500)]
+        async with opened(sender, receiver), receiver.subscribe("contract/#") as bursts:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(
+                    sender.publish_all(sent[:1200]), sender.publish_all(sent[1200:]), sender.publish(END)
+                )
+            got = await collect(bursts, END, receiver)
+        assert _payloads(got, "contract/many") == _payloads(sent, "contract/many")
+
     async def test_headers_arrive_where_declared(self, server: BusServer) -> None:
         bus = server.client("headers")
         message = Message("contract/headers", b"x", {"Content-Type": "application/json"})

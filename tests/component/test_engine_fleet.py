@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -268,6 +268,11 @@ def test_the_fake_is_one_of_the_installed_kind() -> None:
     assert CATALOG.get("fake") is fake_accelerator.PLUGIN
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Door:
+    secret: str = ""
+
+
 async def test_a_plugin_that_reads_no_file_takes_any_card_and_is_told_its_name_and_secrets(
     tmp_path: Path,
 ) -> None:
@@ -277,14 +282,22 @@ async def test_a_plugin_that_reads_no_file_takes_any_card_and_is_told_its_name_a
         asked.append(request)
         return fake_accelerator.load(replace(request, format=FAKE))
 
-    far = replace(fake_accelerator.PLUGIN, name="far", formats=frozenset({REMOTE}), fileless=True, load=load)
+    far = replace(
+        fake_accelerator.PLUGIN,
+        name="far",
+        formats=frozenset({REMOTE}),
+        options=_Door,
+        fileless=True,
+        load=load,
+    )
     wanted = Candidate(accelerator=far, device="CPU", check=lambda: None)
     path = write_model(tmp_path / "m.fake")
     build = Build(path=path, format=Format("tvm-library"), sha256="0" * 64)
     fleet = Fleet(secrets={"door": {"token": "sesame"}}.__getitem__)
-    lane, completed = await fleet.acquire(wanted, FAKED, card(build))
+    choice = AcceleratorChoice(name="far", options={"secret": "door"})
+    lane, completed = await fleet.acquire(wanted, choice, card(build))
     (request,) = asked
-    assert (request.format, request.name, request.secrets("door")) == (REMOTE, "m", {"token": "sesame"})
+    assert (request.format, request.name, request.secret) == (REMOTE, "m", {"token": "sesame"})
     assert completed.format == "tvm-library", "its tensors mean what the card says"
     assert "sesame" not in repr(request)
     await fleet.release(lane)

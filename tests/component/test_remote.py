@@ -166,3 +166,16 @@ async def test_a_secret_that_comes_later_opens_the_door(
         page = (await stage.get("/api/v3/inference/bindings"))[1]
     assert "sesame" not in caplog.text
     assert "sesame" not in json.dumps(page)
+
+
+async def test_in_a_process_of_its_own(stage: Any, make: Any, ours: None, server: Any) -> None:
+    server.strings.token = "Bearer sesame-42"
+    options = {"url": server.url, "secret": "triton"}
+    binding(stage, [{"name": "remote", "isolation": "process", "options": options}], [{"format": REMOTE}])
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        service.secrets.store("triton", {"token": "sesame-42"})
+        await stage.until(lambda: run.status == "running")
+        await stage.send(event(make, 4))
+        await stage.have(1)
+    assert firsts(stage) == [9]

@@ -59,7 +59,7 @@ def load(
         format=REMOTE,
         name=name,
         options=decode(PLUGIN, said),
-        secrets=lambda _: secrets or {},
+        secret=secrets or {},
     )
     _opened.append(PLUGIN.load(request))
     return _opened[-1]

@@ -49,6 +49,7 @@ deviceResources:
 
 ACME = """
 import json
+import os
 import threading
 from dataclasses import replace
 
@@ -65,6 +66,8 @@ class Moody:
         most = max(float(array.max()) for array in tensors.values())
         if most == 1000:
             threading.Event().wait()
+        if most == 4000:
+            os.abort()
         if most == 2000:
             raise DeviceLost("acme: unplugged")
         if most == 3000:
@@ -83,7 +86,8 @@ def load(request):
 
 PLUGIN = replace(fake.PLUGIN, name="acme", load=load)
 """
-"""Somebody else's plug-in. It hangs for ever at 1000, loses its device at 2000, lets an exception out at 3000."""
+"""Somebody else's plug-in. It hangs for ever at 1000, loses its device at 2000, lets an exception out at 3000, and
+takes its process down at 4000."""
 
 
 @pytest.fixture
@@ -160,12 +164,14 @@ def bind(world: Any) -> Callable[..., None]:
 def acme_block(world: Any, tmp_path: Path) -> Callable[..., str]:
     """`acme_block(name, limits, **model)`: puts a model for `acme` into the world; the block of a binding to it."""
 
-    def put(name: str, limits: str = "{}", **model: Any) -> str:
+    def put(name: str, limits: str = "{}", accelerator: str = "acme", **model: Any) -> str:
         file = tmp_path / f"{name}.fake"
         file.write_text(json.dumps({"shape": [None, 1], **model}))
         world.model(name, [file], f"task: regression\nfiles: [{{path: {name}.fake, format: fake}}]")
         outputs = f"{{{name}Out: {{value: value}}}}"
-        return f"{{model: {{name: {name}}}, accelerator: acme, limits: {limits}, outputs: {outputs}}}"
+        return (
+            f"{{model: {{name: {name}}}, accelerator: {accelerator}, limits: {limits}, outputs: {outputs}}}"
+        )
 
     return put
 

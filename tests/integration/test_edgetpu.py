@@ -21,6 +21,7 @@ from edgex_inference.contracts.errors import (
     DeadlineExceeded,
     DeviceLost,
     ModelRejected,
+    WorkerDied,
 )
 from edgex_inference.contracts.tensors import Quantization
 from edgex_inference.engine.cards.card import read_card
@@ -205,8 +206,23 @@ def child(*command: str, **environment: str) -> "subprocess.CompletedProcess[str
     )
 
 
-def test_a_crash_of_the_library_is_a_crash_of_the_process(edgetpu: Any, affine: Path) -> None:
-    """As the limits say: sessions have no process of their own yet."""
+async def test_a_crash_of_the_library_costs_the_sample_that_it_dies_of(edgetpu: Any, tmp_path: Path) -> None:
+    chip = tmp_path / "chip" / "1"
+    tflite_models.write_compiled(chip / "m.tflite", edgetpu.program())
+    fleet = Fleet()
+    try:
+        crashes = await lane(chip, fleet, "edgetpu", library=str(edgetpu("crashes")))
+        assert np.all((await crashes.infer({"x": ONES}, timeout=60))["y"] == 3)
+        with pytest.raises(WorkerDied, match="its worker process ended by SIGSEGV"):
+            await crashes.infer({"x": FATAL}, timeout=60)
+        assert np.all((await crashes.infer({"x": ONES}, timeout=60))["y"] == 3)
+    finally:
+        await fleet.close()
+
+
+def test_without_isolation_a_crash_of_the_library_is_a_crash_of_the_process(
+    edgetpu: Any, affine: Path
+) -> None:
     done = child("-c", _CRASH, str(affine), str(edgetpu("crashes")))
     assert done.stdout == "3.0\n"
     assert done.returncode == -signal.SIGSEGV

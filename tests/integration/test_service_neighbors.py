@@ -227,6 +227,33 @@ def test_a_third_party_that_hangs_for_ever(
     assert service.stop() == 0
 
 
+def test_a_third_party_that_takes_its_process_down(
+    world: Any,
+    affine: Callable[..., None],
+    process: ModuleType,
+    mosquitto: Mosquitto,
+    acme: dict[str, str],
+    acme_block: Any,
+    bind: Bind,
+) -> None:
+    """In a process of its own it takes down that one, and only the event that it dies of fails."""
+    affine(world)
+    bind({"Wear": WEAR, "Dies": acme_block("dies", accelerator="{name: acme, isolation: process}")})
+    broker = mosquitto()
+    world.configure(broker.port)
+    service = world.start(env=acme).ready()
+    client = world.client(broker.port)
+    for text in ("1e+00", "2e+00", "4e+03", "3e+00", "4e+00"):
+        client.send_event("pump-3", process.reading("DiesIn", text))
+    found = client.wait_results(4)
+    assert [one.values for one in found] == [{"diesOut": f"{n}e+00"} for n in (3, 5, 7, 9)]
+    assert service.binding("Dies")["counters"]["failed"] == {"deviceLost": 1}
+    assert service.count("its worker process ended by SIGABRT: it is started again") > 0
+    neighbor_answers(client, process)
+    assert "Traceback" not in service.log
+    assert service.stop() == 0
+
+
 def _status(pid: int, key: str) -> str:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(line.split(":")[1].split()[0] for line in lines if line.startswith(f"{key}:"))

@@ -153,6 +153,10 @@ class MqttBus:
             raise EnvelopeError(message.topic, mistake, reason="topic")
         await self._link.publish(message.topic, message.payload)
 
+    @property
+    def at_once(self) -> bool:
+        return self._settings.qos > 0
+
     async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         if self._settings.qos:
             return await side_by_side(self.publish, messages)

@@ -162,7 +162,6 @@ def test_a_task_that_is_not_said_leaves_the_values_to_the_model() -> None:
         ("snapshot: {when: enter}", ["snapshot"]),
         ("poll: {interval: 5s, mediaProfile: auto}", ["poll.mediaProfile"]),
         ("trigger: {resource: Part}", ["trigger"]),
-        ("accelerator: [{name: a, isolation: process}]", ["accelerator[0].isolation"]),
         ("postprocess: {pattern: 'L[0-9]+'}", ["postprocess.pattern"]),
         (
             "inputs: [{resource: a, align: hold, maxAge: 1s, rate: 5}]",
