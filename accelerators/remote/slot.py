@@ -98,7 +98,7 @@ class Slot:
         try:
             try:
                 return self._call(method, path, body, headers)
-            except (ConnectionError, HTTPException):
+            except (ConnectionError, ssl.SSLEOFError, HTTPException):
                 if not kept or self._ended:
                     raise
                 self._wire.close()

@@ -458,6 +458,16 @@ def test_a_server_must_be_named() -> None:
         PLUGIN.load(LoadRequest(path=Path("x"), format=REMOTE))
 
 
+def test_without_the_client_of_a_transport_it_says_what_to_install(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, extra = ("grpc", "remote-grpc") if server.url.startswith("grpc") else ("urllib3", "remote")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(AcceleratorUnavailable) as caught:
+        load(server)
+    assert f'{module} is missing: pip install "edgex-inference[{extra}]"' in str(caught.value)
+
+
 def test_nothing_but_our_own_errors_comes_out(server: Any) -> None:
     """Whatever bytes of an answer are wrong."""
     for seed in range(60):
