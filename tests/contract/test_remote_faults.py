@@ -192,14 +192,14 @@ def test_the_option_bounds_what_the_caller_would_wait(server: Any) -> None:
 
 
 def test_closing_ends_a_run_that_hangs(server: Any) -> None:
-    session = load(server)
+    session = load(server, timeout=3600.0)
     server.strings.begun.clear()
     server.strings.always = "hang"
     ends: list[BaseException] = []
 
     def run() -> None:
         try:
-            session.infer({"x": X}, timeout=60)
+            session.infer({"x": X}, timeout=3600)
         except InferenceError as error:
             ends.append(error)
 
@@ -319,8 +319,9 @@ def test_bf16_is_rounded_as_its_makers_do(server: Any) -> None:
     server.models["m"].run = lambda a: {"y": a["x"]}
     session = load(server)
     rng = np.random.default_rng(3)
-    for _ in range(20):
-        x = (rng.normal(size=(1, 4)) * 10.0 ** rng.integers(-30, 30)).astype(np.float32)
+    halfway = np.array([[1 + 1 / 256, 1 + 3 / 256, -1 - 3 / 256, 3.4e38]], np.float32)
+    random = [rng.normal(size=(1, 4)) * 10.0 ** rng.integers(-30, 30) for _ in range(20)]
+    for x in (halfway, *(one.astype(np.float32) for one in random)):
         assert np.array_equal(session.infer({"x": x})["y"], x.astype(bfloat16).astype(np.float32))
 
 
