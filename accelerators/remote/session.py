@@ -192,7 +192,7 @@ class RemoteSession:
         try:
             server = self._optional(lambda: transport.server(limit)) or Server()
             said = transport.model(limit)
-            if not transport.ready(limit):
+            if not self._ready(limit):
                 raise CallFailed("busy", "the model is not ready")
             return server, said, self._optional(lambda: transport.most_rows(limit))
         except CallFailed as failed:
@@ -271,9 +271,21 @@ class RemoteSession:
 
     def _has_model(self, timeout: float) -> bool:
         try:
-            return self._transport.ready(timeout)
+            return self._ready(timeout)
         except (CallFailed, ValueError):
             return False
+
+    def _ready(self, timeout: float) -> bool:
+        """Small servers cannot be asked for it: there a model that is described is ready."""
+        try:
+            return self._transport.ready(timeout)
+        except CallFailed as failed:
+            if failed.failure == "absent":
+                self._transport.model(timeout)
+                return True
+            if failed.failure == "refused":
+                return False
+            raise
 
     def _failure(self, failed: CallFailed, ends: float) -> InferenceError:
         """`ends` is when the caller stops waiting (perf_counter)."""

@@ -99,10 +99,23 @@ def test_a_model_or_a_version_that_the_server_has_not(server: Any) -> None:
 
 def test_a_model_that_is_not_ready_is_not_there_yet(server: Any) -> None:
     server.models["m"].ready = False
-    with pytest.raises((AcceleratorUnavailable, ModelRejected)):
+    with pytest.raises(AcceleratorUnavailable, match="the model is not ready"):
         load(server)
     server.models["m"].ready = True
     assert right(load(server))
+
+
+def test_a_server_that_cannot_be_asked_whether_a_model_is_ready(server: Any) -> None:
+    server.strings.asked_ready = False
+    session = load(server)
+    server.strings.script.append("400")
+    with pytest.raises(InferenceFailed):
+        session.infer({"x": X})
+    assert right(session)
+    server.strings.script.append("400")
+    del server.models["m"]
+    with pytest.raises(DeviceLost):
+        session.infer({"x": X})
 
 
 def test_a_model_that_says_nothing_of_its_tensors(server: Any) -> None:

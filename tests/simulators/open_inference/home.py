@@ -52,6 +52,7 @@ class Strings:
     script: deque[str] = field(default_factory=deque)
     always: str = "ok"
     token: str = ""
+    asked_ready: bool = True
     extensions: tuple[str, ...] = ("binary_tensor_data", "model_configuration")
     release: threading.Event = field(default_factory=threading.Event)
     begun: threading.Event = field(default_factory=threading.Event)
@@ -78,6 +79,12 @@ class Home:
         if version and version not in found.versions:
             raise Refusal(400, f"Request for unknown model: '{name}' version {version} is not at ready state")
         return found
+
+    def ready(self, model: Model) -> bool:
+        """Whether a model is ready; some servers cannot be asked."""
+        if not self.strings.asked_ready:
+            raise Refusal(404, "no such path")
+        return model.ready
 
     def next_fault(self) -> str:
         self.strings.calls += 1

@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(b"")
         model, name, what = self._path()
         if what == "ready":
-            if not model.ready:
+            if not home.ready(model):
                 raise Refusal(400, "")
             return self._send(b"")
         if what == "config":

@@ -58,7 +58,7 @@ def _server_metadata(home: Home) -> Any:
 
 
 def _model_ready(home: Home, said: Any) -> Any:
-    return pb.ModelReadyResponse(ready=home.model(said.name, said.version).ready)
+    return pb.ModelReadyResponse(ready=home.ready(home.model(said.name, said.version)))
 
 
 def _model_metadata(home: Home, said: Any) -> Any:
