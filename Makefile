@@ -1,20 +1,23 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
+# make imported  real Caffe and Kaldi models, fetched, through our importers
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make remotes  real Triton and MLServer for the accelerator remote, in environments of their own, into its README
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
+# make qnn    ONNX Runtime's plug-in provider for Qualcomm's NPUs, on its simulator
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
+QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench soak flame setup setup-test peers matrix remotes clean stale
+.PHONY: run test check live bench soak qnn flame setup setup-test peers matrix clean stale imported remotes
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -41,6 +44,15 @@ bench: setup-test
 live: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.live
 
+# Real models that are fetched, through our importers of Caffe and Kaldi; OpenCV 4, which still reads Caffe, in build/opencv4.
+imported: build/opencv4/.installed
+	PYTHONPATH=. build/opencv4/bin/python tests/imported.py
+
+build/opencv4/.installed: | $(VENV)/.installed-run
+	@$(PYTHON) -m venv build/opencv4
+	@build/opencv4/bin/pip install -q --disable-pip-version-check 'opencv-python-headless>=4.13,<5' onnx onnxruntime msgspec setuptools wheel
+	@touch $@
+
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
 	@$(PYTHON) -m tests.soak
@@ -48,6 +60,11 @@ soak: setup-test
 # Installs some 700 MB once, into build/remotes; exit code 1 when a server cannot be had or a promise is not kept.
 remotes: setup-test
 	@$(PYTHON) -m tests.remotes
+
+# Qualcomm's simulator of an NPU, whose wheel has a licence of its own; beside the environment, in which the pages' words hold.
+qnn: setup-test
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/qnn "onnxruntime-qnn >=2.7,<3"
+	PYTHONPATH=build/qnn $(PYTHON) -m pytest -q $(QNN)
 
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"

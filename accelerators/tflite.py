@@ -17,7 +17,15 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe, sample
-from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Tensors, TensorSpec, misfit
+from edgex_inference.contracts.tensors import (
+    Array,
+    Datatype,
+    Quantization,
+    Tensors,
+    TensorSpec,
+    holds_nan,
+    misfit,
+)
 
 Natives = Callable[[], Any]
 """Opens another interpreter of the same content, its tensors not allocated yet."""
@@ -176,7 +184,7 @@ class _Slot:
                 self._reshape(tensors)
                 break
         for name in self._searched:
-            if _holds_nan(tensors[name]):
+            if holds_nan(tensors[name]):
                 reason = f"{name} holds NaN, of which the model may make a plausible number"
                 raise SignatureMismatch(self._model, reason)
         for index, name, _, _ in self._steps:
@@ -238,6 +246,8 @@ def allocate(native: Any) -> None:
 def sentence(error: BaseException) -> str:
     """The runtime's message in one line, without source places and links."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if text == "Invalid data-type for array":
+        return "an input or output is of a type that arrays lack: bfloat16, or numbers of 4 or 2 bits"
     while "See instructions: " in text:
         head, _, rest = text.partition("See instructions: ")
         text = head + rest.partition(" ")[2]
@@ -348,9 +358,3 @@ def _check_precision(job: Job, effective: str) -> None:
     else:
         reason = f"{job.where} runs it in {effective}, not in {wanted}: say f32 or native"
     raise ModelRejected(job.request.path, reason)
-
-
-def _holds_nan(array: Array) -> bool:
-    # The sum of squares is NaN for a NaN only, and the quicker of the two while BLAS takes one thread for it.
-    told = np.vdot(array, array) if array.size <= 4096 else array.min()
-    return bool(told != told)

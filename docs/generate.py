@@ -23,6 +23,8 @@ from edgex_inference.contracts.outputs import BUILT_TASKS, OutputValue, legal
 from edgex_inference.engine.cards.tensors import DTYPES
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.options import decode
+from edgex_inference.importers.caffe.layers.table import LAYERS
+from edgex_inference.importers.kaldi.components.table import GENERATIONS
 from edgex_inference.pipeline.measure import STAGES
 from edgex_inference.pipeline.measuring.figures import FAMILIES, OF_THE_SDK
 from edgex_inference.postprocess.table import DECODERS, UNDECLARED
@@ -31,7 +33,7 @@ from edgex_inference.web.prometheus import OF_THE_PROCESS
 
 DOCS = Path(__file__).parent
 CONFIGURATION = DOCS.parent / "configuration.toml"
-OURS = ("edgetpu", "litert", "onnxruntime", "openvino", "reference", "remote")
+OURS = ("edgetpu", "litert", "migraphx", "neuron", "onnxruntime", "openvino", "reference", "remote", "vitisai")
 _MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SETTING = re.compile(r"(\w+) = (.*?)\s*# (.*)")
 
@@ -268,7 +270,24 @@ def _ours() -> Sequence[Family]:
     return [one for one in FAMILIES if one not in OF_THE_SDK]
 
 
+def caffe_layers() -> str:
+    """The layers of Caffe that become ONNX."""
+    return table(("Layer", ""), ((code(name), known.note) for name, known in LAYERS.items()))
+
+
+def kaldi_components() -> str:
+    """The components of Kaldi that become ONNX, of each generation."""
+    rows = (
+        (generation, code(name), known.note)
+        for generation, known_ones in GENERATIONS.items()
+        for name, known in sorted(known_ones.items())
+    )
+    return table(("Generation", "Component", ""), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "caffe-layers": caffe_layers,
+    "kaldi-components": kaldi_components,
     "configuration": configuration,
     "later": later,
     "unused": unused,

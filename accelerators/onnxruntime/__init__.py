@@ -1,7 +1,8 @@
 """ONNX Runtime: ONNX models on the CPU and on every execution provider that the installed build brings."""
 
 from accelerators.onnxruntime.options import Options
-from accelerators.onnxruntime.session import devices, load, version
+from accelerators.onnxruntime.providers import RETIRED
+from accelerators.onnxruntime.session import absent, devices, load, version
 from edgex_inference.contracts.accelerator import ONNX, Accelerator, Level
 
 PLUGIN = Accelerator(
@@ -13,4 +14,7 @@ PLUGIN = Accelerator(
     devices=devices,
     load=load,
     version=version,
+    retired=RETIRED,
+    absent=absent,
+    device_options=frozenset({"library"}),
 )

@@ -1,19 +1,17 @@
-"""Which execution providers an installed ONNX Runtime has, under the short names that profiles use."""
+"""Where a session may go: what the installed ONNX Runtime and its plug-ins have, and what brings the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
+from accelerators.onnxruntime.plugins import packages, register, registered
+from accelerators.onnxruntime.providers import CPU, PROVIDERS, RETIRED, UNSUITED, known, short
 from edgex_inference.contracts.accelerator import InferenceDevice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
 
 NAME = "onnxruntime"
-CPU = "CPUExecutionProvider"
-GPUS = frozenset({"CUDA", "TENSORRT", "NVTENSORRTRTX", "MIGRAPHX", "DML", "WEBGPU", "ROCM"})
-_NPUS = frozenset({"QNN", "VITISAI", "RKNPU", "NNAPI", "COREML", "CANN", "VSINPU"})
-_NEVER = frozenset({CPU, "AzureExecutionProvider", "JsExecutionProvider", "WebNNExecutionProvider"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,53 +26,71 @@ class Target:
     @property
     def short(self) -> str:
         """The provider's short name: CUDA for CUDAExecutionProvider."""
-        return _short(self.provider)
+        return short(self.provider)
+
+    @property
+    def gpu(self) -> bool:
+        return known(self.short).kind == "gpu"
 
     @property
     def described(self) -> InferenceDevice:
         """The target in the words of the port."""
-        kind: Literal["cpu", "gpu", "npu", "other"] = "other"
-        if self.provider == CPU:
-            kind = "cpu"
-        elif self.short in GPUS:
-            kind = "gpu"
-        elif self.short in _NPUS:
-            kind = "npu"
-        return InferenceDevice(id=self.id, kind=kind, name=self.provider)
+        kind = "cpu" if self.provider == CPU else known(self.short).kind
+        vendor = str(getattr(self.plugin, "ep_vendor", "") or "")
+        return InferenceDevice(id=self.id, kind=kind, name=self.provider, vendor=vendor)
 
 
-def targets(ort: ModuleType) -> Sequence[Target]:
-    """CPU first, then compiled-in providers, then devices of registered plug-in providers."""
-    found = [Target(id="CPU", provider=CPU)]
-    for provider in ort.get_available_providers():
-        if provider not in _NEVER:
-            found.append(Target(id=_short(provider), provider=provider))
-    compiled = {target.provider for target in found}
-    counts: dict[str, int] = {}
-    for plugin in ort.get_ep_devices() if hasattr(ort, "get_ep_devices") else ():
-        provider = plugin.ep_name
-        if provider in compiled or provider in _NEVER:
-            continue
-        index = counts[provider] = counts.get(provider, -1) + 1
-        name = _short(provider) + (f".{index}" if index else "")
-        found.append(Target(id=name, provider=provider, plugin=plugin))
-    return found
+def targets(ort: ModuleType, *, only: str | None = None) -> Sequence[Target]:
+    """CPU first, then compiled-in providers, then the devices of plug-ins; `only` registers no other provider's."""
+    for package in packages():
+        if only in (None, package.name) or not package.provider:
+            register(ort, package)
+    plugged = _plugged(ort)
+    there = {CPU, *UNSUITED, *(one.provider for one in plugged)}  # the runtime lists those of plug-ins too
+    compiled = [one for one in ort.get_available_providers() if one not in there]
+    return [
+        Target(id="CPU", provider=CPU),
+        *(Target(id=short(provider), provider=provider) for provider in compiled),
+        *plugged,
+    ]
 
 
-def target(ort: ModuleType, device: str) -> Target:
-    """The target of this id in either case; a GPU provider takes `CUDA.1` too. Raises AcceleratorUnavailable."""
-    every = targets(ort)
+def target(ort: ModuleType, device: str, library: str = "") -> Target:
+    """The target of this id in either case; a GPU provider takes `CUDA.1` too, `library` is a plug-in by its path.
+
+    Raises AcceleratorUnavailable with what brings it.
+    """
     name, _, index = device.upper().partition(".")
+    if name == "CPU" and not index and not library:
+        return Target(id="CPU", provider=CPU)
+    every = _of_library(ort, device, library) if library else targets(ort, only=name)
     for one in every:
         if one.id.upper() == device.upper():
             return one
-        if one.id == name and name in GPUS and one.plugin is None and index.isdigit():
+        if one.id == name and one.gpu and one.plugin is None and index.isdigit():
             return replace(one, id=f"{name}.{index}", index=int(index))
-    found = ", ".join(one.id for one in every)
-    raise AcceleratorUnavailable(
-        f"{NAME}:{device}",
-        f"not on this machine (found {found}); add a fallback or install the onnxruntime build that brings it",
-    )
+    raise AcceleratorUnavailable(f"{NAME}:{device}", missing(ort, name, [one.id for one in every]))
+
+
+def absent(ort: ModuleType) -> Mapping[str, str]:
+    """For each provider that is known and not here, what a person must do who wants it."""
+    here = [one.id for one in targets(ort)]
+    names = {*PROVIDERS, *(package.name for package in packages() if package.provider)}
+    return {name: missing(ort, name, here) for name in sorted(names) if name not in here}
+
+
+def missing(ort: ModuleType, name: str, here: Sequence[str]) -> str:
+    """Why a provider is not here and what to do, in one sentence."""
+    if name in RETIRED:
+        return RETIRED[name]
+    for package in packages():
+        if package.provider and package.name == name:
+            trouble = register(ort, package)
+            if trouble:
+                return f"{package} is installed, but {trouble}; {known(name).sentence}"
+            if name not in here:
+                return f"{package} is installed, but finds no device: it needs {known(name).needs}"
+    return f"not on this machine (found {', '.join(here)}); {known(name).sentence}"
 
 
 def owners() -> Sequence[tuple[str, str]]:
@@ -89,5 +105,23 @@ def owners() -> Sequence[tuple[str, str]]:
     return sorted(found.items())
 
 
-def _short(provider: str) -> str:
-    return provider.removesuffix("ExecutionProvider").upper()
+def _of_library(ort: ModuleType, device: str, library: str) -> Sequence[Target]:
+    """The devices of a library that the option names; it is registered under the provider's usual name."""
+    trouble = registered(ort, f"{device.partition('.')[0]}ExecutionProvider", library)
+    if trouble:
+        raise AcceleratorUnavailable(f"{NAME}:{device}", f"options.library {library}: {trouble}")
+    return _plugged(ort)
+
+
+def _plugged(ort: ModuleType) -> Sequence[Target]:
+    """The devices of all registered plug-ins."""
+    found: list[Target] = []
+    counts: dict[str, int] = {}
+    for plugin in ort.get_ep_devices() if hasattr(ort, "get_ep_devices") else ():
+        provider = plugin.ep_name
+        if provider == CPU or provider in UNSUITED:
+            continue
+        index = counts[provider] = counts.get(provider, -1) + 1
+        name = short(provider) + (f".{index}" if index else "")
+        found.append(Target(id=name, provider=provider, plugin=plugin))
+    return found

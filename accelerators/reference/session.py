@@ -24,6 +24,7 @@ from edgex_inference.contracts.vendor import load_vendor
 NAME = "reference"
 _MENDED_BEFORE = 14
 """Operator sets before this one tell training from inference by the number of outputs of BatchNormalization."""
+_DEQUANTIZED_SINCE = 19
 
 
 def version() -> str | None:
@@ -81,7 +82,7 @@ class _ReferenceSession:
         probed = probe(self.inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         self.traits = Traits(
-            batch=probed.batch, precision=request.precision, placement={"CPU": len(model.graph.node)}
+            batch=probed.batch, precision=_precision(model), placement={"CPU": len(model.graph.node)}
         )
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
@@ -140,12 +141,36 @@ def _evaluator(onnx: ModuleType, model: Any) -> Any:
             rows = x.reshape(-1, len(labels)).tolist()
             return ([dict(zip(labels, row, strict=True)) for row in rows],)
 
+    class DequantizeLinear(OpRun):
+        """The evaluator has it from operator set 19 on only; quantized files say 10 or 13."""
+
+        op_domain = ""
+
+        def _run(self, x: Array, scale: Array, zero: Array | None = None, **said: Any) -> tuple[Array]:
+            axes = [1] * x.ndim
+            if scale.ndim:
+                axes[said.get("axis", 1) or 0] = scale.size
+            whole = x.astype(np.float32)
+            if zero is not None:
+                whole = whole - zero.astype(np.float32).reshape(axes if zero.ndim else ())
+            return ((whole * scale.reshape(axes if scale.ndim else ())).astype(scale.dtype),)
+
     mended: list[type] = [ZipMap]
     opset = max((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), default=1)
     training = any(node.op_type == "BatchNormalization" and len(node.output) > 1 for node in model.graph.node)
     if opset < _MENDED_BEFORE and not training:
         mended.append(BatchNormalization)
+    if opset < _DEQUANTIZED_SINCE:
+        mended.append(DequantizeLinear)
     return onnx.reference.ReferenceEvaluator(model, new_ops=mended)
+
+
+def _precision(model: Any) -> str:
+    """What the file says: int8 where the products are those of whole numbers, or stand between such."""
+    kinds = [node.op_type for node in model.graph.node]
+    products = sum(kind in ("MatMul", "Gemm", "Conv", "ConvTranspose") for kind in kinds)
+    whole = sum(kind.startswith("QLinear") or kind.endswith("Integer") for kind in kinds)
+    return "int8" if whole > products or kinds.count("DequantizeLinear") >= 2 * products > 0 else "f32"
 
 
 def _spec(onnx: ModuleType, request: LoadRequest, value: Any, *, given: bool) -> TensorSpec:

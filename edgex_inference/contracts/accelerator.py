@@ -153,9 +153,10 @@ class Accelerator:
     `version` gives the runtime's version or None where it is not installed. `load` None: declared only, and
     `declared` says what is missing. `default_device` is the one that is used where nobody names one. `automatic`
     False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
-    of them. `device_options` are options that bring devices of their own, which `devices` cannot know: with one of
-    them set, looking for the device is left to `load`. `isolation` process: its library is known to crash or to hang,
-    so sessions live in worker processes where nobody says otherwise.
+    of them; `absent`, asked where `devices` is, says by device what brings those that are not here. `device_options`
+    are options that bring devices of their own, which `devices` cannot know: with one of them set, looking for the
+    device is left to `load`. `isolation` process: its library is known to crash or to hang, so sessions live in worker
+    processes where nobody says otherwise.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
@@ -178,6 +179,7 @@ class Accelerator:
     default_device: str = "CPU"
     automatic: bool = True
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)
+    absent: Callable[[], Mapping[str, str]] | None = None
     device_options: frozenset[str] = frozenset()
     isolation: Literal["none", "process"] = "none"
     compiles: frozenset[Format] = frozenset()

@@ -61,7 +61,7 @@ class NumbersInput:
     """A vector, tensor or window of numbers.
 
     `names` are the readings that feed it, in order: n scalars make [n], n arrays of length L make [n, L].
-    `shape` is without the batch axis.
+    `shape` is without the batch axis. `nan`: whether a NaN among them is dropped, or a value that is missing.
     """
 
     name: str
@@ -72,6 +72,7 @@ class NumbersInput:
     normalize: Normalize | None = None
     dtype: Datatype | None = None
     quantization: Quantization | None = None
+    nan: Literal["refuse", "allow"] = "refuse"
 
 
 InputCard = ImageInput | NumbersInput

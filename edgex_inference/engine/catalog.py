@@ -163,6 +163,7 @@ class Catalog:
         reason = (
             accelerator.retired.get(base)
             or found.reason
+            or found.absent.get(base)
             or (
                 f"not on this machine (found {', '.join(ids)}); add a fallback or install what brings {device}"
             )

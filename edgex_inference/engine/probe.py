@@ -4,8 +4,8 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,10 +26,11 @@ _MARK = "devices: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The devices of a plug-in, or the reason why there are none."""
+    """The devices of a plug-in, or the reason why there are none; `absent` says what brings others."""
 
     devices: tuple[InferenceDevice, ...] = ()
     reason: str = ""
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 Probe = Callable[[str, float], Found]
@@ -67,8 +68,9 @@ def look(accelerator: Accelerator) -> Found:
     """The devices of a plug-in, found in this process."""
     try:
         devices: Sequence[InferenceDevice] = accelerator.devices()
+        absent = accelerator.absent() if accelerator.absent is not None else {}
     except EdgexInferenceError as error:
         return Found(reason=str(getattr(error, "reason", error)))
     except Exception as error:  # noqa: BLE001 - a plug-in that fails is listed with its reason
         return Found(reason=f"looking for devices failed with {type(error).__name__}: {error}")
-    return Found(devices=tuple(devices))
+    return Found(devices=tuple(devices), absent=absent)

@@ -9,10 +9,13 @@ from edgex_inference.contracts.tensors import Array, Datatype, Quantization
 
 
 class Unfit(ValueError):
-    """This input cannot become a tensor; `reason` is what it is counted under, `at` the first bad element."""
+    """This input cannot become a tensor; `reason` is what it is counted under, `at` the first bad element.
 
-    def __init__(self, reason: str, detail: str, at: int = 0) -> None:
-        self.reason, self.detail, self.at = reason, detail, at
+    `missing`: it is a NaN written as a text, which devices do where they have no number.
+    """
+
+    def __init__(self, reason: str, detail: str, at: int = 0, *, missing: bool = False) -> None:
+        self.reason, self.detail, self.at, self.missing = reason, detail, at, missing
         super().__init__(detail)
 
 
@@ -21,11 +24,13 @@ class Elements:
     """How real numbers become a tensor's elements.
 
     Quantized: q = round(x / scale + zero), clipped to the type. Integers without quantization: rounded, and refused
-    beyond the type's limits. Booleans: 0 and 1 only. NaN and infinities are refused for every type.
+    beyond the type's limits. Booleans: 0 and 1 only. NaN and infinities are refused for every type; `nan`: floats may
+    be NaN, as models of trees take what is missing.
     """
 
     datatype: Datatype
     quantization: Quantization | None = None
+    nan: bool = False
 
     def encode(self, numbers: Array) -> Array:
         """A new or the same array with the tensor's element type; raises Unfit (`nan`, `range`)."""
@@ -44,7 +49,7 @@ class Elements:
         with np.errstate(over="ignore"):
             floats = numbers.astype(self.datatype.numpy)
         if not np.isfinite(floats).all():
-            _finite(numbers)
+            _finite(np.nan_to_num(numbers, posinf=np.inf, neginf=-np.inf) if self.nan else numbers)
             _refuse(numbers, np.isinf(floats), f"does not fit {self.datatype}")
         return floats
 

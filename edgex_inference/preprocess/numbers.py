@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import isfinite, nan, prod
 from operator import attrgetter
 
 import msgspec
@@ -108,7 +108,12 @@ class NumbersStep:
             return texts_of(reading, feed)
         quantized = self.elements.quantization is not None
         default = np.dtype("<f4") if quantized else self.elements.datatype.numpy.newbyteorder("<")
-        return numbers_of(reading, feed, default)
+        try:
+            return numbers_of(reading, feed, default)
+        except Unfit as error:
+            if self.elements.nan and error.missing:
+                return nan
+            raise
 
     def _all_floats(self, readings: Mapping[str, Reading]) -> list[float] | None:
         """Many float texts at once, a tenth of the cost of one by one; None: the slow way finds out why."""
@@ -207,7 +212,7 @@ def numbers_step(entry: NumbersInput, slot: Slot) -> NumbersStep:
         feeds=slot.feeds,
         shape=_target(entry, slot),
         batched=slot.batched,
-        elements=Elements(datatype=slot.spec.datatype, quantization=_quantization(entry, slot)),
+        elements=_elements(entry, slot),
         normalize=normalize,
         keep=slot.keep,
         plain=tuple(feed.resource for feed in slot.feeds) if plain else (),
@@ -218,6 +223,15 @@ def numbers_step(entry: NumbersInput, slot: Slot) -> NumbersStep:
         _check_normalize(normalize, entry, slot, step.shape)
     _check_count(entry, slot, step.shape)
     return step
+
+
+def _elements(entry: NumbersInput, slot: Slot) -> Elements:
+    allowed = entry.nan == "allow"
+    if allowed and slot.spec.datatype.numpy.kind != "f":
+        reason = f"whole numbers have no NaN, and the model declares {slot.spec}"
+        raise rejected(slot.binding, entry, reason, card=("nan",))
+    quantization = _quantization(entry, slot)
+    return Elements(datatype=slot.spec.datatype, quantization=quantization, nan=allowed)
 
 
 def _quantization(entry: NumbersInput, slot: Slot) -> Quantization | None:

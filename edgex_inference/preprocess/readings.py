@@ -104,8 +104,9 @@ def _declared_bytes(data: bytes, reading: Reading, feed: Feed, default: np.dtype
 
 
 def _text(value: str) -> Unfit:
-    if value.lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        return Unfit("nan", f"{value} is no finite number")
+    word = value.lower().lstrip("+-")
+    if word in ("nan", "inf", "infinity"):
+        return Unfit("nan", f"{value} is no finite number", missing=word == "nan")
     if value == _OVERFLOW:
         return Unfit("range", "the device reports an overflow")
     return Unfit("type", f"the text {value[:40]!r} where numbers are needed")

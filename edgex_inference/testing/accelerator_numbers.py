@@ -10,11 +10,12 @@ import pytest
 
 from edgex_inference.contracts.errors import SignatureMismatch
 from edgex_inference.contracts.tensors import Array
-from edgex_inference.testing.accelerator_suite import AcceleratorSuite, numbers
+from edgex_inference.testing.accelerator_suite import numbers
+from edgex_inference.testing.accelerator_types import TypePromises
 from edgex_inference.testing.kinds import Capability, Kind
 
 
-class NumberPromises(AcceleratorSuite):
+class NumberPromises(TypePromises):
     """Answers are those of the model that was asked for, in the precision that was asked for, or a refusal."""
 
     @pytest.mark.parametrize("rows", [1, 2, 7, 64])
@@ -45,43 +46,28 @@ class NumberPromises(AcceleratorSuite):
         with self._session(Kind.MIXED, tmp_path) as session:
             assert session.traits.batch.kind == "none"
 
-    def test_integers_stay_integers(self, tmp_path: Path) -> None:
-        if Capability.INTEGERS not in self.capabilities:
+    def test_any_length_of_an_open_axis(self, tmp_path: Path) -> None:
+        if Capability.OPEN_EXTENTS not in self.capabilities:
             return
-        with self._session(Kind.INTEGERS, tmp_path) as session:
-            x = np.array([[1, -5]], dtype=np.int64)
-            y = session.infer({"x": x})["y"]
-            assert y.dtype == np.int64
-            assert np.array_equal(y, 2 * x + 1)
+        with self._session(Kind.OPEN, tmp_path) as session:
+            assert session.inputs[0].shape[-1] is None
+            for width in (6, 3, 11):
+                self._check_affine(session, wide(2, width))
 
-    def test_wide_integers_are_kept_or_refused(self, tmp_path: Path) -> None:
-        if Capability.INTEGERS not in self.capabilities:
+    def test_extents_that_the_request_fixes_are_fixed(self, tmp_path: Path) -> None:
+        if Capability.SHAPES not in self.capabilities:
             return
-        with self._session(Kind.INTEGERS, tmp_path) as session:
-            x = np.array([[1, -(2**40)]], dtype=np.int64)
-            try:
-                y = session.infer({"x": x})["y"]
-            except SignatureMismatch:
-                return
-            assert np.array_equal(y, 2 * x + 1)
-
-    def test_f32_is_computed_in_f32(self, tmp_path: Path) -> None:
-        if Capability.PRODUCTS not in self.capabilities:
-            return
-        with self._session(Kind.SUM, tmp_path) as session:
-            assert session.traits.precision == "f32"
-            x = np.random.default_rng(7).normal(size=(1, 64)).astype(np.float32)
-            y = session.infer({"x": x})["y"]
-            assert np.allclose(y, x.sum(dtype=np.float64), atol=1e-4)
-
-    def test_several_inputs_and_outputs_keep_their_names(self, tmp_path: Path) -> None:
-        if Capability.SEVERAL not in self.capabilities:
-            return
-        a, b = numbers(1, 1)[:, :3].copy(), numbers(1, 2)[:, :3].copy()
-        with self._session(Kind.TWO, tmp_path) as session:
-            answer = session.infer({"b": b, "a": a})
-            assert np.allclose(answer["total"], a + b, atol=self.tolerance)
-            assert np.allclose(answer["difference"], a - b, atol=self.tolerance)
+        with self._session(Kind.OPEN, tmp_path / "a", shapes={"x": (None, 6)}) as session:
+            assert session.inputs[0].shape[-1] == 6
+            self._check_affine(session, wide(1, 6))
+            with pytest.raises(SignatureMismatch):
+                session.infer({"x": wide(1, 7)})
+        with self._session(Kind.ANY, tmp_path / "b", shapes={"x": (1, 4)}) as session:
+            assert session.inputs[0].shape == (1, 4)
+            assert session.traits.batch.kind == "none"
+            self._check_affine(session, numbers(1, 8))
+            with pytest.raises(SignatureMismatch):
+                session.infer({"x": numbers(2, 8)})
 
     def test_nan_is_not_made_up_into_a_number(self, tmp_path: Path) -> None:
         kinds = [Kind.ONE, *([Kind.CLAMPED] if Capability.CLAMPS in self.capabilities else [])]
@@ -134,3 +120,8 @@ class NumberPromises(AcceleratorSuite):
         x: Array = numbers(1, 3)
         assert np.allclose(session.infer({"x": x})["y"], 3 * x - 1, atol=self.tolerance)
         session.close()
+
+
+def wide(rows: int, width: int) -> Array:
+    """Normal random numbers [rows, width]."""
+    return np.random.default_rng(width).normal(size=(rows, width)).astype(np.float32)

@@ -130,6 +130,8 @@ def load(request: LoadRequest) -> Session:
         )
     if request.format != FAKE:
         raise ModelRejected(request.path, f"fake reads fake, not {request.format}")
+    if request.precision not in ("f32", "f16", "native"):
+        raise ModelRejected(request.path, f"fake computes in f32 and f16, not in {request.precision}")
     try:
         model = msgspec.json.decode(request.path.read_bytes(), type=FakeModel)
     except (OSError, msgspec.DecodeError) as error:
@@ -170,7 +172,7 @@ class FakeSession:
         self.traits = Traits(
             batch=Batch(kind=model.batch, most=model.most),
             affinity=model.affinity,
-            precision=request.precision,
+            precision="f32" if request.precision == "native" else request.precision,
             placement={self._device: 1},
         )
         self.metadata: Mapping[str, str] = dict(model.metadata)
@@ -209,6 +211,8 @@ class FakeSession:
         if array.dtype == object:
             return array.copy()
         answer: Array = (array * self._model.scale + self._model.offset) * self._gain
+        if self.traits.precision == "f16" and array.dtype.kind == "f":
+            answer = answer.astype(np.float16)
         return answer.astype(array.dtype)
 
     def _obey(self, command: str) -> None:

@@ -1,13 +1,13 @@
 """Tiny ONNX graphs for tests; needs the package `onnx`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgex_inference.testing.kinds import Kind
+from edgex_inference.testing.kinds import STEP_ANSWER, STEP_GIVEN, STEP_WEIGHTS, WEIGHTS, Kind
 
 Extents = Sequence[int | str | None]
 
@@ -19,23 +19,17 @@ def write(kind: Kind, folder: Path) -> Path:
     if kind is Kind.BROKEN:
         good = write(Kind.ONE, folder)
         path.write_bytes(good.read_bytes()[:-40] + b"\xff" * 7)
-    elif kind is Kind.TWO:
-        _write_two(path)
-    elif kind is Kind.MIXED:
-        _write_mixed(path)
-    elif kind is Kind.SLOW:
-        _write_slow(path)
-    elif kind is Kind.CLAMPED:
-        _write_clamped(path)
-    elif kind is Kind.SUM:
-        _write_sum(path)
+    elif kind in _WRITERS:
+        _WRITERS[kind](path)
+    elif kind in _CAST:
+        _write_cast(path, _CAST[kind])
     elif kind is Kind.OTHER:
         write_affine(path, shape=(1, 4), scale=3, offset=-1)
     elif kind is Kind.INTEGERS:
         write_affine(path, shape=("N", 2), element=TensorProto.INT64)
     else:
-        shapes: dict[Kind, Extents] = {Kind.ANY: ("N", 4), Kind.ONE: (1, 4), Kind.FIXED: (3, 4)}
-        write_affine(path, shape=shapes[kind])
+        shapes: dict[Kind, Extents] = {Kind.ANY: ("N", 4), Kind.FIXED: (3, 4), Kind.OPEN: ("N", "L")}
+        write_affine(path, shape=shapes.get(kind, (1, 4)))
     return path
 
 
@@ -50,10 +44,9 @@ def write_affine(
 ) -> Path:
     """y = scale · x + offset; with `external` the two constants lie in a file beside the graph."""
     dtype = helper.tensor_dtype_to_np_dtype(element)
-    width = shape[-1]
-    assert isinstance(width, int)
+    extents = (shape[-1],) if isinstance(shape[-1], int) else ()
     constants = [
-        numpy_helper.from_array(np.full(width, number, dtype), name)
+        numpy_helper.from_array(np.full(extents, number, dtype), name)
         for name, number in (("scale", scale), ("offset", offset))
     ]
     nodes = [helper.make_node("Mul", ["x", "scale"], ["z"]), helper.make_node("Add", ["z", "offset"], ["y"])]
@@ -119,6 +112,52 @@ def _write_sum(path: Path) -> None:
     save(path, nodes, {"x": (TensorProto.FLOAT, (1, 64))}, {"y": (TensorProto.FLOAT, (1, 1))}, [ones])
 
 
+def _write_cast(path: Path, element: int) -> None:
+    """y = 2x + 1, computed in float32 between two casts."""
+    constants = [
+        numpy_helper.from_array(np.array(number, np.float32), name)
+        for name, number in (("two", 2), ("one", 1))
+    ]
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["wide", "two"], ["double"]),
+        helper.make_node("Add", ["double", "one"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["y"], to=element),
+    ]
+    save(path, nodes, {"x": (element, (1, 4))}, {"y": (element, (1, 4))}, constants)
+
+
+def _write_same(path: Path, element: int, shape: Extents) -> None:
+    save(path, [helper.make_node("Identity", ["x"], ["y"])], {"x": (element, shape)}, {"y": (element, shape)})
+
+
+def _write_types(path: Path) -> None:
+    floats, whole = (TensorProto.FLOAT, ("N", 3)), (TensorProto.INT64, ("N", 3))
+    nodes = [
+        helper.make_node("Cast", ["n"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["a", "float"], ["shifted"]),
+        helper.make_node("Add", ["n", "n"], ["doubled"]),
+    ]
+    save(path, nodes, {"a": floats, "n": whole}, {"shifted": floats, "doubled": whole})
+
+
+def _write_quantized(path: Path) -> None:
+    """A product between pairs of QuantizeLinear and DequantizeLinear."""
+    steps = {"given": STEP_GIVEN, "weight": STEP_WEIGHTS, "answer": STEP_ANSWER}
+    constants = [numpy_helper.from_array(np.array(step, np.float32), name) for name, step in steps.items()]
+    constants.append(numpy_helper.from_array(np.array(0, np.int8), "zero"))
+    constants.append(numpy_helper.from_array((WEIGHTS / STEP_WEIGHTS).astype(np.int8), "whole"))
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "given", "zero"], ["qx"]),
+        helper.make_node("DequantizeLinear", ["qx", "given", "zero"], ["dx"]),
+        helper.make_node("DequantizeLinear", ["whole", "weight", "zero"], ["dw"]),
+        helper.make_node("MatMul", ["dx", "dw"], ["product"]),
+        helper.make_node("QuantizeLinear", ["product", "answer", "zero"], ["qy"]),
+        helper.make_node("DequantizeLinear", ["qy", "answer", "zero"], ["y"]),
+    ]
+    save(path, nodes, {"x": (TensorProto.FLOAT, (1, 64))}, {"y": (TensorProto.FLOAT, (1, 8))}, constants)
+
+
 def _write_mixed(path: Path) -> None:
     spec: tuple[int, Extents] = (TensorProto.FLOAT, ("N", 4))
     nodes = [
@@ -128,9 +167,8 @@ def _write_mixed(path: Path) -> None:
     save(path, nodes, {"x": spec}, {"y": spec})
 
 
-def _write_slow(path: Path) -> None:
-    """A chain of products with a large matrix whose rows sum to one."""
-    size = 700
+def write_slow(path: Path, size: int = 700) -> None:
+    """A chain of products with a large matrix [size, size] whose rows sum to one; y = 2x + 1 in the end."""
     constants = [
         numpy_helper.from_array(np.full((size, size), 1 / size, np.float32), "m"),
         numpy_helper.from_array(np.full((size, 1), 1e-6, np.float32), "column"),
@@ -155,3 +193,21 @@ def _write_slow(path: Path) -> None:
     ]
     spec: tuple[int, Extents] = (TensorProto.FLOAT, (1, 4))
     save(path, nodes, {"x": spec}, {"y": spec}, constants)
+
+
+_CAST = {
+    Kind.HALVES: TensorProto.FLOAT16,
+    Kind.SHORTS: TensorProto.INT16,
+    Kind.WORDS: TensorProto.UINT16,
+}
+_WRITERS: Mapping[Kind, Callable[[Path], None]] = {
+    Kind.TWO: _write_two,
+    Kind.TYPES: _write_types,
+    Kind.MIXED: _write_mixed,
+    Kind.SLOW: write_slow,
+    Kind.CLAMPED: _write_clamped,
+    Kind.SUM: _write_sum,
+    Kind.QUANTIZED: _write_quantized,
+    Kind.BRAINS: lambda path: _write_same(path, TensorProto.BFLOAT16, (1, 4)),
+    Kind.TEXTS: lambda path: _write_same(path, TensorProto.STRING, ("N",)),
+}

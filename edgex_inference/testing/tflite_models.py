@@ -4,10 +4,11 @@ The same models as `onnx_models` writes, and those that a compiler for the Edge 
 whose `custom` bytes the chip understands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import flatbuffers
@@ -15,7 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgex_inference.contracts.tensors import Array, Quantization
-from edgex_inference.testing.kinds import Kind
+from edgex_inference.testing.kinds import STEP_ANSWER, STEP_GIVEN, STEP_WEIGHTS, WEIGHTS, Kind
 
 Extents = Sequence[int | None]
 COMPILED = "edgetpu-custom-op"
@@ -23,6 +24,9 @@ _TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int64): schema.TensorType.INT64,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.float16): schema.TensorType.FLOAT16,
+    np.dtype(np.int16): schema.TensorType.INT16,
+    np.dtype(np.uint16): schema.TensorType.UINT16,
     np.dtype(np.uint8): schema.TensorType.UINT8,
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(object): schema.TensorType.STRING,
@@ -32,7 +36,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
-    """A tensor that is fed, computed or read."""
+    """A tensor that is fed, computed or read; `dtype` is numpy's, or the schema's number of what numpy lacks."""
 
     name: str
     shape: Extents
@@ -62,6 +66,7 @@ _OPTIONS = {
     "RESHAPE": "ReshapeOptions",
     "DEQUANTIZE": "DequantizeOptions",
     "QUANTIZE": "QuantizeOptions",
+    "CAST": "CastOptions",
 }
 
 
@@ -73,19 +78,15 @@ def write(kind: Kind, folder: Path) -> Path:
         good = write(Kind.ONE, folder)
         path.write_bytes(good.read_bytes()[:-40] + b"\xff" * 7)
         return path
-    if kind is Kind.TWO:
-        return _write_two(path)
-    if kind is Kind.MIXED:
-        return _write_mixed(path)
-    if kind is Kind.SLOW:
-        return _write_slow(path)
-    if kind is Kind.SUM:
-        return _write_sum(path)
+    if kind in _WRITERS:
+        return _WRITERS[kind](path)
+    if kind in _CAST:
+        return _write_cast(path, _CAST[kind])
     if kind is Kind.OTHER:
         return write_affine(path, shape=(1, 4), scale=3, offset=-1)
     if kind is Kind.INTEGERS:
         return write_affine(path, shape=(None, 2), dtype=np.int64)
-    shapes: dict[Kind, Extents] = {Kind.ANY: (None, 4), Kind.FIXED: (3, 4)}
+    shapes: dict[Kind, Extents] = {Kind.ANY: (None, 4), Kind.FIXED: (3, 4), Kind.OPEN: (None, None)}
     return write_affine(path, shape=shapes.get(kind, (1, 4)), clamped=kind is Kind.CLAMPED)
 
 
@@ -99,8 +100,7 @@ def write_affine(
     clamped: bool = False,
 ) -> Path:
     """y = scale · x + offset, cut off at 0 and 6 where `clamped`."""
-    width = shape[-1]
-    assert width is not None
+    width = shape[-1] or 1
     fused = {"fusedActivationFunction": schema.ActivationFunctionType.RELU6} if clamped else {}
     return save(
         path,
@@ -142,8 +142,9 @@ def save(
     *,
     inputs: Sequence[str] = ("x",),
     outputs: Sequence[str] = ("y",),
+    steps: Mapping[str, float] = MappingProxyType({}),
 ) -> Path:
-    """Writes a file of these nodes; `tensors` are all that are not constants."""
+    """Writes a file of these nodes; `tensors` are all that are not constants, `steps` the constants' scales."""
     model = schema.ModelT()
     model.version, model.description = 3, b"written by a test"
     model.buffers = [schema.BufferT()]
@@ -155,7 +156,9 @@ def save(
         graph.tensors.append(_declared(tensor))
     for name, numbers in constants.items():
         index[name] = len(graph.tensors)
-        graph.tensors.append(_declared(Tensor(name=name, shape=numbers.shape, dtype=numbers.dtype)))
+        scale = Quantization(scale=steps[name], zero=0) if name in steps else None
+        constant = Tensor(name=name, shape=numbers.shape, dtype=numbers.dtype, quantization=scale)
+        graph.tensors.append(_declared(constant))
         graph.tensors[-1].buffer = len(model.buffers)
         model.buffers.append(schema.BufferT())
         model.buffers[-1].data = np.frombuffer(numbers.tobytes(), np.uint8)
@@ -174,7 +177,8 @@ def save(
 
 def _declared(tensor: Tensor) -> Any:
     said = schema.TensorT()
-    said.name, said.type, said.buffer = tensor.name.encode(), _TYPES[np.dtype(tensor.dtype)], 0
+    said.name, said.buffer = tensor.name.encode(), 0
+    said.type = tensor.dtype if isinstance(tensor.dtype, int) else _TYPES[np.dtype(tensor.dtype)]
     said.shape = np.array([1 if extent is None else extent for extent in tensor.shape], np.int32)
     if None in tensor.shape:
         said.shapeSignature = np.array(
@@ -225,6 +229,67 @@ def _write_two(path: Path) -> Path:
         {},
         inputs=names[:2],
         outputs=names[2:],
+    )
+
+
+def _write_types(path: Path) -> Path:
+    shape, code = (None, 3), schema.TensorType
+    cast = {"inDataType": code.INT64, "outDataType": code.FLOAT32}
+    return save(
+        path,
+        [
+            Node(kind="CAST", inputs=["n"], outputs=["float"], options=cast),
+            Node(kind="ADD", inputs=["a", "float"], outputs=["shifted"]),
+            Node(kind="ADD", inputs=["n", "n"], outputs=["doubled"]),
+        ],
+        [
+            *(Tensor(name=name, shape=shape) for name in ("a", "float", "shifted")),
+            *(Tensor(name=name, shape=shape, dtype=np.int64) for name in ("n", "doubled")),
+        ],
+        {},
+        inputs=("a", "n"),
+        outputs=("shifted", "doubled"),
+    )
+
+
+def _write_cast(path: Path, dtype: Any) -> Path:
+    """y = 2x + 1, computed in float32 between two casts."""
+    shape = (1, 4)
+    there = {"inDataType": _TYPES[np.dtype(dtype)], "outDataType": schema.TensorType.FLOAT32}
+    back = {"inDataType": schema.TensorType.FLOAT32, "outDataType": _TYPES[np.dtype(dtype)]}
+    return save(
+        path,
+        [
+            Node(kind="CAST", inputs=["x"], outputs=["wide"], options=there),
+            Node(kind="MUL", inputs=["wide", "two"], outputs=["double"]),
+            Node(kind="ADD", inputs=["double", "one"], outputs=["sum"]),
+            Node(kind="CAST", inputs=["sum"], outputs=["y"], options=back),
+        ],
+        [
+            *(Tensor(name=name, shape=shape, dtype=dtype) for name in ("x", "y")),
+            *(Tensor(name=name, shape=shape) for name in ("wide", "double", "sum")),
+        ],
+        {"two": np.full(4, 2, np.float32), "one": np.full(4, 1, np.float32)},
+    )
+
+
+def _write_quantized(path: Path) -> Path:
+    given, answer = (Quantization(scale=step, zero=0) for step in (STEP_GIVEN, STEP_ANSWER))
+    return save(
+        path,
+        [
+            Node(kind="QUANTIZE", inputs=["x"], outputs=["qx"]),
+            Node(kind="FULLY_CONNECTED", inputs=["qx", "w"], outputs=["qy"]),
+            Node(kind="DEQUANTIZE", inputs=["qy"], outputs=["y"]),
+        ],
+        [
+            Tensor(name="x", shape=(1, 64)),
+            Tensor(name="qx", shape=(1, 64), dtype=np.int8, quantization=given),
+            Tensor(name="qy", shape=(1, 8), dtype=np.int8, quantization=answer),
+            Tensor(name="y", shape=(1, 8)),
+        ],
+        {"w": (WEIGHTS.T / STEP_WEIGHTS).astype(np.int8)},
+        steps={"w": STEP_WEIGHTS},
     )
 
 
@@ -286,3 +351,25 @@ def _write_slow(path: Path) -> Path:
         "columns": np.array([1], np.int32),
     }
     return save(path, nodes, tensors, constants)
+
+
+def _write_brains(path: Path) -> Path:
+    brain = schema.TensorType.BFLOAT16
+    return save(
+        path,
+        [Node(kind="RESHAPE", inputs=["x", "shape"], outputs=["y"])],
+        [Tensor(name="x", shape=(1, 4), dtype=brain), Tensor(name="y", shape=(1, 4), dtype=brain)],
+        {"shape": np.array([1, 4], np.int32)},
+    )
+
+
+_CAST = {Kind.HALVES: np.float16, Kind.SHORTS: np.int16, Kind.WORDS: np.uint16}
+_WRITERS: Mapping[Kind, Callable[[Path], Path]] = {
+    Kind.TWO: _write_two,
+    Kind.TYPES: _write_types,
+    Kind.MIXED: _write_mixed,
+    Kind.SLOW: _write_slow,
+    Kind.SUM: _write_sum,
+    Kind.QUANTIZED: _write_quantized,
+    Kind.BRAINS: _write_brains,
+}

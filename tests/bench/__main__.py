@@ -25,6 +25,7 @@ FAMILIES: Mapping[str, str] = {
     "edgex-sdk": "beside the official Go application SDK, through mosquitto",
     "buses": "every message bus",
     "sessions": "sessions against their bare runtimes",
+    "together": "lanes, worker processes, and models that share the processor",
     "many": "many bindings and devices",
     "footprint": "memory and start",
 }

@@ -171,7 +171,8 @@ def test_a_device_that_is_absent_is_named_with_what_is_there() -> None:
     (candidate,) = catalog.candidates(AcceleratorChoice(name="onnxruntime", device="CUDA"), [ONNX])
     assert str(candidate) == "onnxruntime:CUDA"
     with pytest.raises(
-        AcceleratorUnavailable, match=r"'onnxruntime:CUDA': not on this machine \(found CPU\); add a"
+        AcceleratorUnavailable,
+        match=r"'onnxruntime:CUDA': not on this machine \(found CPU.*\); it needs an NVIDIA GPU",
     ):
         candidate.check()
 

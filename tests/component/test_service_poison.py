@@ -36,7 +36,7 @@ async def test_a_bad_number(
 ) -> None:
     stage.profile("pump", X=("Float32", {"Twice": make.binding(inputs=[{"resource": "X"}, {"resource": "Z"}])}),
                   Z="Float32")  # fmt: skip
-    stage.model(shape=[None, 2])
+    strings = stage.model(shape=[None, 2])
     bad = [make.reading("X", value)] if value is not ... else []
     async with stage.running():
         for _ in range(3):
@@ -45,6 +45,7 @@ async def test_a_bad_number(
         counters = await stage.through(9)
     assert counters["dropped"] == {reason: 3}
     assert counters["failed"] == {}
+    assert sum(strings.batches) - 1 == 6, "but for the warm-up the model saw the good ones only"
     assert len(stage.results("p")) == len(stage.results("q")) == 3
     assert said(caplog, logging.WARNING, f"dropped as {reason}") == 1
     assert "p: resource" in next(r.getMessage() for r in caplog.records if "dropped as" in r.getMessage())

@@ -13,6 +13,7 @@ class TestFake(AcceleratorContract):
     format = FAKE
     capabilities = frozenset(
         {Capability.BATCHES, Capability.FIXED_BATCHES, Capability.INTEGERS, Capability.REPLACED}
+        | {Capability.OPEN_EXTENTS, Capability.HALVES, Capability.SHORTS, Capability.TEXTS}
     )
 
     def model(self, kind: Kind, folder: Path) -> Path:
@@ -38,6 +39,11 @@ MODELS: dict[Kind, dict[str, object]] = {
     Kind.ANY: {"shape": [None, 4]},
     Kind.ONE: {"shape": [1, 4], "batch": "none"},
     Kind.OTHER: {"shape": [1, 4], "batch": "none", "scale": 3, "offset": -1},
+    Kind.OPEN: {"shape": [None, None]},
+    Kind.HALVES: {"shape": [1, 4], "batch": "none", "datatype": "FP16"},
+    Kind.SHORTS: {"shape": [1, 4], "batch": "none", "datatype": "INT16"},
+    Kind.WORDS: {"shape": [1, 4], "batch": "none", "datatype": "UINT16"},
+    Kind.TEXTS: {"shape": [None], "datatype": "BYTES"},
     Kind.FIXED: {"shape": [3, 4], "batch": "fixed", "most": 3},
     Kind.INTEGERS: {"shape": [None, 2], "datatype": "INT64"},
     Kind.SLOW: {"shape": [1, 4], "batch": "none", "delay": 0.02},

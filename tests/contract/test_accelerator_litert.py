@@ -9,7 +9,7 @@ import pytest
 from accelerators.litert import PLUGIN
 from edgex_inference.contracts.accelerator import TFLITE
 from edgex_inference.testing.accelerator import AcceleratorContract
-from edgex_inference.testing.kinds import Kind
+from edgex_inference.testing.kinds import Capability, Kind
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,7 @@ class TestLiteRt(AcceleratorContract):
     plugin = PLUGIN
     module, vendor = "accelerators.litert", "ai_edge_litert"
     format = TFLITE
+    capabilities = frozenset(Capability) - {Capability.TEXTS}
 
     def model(self, kind: Kind, folder: Path) -> Path:
         from edgex_inference.testing.tflite_models import write  # needs the runtime's schema

@@ -9,7 +9,7 @@ import pytest
 from accelerators.openvino import PLUGIN
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.testing.accelerator import AcceleratorContract
-from edgex_inference.testing.kinds import Kind
+from edgex_inference.testing.kinds import Capability, Kind
 from edgex_inference.testing.onnx_models import write
 
 
@@ -22,6 +22,7 @@ class TestOpenVino(AcceleratorContract):
     plugin = PLUGIN
     module, vendor = "accelerators.openvino", "openvino"
     format = ONNX
+    capabilities = frozenset(Capability) - {Capability.TEXTS}
 
     def model(self, kind: Kind, folder: Path) -> Path:
         return write(kind, folder)

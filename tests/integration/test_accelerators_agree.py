@@ -9,28 +9,19 @@ import cv2
 import numpy as np
 import pytest
 
-from accelerators.litert import PLUGIN as LITERT
-from accelerators.onnxruntime import PLUGIN as ONNXRUNTIME
-from accelerators.openvino import PLUGIN as OPENVINO
-from accelerators.reference import PLUGIN as REFERENCE
-from edgex_inference.contracts.accelerator import ONNX, TFLITE, Accelerator, Format, LoadRequest
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.results import Anomaly, Classification, Detections, Result
-from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.postprocess.values import evaluate
+from tests import agreement
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "edgex_inference" / "demo" / "models"
 CLASSICAL = ROOT / "tests" / "data" / "models"
-NEAR = 2e-5
-"""Of the largest number of an output, or of 0.5 where that is smaller."""
-
 CARDS: Mapping[str, tuple[str, str]] = {
     "face": (
         "face-rfb320",
@@ -121,71 +112,59 @@ def _runtimes(needs: Callable[..., None]) -> None:
     needs("onnxruntime", "openvino", "onnx", "ai_edge_litert")
 
 
-def answer(
-    plugin: Accelerator, path: Path, given: Tensors | None = None, format_: Format = ONNX
-) -> tuple[Tensors, Tensors]:
-    """The inputs, random ones unless given, and the outputs."""
-    assert plugin.load is not None
-    session = plugin.load(LoadRequest(path=path, format=format_))
-    try:
-        given = given or sample(session.inputs, np.random.default_rng(1))
-        return given, session.infer(given)
-    finally:
-        session.close()
-
-
-def assert_near(answers: Tensors, exact: Tensors) -> None:
-    assert answers.keys() == exact.keys()
-    for name, wanted in exact.items():
-        scale = max(0.5, float(np.abs(wanted).max()))
-        assert answers[name].dtype == wanted.dtype
-        assert float(np.abs(answers[name] - wanted).max()) <= NEAR * scale, name
-
-
-@pytest.mark.parametrize("plugin", [ONNXRUNTIME, OPENVINO], ids=lambda plugin: plugin.name)
-@pytest.mark.parametrize(
-    "file",
-    [*DEMO.rglob("*.onnx"), CLASSICAL / "auto-encoder.onnx", CLASSICAL / "isolation-forest.onnx"],
-    ids=lambda file: file.stem,
-)
-def test_our_own_models_answer_as_the_reference_does(plugin: Accelerator, file: Path) -> None:
-    if plugin is OPENVINO and file.stem == "isolation-forest":
-        return  # rejected by name: tested with its models
-    given, exact = answer(REFERENCE, file)
-    assert_near(answer(plugin, file, given)[1], exact)
-
-
-@pytest.mark.parametrize("plugin", [ONNXRUNTIME, OPENVINO], ids=lambda plugin: plugin.name)
-@pytest.mark.parametrize("file", ["face-rfb320/version-RFB-320.onnx", "fastestdet/FastestDet.onnx"])
-def test_real_models_answer_as_the_reference_does(testdata: Path, plugin: Accelerator, file: str) -> None:
-    given, exact = answer(REFERENCE, testdata / "models" / file)
-    assert_near(answer(plugin, testdata / "models" / file, given)[1], exact)
+MEASURED = [(name, model) for name in agreement.names() for model in agreement.models(name)]
 
 
 @pytest.mark.parametrize(
-    ("file", "steps"),
-    [
-        ("face-rfb320/version-RFB-320_without_postprocessing.tflite", 0),
-        ("mlperf-tiny/ad01_fp32.tflite", 0),
-        ("mlperf-tiny/ad01_int8.tflite", 20),
-        ("mlperf-tiny/vww_96_int8.tflite", 20),
-        ("coral/mobilenet_v1_0.25_128_quant.tflite", 20),
-        ("coral/split_concat.tflite", 0),
-    ],
+    ("name", "model"), MEASURED, ids=lambda one: one if isinstance(one, str) else f"{one.name} {one.format}"
 )
-def test_tflite_files_answer_alike_in_litert_and_openvino(testdata: Path, file: str, steps: int) -> None:
-    """Floats are near; numbers of quantized files at most `steps` apart: each runtime rounds in its own places."""
-    path = testdata / "models" / file
-    given, ours = answer(LITERT, path, format_=TFLITE)
-    theirs = answer(OPENVINO, path, given, format_=TFLITE)[1]
-    if steps == 0:
-        assert_near(ours, theirs)
-    for name, array in ours.items():
-        assert array.dtype == theirs[name].dtype
-        assert (
-            int(np.abs(array.astype(np.float32) - theirs[name].astype(np.float32)).max()) <= steps
-            or not steps
+def test_answers_are_as_near_as_the_readme_says(
+    name: str, model: agreement.Model, request: pytest.FixtureRequest
+) -> None:
+    testdata: Path = Path() if model.ours else request.getfixturevalue("testdata")
+    stated = agreement.stated(name)
+    told = stated.rows[model.name, model.format]
+    found = agreement.compared(name, model, testdata)
+    assert (told == "cannot read it") == bool(found.refused), found.refused
+    assert found.within(stated), f"{found} of {found.largest:.3g}, the README says {told}"
+
+
+@pytest.mark.parametrize("name", agreement.names())
+def test_what_the_readme_says_is_within_what_it_states(name: str) -> None:
+    stated = agreement.stated(name)
+    assert set(stated.rows) == {(model.name, model.format) for model in agreement.models(name)}, (
+        f"EDGEX_INFERENCE_TESTDATA=… python -m tests.agreement {name} writes the table anew"
+    )
+    for told, largest in stated.figures():
+        assert told <= max(0.5, largest) * stated.floats or (
+            told == round(told) and 0 <= told <= stated.steps
+        ), f"{told} of {largest}"
+
+
+def test_every_plugin_says_what_was_measured() -> None:
+    assert {"litert", "onnxruntime", "openvino"} <= set(agreement.names())
+    for folder in (ROOT / "accelerators").iterdir():
+        if (folder / "README.md").is_file():
+            assert "## Measured differences" in (folder / "README.md").read_text(), folder.name
+
+
+@pytest.mark.parametrize("file", ["mobilenet_v1_0.25_128_quant", "split_concat"])
+def test_files_for_the_edge_tpu_have_the_ports_of_their_twins(testdata: Path, file: str) -> None:
+    """No chip was at hand to run them; the twin on the CPU takes and gives the same tensors."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    ports = []
+    for suffix in ("", "_edgetpu"):
+        native = Interpreter(model_path=str(testdata / "models" / "coral" / f"{file}{suffix}.tflite"))
+        every = (native.get_input_details(), native.get_output_details())
+        ports.append(
+            [
+                [(one["name"], *one["shape"], one["dtype"], one["quantization"]) for one in side]
+                for side in every
+            ]
         )
+    assert ports[0] == ports[1]
+    assert ports[0][0]
 
 
 @pytest.mark.parametrize("accelerator", ["onnxruntime", "openvino", "reference"])

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx import load as load_graph
 from onnx import save as save_graph
 
-from accelerators.onnxruntime import PLUGIN, session, targets
+from accelerators.onnxruntime import PLUGIN, opening, session, targets
 from accelerators.onnxruntime.options import Options
 from edgex_inference.contracts.accelerator import ONNX, LoadRequest, Session
 from edgex_inference.contracts.errors import (
@@ -170,6 +170,21 @@ def test_metadata_and_fixed_shapes(tmp_path: Path) -> None:
         loaded.infer({"x": np.zeros((1, 7), np.float32)})
 
 
+def test_trees_take_nan_for_a_missing_value(tmp_path: Path) -> None:
+    """As XGBoost and LightGBM export them: which way a missing value goes is said in the file."""
+    numbers = {"target_nodeids": [1, 2], "target_treeids": [0, 0], "target_ids": [0, 0], "nodes_treeids": [0, 0, 0],
+               "nodes_nodeids": [0, 1, 2], "nodes_featureids": [0, 0, 0], "nodes_truenodeids": [1, 0, 0],
+               "nodes_falsenodeids": [2, 0, 0], "nodes_missing_value_tracks_true": [1, 0, 0]}  # fmt: skip
+    tree = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", n_targets=1,
+                            nodes_modes=["BRANCH_LT", "LEAF", "LEAF"], nodes_values=[0.5, 0.0, 0.0],
+                            target_weights=[10.0, 20.0], **numbers)  # fmt: skip
+    path = onnx_models.save(
+        tmp_path / "tree.onnx", [tree], {"x": (FLOAT, ("N", 1))}, {"y": (FLOAT, ("N", 1))}
+    )
+    answer = opened(path).infer({"x": np.array([[0.2], [0.9], [np.nan]], np.float32)})["y"]
+    assert answer.ravel().tolist() == [10, 20, 10]
+
+
 def test_what_a_run_refuses_is_no_reason_to_reopen(tmp_path: Path) -> None:
     table = numpy_helper.from_array(np.eye(4, dtype=np.float32), "table")
     nodes = [helper.make_node("Gather", ["table", "i"], ["row"])]
@@ -220,7 +235,7 @@ def test_an_operator_that_is_unknown_is_named(tmp_path: Path) -> None:
 
 def test_precision_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
     path = onnx_models.write(Kind.ONE, tmp_path)
-    assert opened(path, precision="native").traits.precision == "native"
+    assert opened(path, precision="native").traits.precision == "f32"
     with pytest.raises(ModelRejected, match="cannot be asked for precision f16"):
         opened(path, precision="f16")
 
@@ -266,6 +281,8 @@ class _Runtime:
         return [SimpleNamespace(ep_name=name) for name in ("CPUExecutionProvider", *self.plugins)]
 
     def InferenceSession(self, model: object, settings: object, **keys: object) -> object:
+        if keys["providers"] == ["CPUExecutionProvider"]:
+            return self.real.InferenceSession(model, **keys)  # type: ignore[attr-defined]
         ((wanted, options),) = keys["providers"]  # type: ignore[misc, attr-defined]
         self.asked.append({"provider": wanted, **options})
         native = self.real.InferenceSession(model, providers=["CPUExecutionProvider"])  # type: ignore[attr-defined]
@@ -281,6 +298,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> _Runtime:
 
     made = _Runtime(onnxruntime, {"CUDAExecutionProvider"}, ("QNNExecutionProvider",) * 2)
     monkeypatch.setattr(session, "_vendor", lambda: made)
+    monkeypatch.setattr(targets, "packages", tuple)
     return made
 
 
@@ -320,9 +338,11 @@ def test_strict_placement_is_asked_of_the_real_runtime(tmp_path: Path) -> None:
     import onnxruntime
 
     place = targets.Target(id="AZURE", provider="AzureExecutionProvider")
-    path = str(onnx_models.write(Kind.ONE, tmp_path))
-    with pytest.raises(Exception, match="fallback to CPU EP has been explicitly disabled"):
-        session._open(onnxruntime, path, session._settings(onnxruntime, Options(), 1, place), place, {})
+    path = onnx_models.write(Kind.ONE, tmp_path)
+    job = opening.Job(ort=onnxruntime, place=place)
+    with pytest.raises(Exception, match=opening.STRICT):
+        opening.opened(job, str(path))
+    assert opening.left(job, path) == "2 of 2 nodes (Add, Mul)"
 
 
 @pytest.mark.parametrize(

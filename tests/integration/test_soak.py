@@ -31,5 +31,5 @@ def test_a_short_soak_holds(tmp_path: Path) -> None:
     assert said["overload all: sent"]["value"] > 7000
     assert said["overload latest: dropped"]["value"] > 0
     assert said["8 edits of a profile under load: not taken up"]["value"] == 0
-    for name in ("onnxruntime", "openvino", "reference"):
+    for name in ("edgetpu", "litert", "onnxruntime", "openvino", "reference"):
         assert said[f"{name}: 40 times loaded, run and closed: threads more"]["value"] == 0

@@ -275,6 +275,40 @@ def test_values_beyond_the_models_type(datatype: Datatype, kind: str, value: str
     assert refused(ready, scalar("A", value, kind)).reason == reason
 
 
+NAN = NumbersInput(name="x", nan="allow")
+
+
+@pytest.mark.parametrize("kind", ["Float32", "Float64", "String"])
+def test_a_card_may_take_nan_for_a_missing_value(kind: str) -> None:
+    ready = prepared(bound("A", "B"), NAN, (None, 2))
+    found = ready(event(scalar("A", "NaN", kind), scalar("B", "2.5"))).tensors["x"]
+    assert np.isnan(found[0, 0])
+    assert found[0, 1] == 2.5
+    refusing = prepared(bound("A", "B"), NumbersInput(name="x"), (None, 2))
+    assert refused(refusing, scalar("A", "NaN", kind), scalar("B", "2.5")).reason == "nan"
+
+
+def test_a_card_that_takes_nan_still_refuses_infinities_and_other_texts() -> None:
+    ready = prepared(bound("A", "B"), NAN, (None, 2))
+    for value, kind, reason in (
+        ("+Inf", "Float32", "nan"),
+        ("inf", "String", "nan"),
+        ("overflow", "String", "range"),
+    ):
+        assert refused(ready, scalar("A", "NaN"), scalar("B", value, kind)).reason == reason
+    many = ready.many(
+        [event(scalar("A", "NaN"), scalar("B", "1")), event(scalar("A", "1"), scalar("B", "+Inf"))]
+    )
+    assert not isinstance(many[0], DecodeError)
+    assert np.isnan(many[0].tensors["x"][0, 0])
+    assert isinstance(many[1], DecodeError)
+
+
+def test_nan_is_allowed_for_floats_only() -> None:
+    with pytest.raises(ModelRejected, match="whole numbers have no NaN, and the model declares"):
+        prepared(bound(), NAN, (None, 1), I64)
+
+
 def test_a_bad_element_of_a_turned_tensor_is_blamed_on_its_reading() -> None:
     ready = prepared(bound("A", "B"), NumbersInput(name="x", kind="tensor"), (None, 3, 2))
     error = refused(ready, floats("A", 1, 2, 3), scalar("B", "[1, NaN, 3]", "Float32Array"))

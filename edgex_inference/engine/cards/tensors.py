@@ -100,6 +100,7 @@ def _numbers(name: str, kind: str, reader: Reader) -> NumbersInput:
         normalize=_normalize(reader.at("normalize")),
         dtype=read_dtype(reader.at("dtype")),
         quantization=_quantization(reader.at("quantization")),
+        nan=word(reader.at("nan"), ("refuse", "allow")),
     )
 
 

@@ -25,6 +25,8 @@ def load(request: LoadRequest) -> Session:
         raise AcceleratorUnavailable(
             f"acme:{request.device}", "not on this machine (found ONE); add a fallback"
         )
+    if request.precision not in ("f32", "native"):
+        raise ModelRejected(request.path, f"acme computes in f32, not in {request.precision}")
     try:
         slope, offset, rows = request.path.read_text().split()
         return _Line(float(slope), float(offset), None if rows == "any" else int(rows))

@@ -1,0 +1,127 @@
+"""MIGraphX's C library by ctypes: handles that end with their owner, status codes as exceptions.
+
+The library prints its own words to the standard error output; a status code is all that it returns.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from ctypes.util import find_library
+from typing import Any
+
+import numpy as np
+
+from edgex_inference.contracts.errors import AcceleratorUnavailable
+from edgex_inference.contracts.tensors import Array, Datatype
+
+NAMES = ("libmigraphx_c.so.3", "libmigraphx_c.so")
+_CURE = "install ROCm's package migraphx (Debian: libmigraphx-c3), or name the library in the option library"
+_WORDS = {1: "a wrong parameter", 3: "an unknown target", 4: "an error of its own"}
+_DATATYPES = (None, Datatype.BOOL, Datatype.FP16, Datatype.FP32, Datatype.FP64, Datatype.UINT8, Datatype.INT8,
+              Datatype.UINT16, Datatype.INT16, Datatype.INT32, Datatype.INT64, Datatype.UINT32,
+              Datatype.UINT64)  # fmt: skip
+"""By the library's number of them; what lies beyond cannot be fed or read."""
+
+
+_loaded: Callable[[str], Any] = ctypes.CDLL
+
+
+class Failed(Exception):
+    """A call came back with a status other than 0."""
+
+    def __init__(self, call: str, status: int) -> None:
+        self.call, self.status = call, status
+        said = _WORDS.get(status, "an unknown status")
+        super().__init__(
+            f"{call.removeprefix('migraphx_')} says status {status}, {said}; its own words are on stderr"
+        )
+
+
+class Handle:
+    """A pointer of the library's, destroyed with its owner."""
+
+    def __init__(self, library: "Library", kind: str) -> None:
+        self.pointer = ctypes.c_void_p()
+        self._destroy: Callable[[ctypes.c_void_p], int] = library.function(f"migraphx_{kind}_destroy")
+
+    def __del__(self) -> None:
+        if self.pointer:
+            self._destroy(self.pointer)
+
+
+class Library:
+    """The loaded library; its calls release the interpreter lock."""
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def function(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+    def call(self, name: str, *arguments: object) -> None:
+        """Raises Failed."""
+        status = int(self.function(f"migraphx_{name}")(*arguments))
+        if status:
+            raise Failed(name, status)
+
+    def made(self, kind: str, name: str, *arguments: object) -> Handle:
+        """What a call makes that wants a place for its handle first; raises Failed."""
+        handle = Handle(self, kind)
+        self.call(name, ctypes.byref(handle.pointer), *arguments)
+        return handle
+
+    def size(self, name: str, of: object) -> int:
+        found = ctypes.c_size_t()
+        self.call(name, ctypes.byref(found), of)
+        return found.value
+
+    def borrowed(self, name: str, *arguments: object) -> ctypes.c_void_p:
+        """A pointer that belongs to what it was asked of."""
+        found = ctypes.c_void_p()
+        self.call(name, ctypes.byref(found), *arguments)
+        return found
+
+    def extents(self, shape: ctypes.c_void_p) -> tuple[int, ...]:
+        lengths, amount = ctypes.POINTER(ctypes.c_size_t)(), ctypes.c_size_t()
+        self.call("shape_lengths", ctypes.byref(lengths), ctypes.byref(amount), shape)
+        return tuple(int(lengths[index]) for index in range(amount.value))
+
+    def datatype(self, shape: ctypes.c_void_p) -> Datatype | None:
+        """None for an element type that arrays lack."""
+        number = ctypes.c_int()
+        self.call("shape_type", ctypes.byref(number), shape)
+        return _DATATYPES[number.value] if 0 <= number.value < len(_DATATYPES) else None
+
+    def number(self, datatype: Datatype) -> int:
+        """The library's number of an element type that came from it."""
+        return _DATATYPES.index(datatype)
+
+    def names(self, shapes: Handle) -> Sequence[str]:
+        amount = self.size("program_parameter_shapes_size", shapes.pointer)
+        texts = (ctypes.c_char_p * max(1, amount))()
+        self.call("program_parameter_shapes_names", texts, shapes.pointer)
+        return [(text or b"").decode() for text in list(texts)[:amount]]
+
+    def array(self, argument: ctypes.c_void_p, datatype: Datatype, extents: Sequence[int]) -> Array:
+        """A copy of an argument's numbers."""
+        address = ctypes.c_void_p()
+        self.call("argument_buffer", ctypes.byref(address), argument)
+        size = int(np.prod(extents, dtype=np.int64)) * datatype.numpy.itemsize
+        data = ctypes.string_at(address.value or 0, size) if size else b""
+        return np.frombuffer(bytearray(data), datatype.numpy).reshape(extents)
+
+
+def opened(path: str, where: str) -> Library:
+    """Raises AcceleratorUnavailable."""
+    for name in (path,) if path else (*NAMES, find_library("migraphx_c") or NAMES[0]):
+        try:
+            native = _loaded(name)
+        except OSError as error:
+            reason = str(error)
+            continue
+        if not hasattr(native, "migraphx_parse_onnx_buffer"):
+            raise AcceleratorUnavailable(where, f"{name} is no libmigraphx_c: {_CURE}")
+        return Library(native)
+    missing = "No such file" in reason or "cannot open shared object" in reason
+    raise AcceleratorUnavailable(
+        where, f"{path or NAMES[0]} {'is missing' if missing else f'cannot be loaded ({reason})'}: {_CURE}"
+    )

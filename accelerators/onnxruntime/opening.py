@@ -1,0 +1,190 @@
+"""Native sessions of ONNX Runtime, strictly on one target; the runtime itself is handed in."""
+
+import base64
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from accelerators.onnxruntime.options import Options
+from accelerators.onnxruntime.providers import CPU, known
+from accelerators.onnxruntime.targets import NAME, Target
+from edgex_inference.contracts.accelerator import LoadRequest
+from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
+
+SILENT = 4
+"""Severity `fatal`: every error comes back as an exception, so its native line on standard error is only noise."""
+
+TINY = base64.b64decode(
+    "CAc6OwoMCgF4EgF5IgRSZWx1EgFnWhMKAXgSDgoMCAESCAoCCAEKAggEYhMKAXkSDgoMCAESCAoCCAEKAggEQgQKABAN"
+)
+"""An ONNX model of one Relu over [1, 4]: opened strictly, it tells a usable provider from a compiled-in one."""
+
+STRICT = "fallback to CPU EP has been explicitly disabled"
+"""What the runtime says when it would leave nodes to the CPU."""
+
+Shapes = Mapping[str, tuple[int | None, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything that opening a session takes; `given` are the provider's options, `weights` files that were read."""
+
+    ort: ModuleType
+    place: Target
+    options: Options = field(default_factory=Options)
+    threads: int = 1
+    given: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, bytes] = field(default_factory=dict)
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    """Open extents by their names in the file, and what they are fixed to."""
+
+
+def settings(job: Job, *, strict: bool = True) -> Any:
+    """The native session options, strict for anything but the CPU."""
+    ort, options = job.ort, job.options
+    said = ort.SessionOptions()
+    said.log_severity_level = SILENT
+    said.intra_op_num_threads = job.threads
+    said.inter_op_num_threads = options.inter_op_threads
+    said.enable_cpu_mem_arena = options.arena
+    levels = ort.GraphOptimizationLevel
+    said.graph_optimization_level = {
+        "all": levels.ORT_ENABLE_ALL,
+        "extended": levels.ORT_ENABLE_EXTENDED,
+        "basic": levels.ORT_ENABLE_BASIC,
+        "off": levels.ORT_DISABLE_ALL,
+    }[options.graph_optimization]
+    parallel = options.execution_mode == "parallel"
+    said.execution_mode = ort.ExecutionMode.ORT_PARALLEL if parallel else ort.ExecutionMode.ORT_SEQUENTIAL
+    spinning = "1" if options.spinning else "0"
+    said.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    said.add_session_config_entry("session.inter_op.allow_spinning", spinning)
+    said.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if strict and job.place.provider != CPU:
+        said.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    if job.weights:
+        contents = list(job.weights.values())
+        said.add_external_initializers_from_files_in_memory(
+            list(job.weights), contents, [len(one) for one in contents]
+        )
+    for symbol, extent in job.fixed.items():
+        said.add_free_dimension_override_by_name(symbol, extent)
+    return said
+
+
+def placed(job: Job, said: Any) -> Mapping[str, Any]:
+    """Puts a target into native options; gives what further the constructor must be told."""
+    place = job.place
+    if place.plugin is not None:
+        said.add_provider_for_devices([place.plugin], dict(job.given))
+        return {}
+    options = dict(job.given)
+    if place.index is not None:
+        options["device_id"] = str(place.index)
+    return {"providers": [(place.provider, options)]}
+
+
+def opened(job: Job, model: str | bytes) -> Any:
+    """A native session on the target and nowhere else; raises AcceleratorUnavailable, and the runtime's own errors."""
+    said = settings(job)
+    native = job.ort.InferenceSession(model, said, enable_fallback=0, **placed(job, said))
+    native.disable_fallback()
+    first = native.get_providers()[0]
+    if first != job.place.provider:
+        reason = f"{job.place.provider} cannot start here, the runtime fell back to {first}"
+        raise AcceleratorUnavailable(f"{NAME}:{job.place.id}", reason)
+    return native
+
+
+def rounds(job: Job) -> str:
+    """The precision in which a Relu over float32 really ran: `f32`, or `f16` where its numbers came back rounded.
+
+    Raises AcceleratorUnavailable where it does not run.
+    """
+    given = np.array([[1 / 3, 2 / 3, 1 / 7, 1e-3]], np.float32)
+    try:
+        (answer,) = opened(replace(job, fixed={}, weights={}), TINY).run(None, {"x": given})
+    except Exception as error:
+        reason = f"it does not run a graph of one node: {last_line(error)}"
+        raise AcceleratorUnavailable(f"{NAME}:{job.place.id}", reason) from error
+    return "f32" if np.array_equal(answer, given) else "f16"
+
+
+def left(job: Job, path: Path) -> str:
+    """Which nodes of a graph the target leaves to the CPU, as words; empty where that cannot be found out."""
+    try:
+        said = settings(job, strict=False)
+        native = job.ort.InferenceSession(os.fspath(path), said, enable_fallback=0, **placed(job, said))
+        parts = native.get_provider_graph_assignment_info()
+    except Exception:  # noqa: BLE001 - the refusal has its sentence without it
+        return ""
+    kinds = Counter(node.op_type for part in parts if part.ep_name == CPU for node in part.get_nodes())
+    every = sum(len(part.get_nodes()) for part in parts)
+    most = ", ".join(sorted(kinds, key=lambda kind: (-kinds[kind], kind))[:6])
+    return f"{sum(kinds.values())} of {every} nodes ({most})" if kinds else ""
+
+
+def works(job: Job) -> bool:
+    """Whether a session of one node opens there."""
+    try:
+        opened(replace(job, fixed={}, weights={}), TINY)
+    except Exception:  # noqa: BLE001 - whatever the vendor raises here means: not usable
+        return False
+    return True
+
+
+def last_line(error: Exception) -> str:
+    """The vendor's message without its numbers and source places."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(lines)) or type(error).__name__
+    text = re.sub(r"\S*/onnxruntime/\S+\.(cc|h):\d+ ", "", text)
+    return text if len(text) <= 400 else f"{text[:200]} … {text[-190:]}"
+
+
+def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
+    """What the open extents are fixed to: as asked, and all of them for a provider of fixed shapes, a batch at 1.
+
+    Raises ModelRejected naming an extent that nobody fixes.
+    """
+    static = known(job.place.short).static
+    if not request.shapes and not static:
+        return {}
+    said = job.ort.SessionOptions()
+    said.log_severity_level = SILENT
+    said.graph_optimization_level = job.ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if job.weights:
+        contents = list(job.weights.values())
+        sizes = [len(one) for one in contents]
+        said.add_external_initializers_from_files_in_memory(list(job.weights), contents, sizes)
+    native = job.ort.InferenceSession(os.fspath(request.path), said, providers=[CPU])
+    fixed: dict[str, int] = {}
+    for arg in native.get_inputs():
+        wanted: Sequence[int | None] = request.shapes.get(arg.name, ())
+        for axis, symbol in enumerate(arg.shape):
+            asked = wanted[axis] if axis < len(wanted) else None
+            if isinstance(symbol, int):
+                continue
+            if asked is None and static:
+                asked = fixed.get(symbol or "") or (1 if axis == 0 else None)
+                if asked is None or not symbol:
+                    raise _open_extent(job, request, arg.name, axis, symbol)
+            if asked is not None and symbol:
+                fixed[symbol] = asked
+    return fixed
+
+
+def _open_extent(job: Job, request: LoadRequest, name: str, axis: int, symbol: str | None) -> ModelRejected:
+    where = f"{NAME}:{job.place.id}"
+    called = f" ({symbol})" if symbol else ""
+    return ModelRejected(
+        request.path,
+        f"{where} takes fixed shapes only, and axis {axis}{called} of {name} is open: "
+        "export the model with a fixed one",
+    )

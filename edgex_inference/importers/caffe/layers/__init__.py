@@ -1,0 +1,1 @@
+"""Caffe's layers, one function each: inputs in, blobs out."""

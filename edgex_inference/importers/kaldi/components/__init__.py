@@ -1,0 +1,1 @@
+"""Kaldi's components, one function each; a table for each generation."""

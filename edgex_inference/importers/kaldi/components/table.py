@@ -1,0 +1,116 @@
+"""Every component that can be brought over, for each generation, and the way around those that cannot."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from edgex_inference.importers.kaldi.components import elements, groups, linear, time
+from edgex_inference.importers.kaldi.files import Component
+from edgex_inference.importers.kaldi.step import Made, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A component's function, how far it looks in time, and for the reference what of it is brought over."""
+
+    make: Callable[[Step], Made]
+    note: str = ""
+    reach: Callable[[Component], tuple[int, int]] | None = None
+    pools: bool = False
+    """Whether it makes one frame of all."""
+
+
+_SAME = Known(elements.same, "nothing outside of training")
+_PLAIN = {
+    "SigmoidComponent": Known(elements.plain("Sigmoid")),
+    "TanhComponent": Known(elements.plain("Tanh")),
+    "RectifiedLinearComponent": Known(elements.plain("Relu")),
+    "SoftmaxComponent": Known(elements.floored_softmax),
+    "LogSoftmaxComponent": Known(elements.log_softmax),
+    "NormalizeComponent": Known(elements.normalize, "in blocks, with `AddLogStddev`"),
+    "AffineComponent": Known(linear.affine),
+    "FixedAffineComponent": Known(linear.affine),
+    "BlockAffineComponent": Known(linear.block_affine),
+    "FixedScaleComponent": Known(elements.scale("Scales")),
+    "FixedBiasComponent": Known(elements.offset("Bias")),
+    "SumGroupComponent": Known(groups.sum_group),
+    "PermuteComponent": Known(groups.permute),
+    "PnormComponent": Known(groups.pnorm),
+    "MaxpoolingComponent": Known(linear.max_pooling),
+}
+
+NNET1: Mapping[str, Known] = {
+    "AddShift": Known(elements.add_shift),
+    "AffineTransform": Known(linear.affine_transform),
+    "AveragePoolingComponent": Known(partial(linear.pooling_1d, "ReduceMean")),
+    "BlockSoftmax": Known(elements.block_softmax),
+    "ConvolutionalComponent": Known(linear.convolution_1d),
+    "Copy": Known(groups.copy),
+    "Dropout": _SAME,
+    "HiddenSoftmax": Known(elements.softmax),
+    "LengthNormComponent": Known(elements.length_norm),
+    "LinearTransform": Known(linear.linear_transform),
+    "MaxPoolingComponent": Known(partial(linear.pooling_1d, "ReduceMax")),
+    "ParametricRelu": Known(elements.parametric_relu),
+    "Rescale": Known(elements.rescale),
+    "Sigmoid": Known(elements.plain("Sigmoid")),
+    "Softmax": Known(elements.softmax),
+    "Splice": Known(time.splice, "the ends are held at each Splice, as Kaldi does it", time.splice_reach),
+    "Tanh": Known(elements.plain("Tanh")),
+}
+NNET2: Mapping[str, Known] = {
+    **_PLAIN,
+    "AdditiveNoiseComponent": _SAME,
+    "AffineComponentPreconditioned": Known(linear.affine),
+    "AffineComponentPreconditionedOnline": Known(linear.affine),
+    "BlockAffineComponentPreconditioned": Known(linear.block_affine),
+    "Convolutional1dComponent": Known(linear.convolution_1d, "with `AppendedConv`"),
+    "DropoutComponent": _SAME,
+    "FixedLinearComponent": Known(linear.linear),
+    "MaxoutComponent": Known(groups.maxout),
+    "PowerComponent": Known(elements.power),
+    "ScaleComponent": Known(elements.one_scale),
+    "SoftHingeComponent": Known(elements.plain("Softplus")),
+    "SpliceComponent": Known(time.splice, "with `ConstComponentDim`", time.splice_reach),
+    "SpliceMaxComponent": Known(time.splice_max, "", time.splice_reach),
+}
+NNET3: Mapping[str, Known] = {
+    **_PLAIN,
+    "BackpropTruncationComponent": _SAME,
+    "BatchNormComponent": Known(elements.batch_norm, "by what training measured"),
+    "ClipGradientComponent": _SAME,
+    "ConvolutionComponent": Known(linear.convolution),
+    "DropoutComponent": Known(elements.dropout, "in its test mode"),
+    "ElementwiseProductComponent": Known(groups.blocks("ReduceProd")),
+    "GeneralDropoutComponent": _SAME,
+    "LinearComponent": Known(linear.linear),
+    "NaturalGradientAffineComponent": Known(linear.affine),
+    "NaturalGradientPerElementScaleComponent": Known(elements.scale("Params")),
+    "NaturalGradientRepeatedAffineComponent": Known(linear.repeated_affine),
+    "NoOpComponent": _SAME,
+    "PerElementOffsetComponent": Known(elements.offset("Offsets")),
+    "PerElementScaleComponent": Known(elements.scale("Params")),
+    "RepeatedAffineComponent": Known(linear.repeated_affine),
+    "ScaleAndOffsetComponent": Known(elements.scale_and_offset),
+    "SpecAugmentTimeMaskComponent": _SAME,
+    "StatisticsExtractionComponent": Known(time.statistics, "frame by frame"),
+    "StatisticsPoolingComponent": Known(
+        time.statistics_pooling, "over the whole utterance (x-vectors)", None, pools=True
+    ),
+    "SumBlockComponent": Known(groups.blocks("ReduceSum")),
+    "TdnnComponent": Known(time.tdnn, "", time.tdnn_reach),
+    "TimeHeightConvolutionComponent": Known(
+        time.time_height, "frames that are not required and not there are zeros", time.grid_reach
+    ),
+}
+GENERATIONS: Mapping[str, Mapping[str, Known]] = {"nnet1": NNET1, "nnet2": NNET2, "nnet3": NNET3}
+
+RECURRENT = (
+    "keeps a state between frames, which a model here does not: train a TDNN, or run Kaldi behind `remote`"
+)
+WAYS_AROUND: Mapping[str, str] = dict.fromkeys(
+    ("LstmNonlinearityComponent", "GruNonlinearityComponent", "OutputGruNonlinearityComponent", "LstmProjected",
+     "LstmProjectedStreams", "BlstmProjected", "BlstmProjectedStreams", "RecurrentComponent"),
+    RECURRENT,
+)  # fmt: skip
+ELSE = "train without it, or split the network there and convert the part before it"

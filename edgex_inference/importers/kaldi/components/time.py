@@ -1,0 +1,173 @@
+"""Components that look at other frames; `reach` says how far, and they are fed that much more."""
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+
+from edgex_inference.importers.kaldi.components.own import own_integers
+from edgex_inference.importers.kaldi.files import Component
+from edgex_inference.importers.kaldi.items import Malformed
+from edgex_inference.importers.kaldi.step import Made, Step, offsets
+
+Reach = tuple[int, int]
+"""The first and the last frame, from the one that is computed."""
+
+
+def splice_reach(component: Component) -> Reach:
+    found = _spliced(component)
+    return min(found), max(found)
+
+
+def _spliced(component: Component) -> Sequence[int]:
+    """nnet1's list, nnet2's `Context`, or its older pair of numbers."""
+    if "dims" in component.fields:
+        found = [int(one) for one in own_integers(component)]
+        found = found or [0]  # a list of nothing but the frame itself looks like the number 0
+        if max(map(abs, found)) > 10_000:
+            raise Malformed(f"splices frames that are too far: {found[:8]}")
+        return found
+    if "Context" in component:
+        return offsets(component, "Context") if component.integers("Context").size else [0]
+    left, right = component.integer("LeftContext"), component.integer("RightContext")
+    if not (0 <= left <= 10_000 and 0 <= right <= 10_000):
+        raise Malformed(f"splices {left} frames before and {right} behind")
+    return range(-left, right + 1)
+
+
+def splice(step: Step) -> Made:
+    """Frames side by side; nnet2's last `ConstComponentDim` columns once."""
+    said, frames = step.component, _spliced(step.component)
+    kept = said.integer("ConstComponentDim", 0)
+    if not 0 <= kept < step.dim:
+        raise Malformed(f"keeps {kept} of {step.dim} columns")
+    value = _held(step, min(frames), max(frames))
+    moving = step.columns(value, 0, step.dim - kept) if kept else value
+    parts = _shifted(step, moving, frames)
+    if kept:
+        parts.append(_shifted(step, step.columns(value, step.dim - kept, step.dim), frames, only=True)[0])
+    found = step.node("Concat", *parts, axis=2) if len(parts) > 1 else parts[0]
+    return found, (step.dim - kept) * len(frames) + kept
+
+
+def _held(step: Step, first: int, last: int) -> str:
+    """With the ends held as far as nnet1's Splice asks for them, which pads each time anew."""
+    if not step.pads or (first >= 0 >= last):
+        return step.value
+    pads = step.graph.shape(0, max(-first, 0), 0, 0, max(last, 0), 0)
+    held = step.node("Pad", step.value, pads, mode="edge")
+    return step.frames(held, max(first, 0), max(-last, 0))
+
+
+def _shifted(step: Step, value: str, frames: Sequence[int], *, only: bool = False) -> list[str]:
+    """The value as each of the frames sees it; `only` the first of them."""
+    first, last = min(frames), max(frames)
+    return [step.frames(value, one - first, last - one) for one in (frames[:1] if only else frames)]
+
+
+def splice_max(step: Step) -> Made:
+    """nnet2's: the largest over the frames."""
+    return step.node("Max", *_shifted(step, step.value, _spliced(step.component))), step.dim
+
+
+def tdnn_reach(component: Component) -> Reach:
+    found = _tdnn_offsets(component)
+    return min(found), max(found)
+
+
+def _tdnn_offsets(component: Component) -> Sequence[int]:
+    return offsets(component, "TimeOffsets") if component.integers("TimeOffsets").size else [0]
+
+
+def tdnn(step: Step) -> Made:
+    """An affine map of frames side by side."""
+    said, frames = step.component, _tdnn_offsets(step.component)
+    matrix, bias = said.array("LinearParams", 2), said.array("BiasParams", 1)
+    if matrix.shape[1] != step.dim * len(frames) or bias.size not in (0, matrix.shape[0]):
+        raise Malformed(
+            f"has a matrix of {matrix.shape} and {bias.size} biases for {len(frames)} × {step.dim} columns"
+        )
+    parts = _shifted(step, step.value, frames)
+    value = step.node("Concat", *parts, axis=2) if len(parts) > 1 else parts[0]
+    return step.plus(step.product(value, matrix), bias), matrix.shape[0]
+
+
+def grid_reach(component: Component) -> Reach:
+    """The frames that must be there; others count as zeros where they are not."""
+    found = (
+        offsets(component, "RequiredTimeOffsets") if component.integers("RequiredTimeOffsets").size else [0]
+    )
+    return min(found), max(found)
+
+
+def time_height(step: Step) -> Made:
+    """TimeHeightConvolutionComponent: a picture of frames by heights, its columns height by height."""
+    said = step.component
+    deep, outputs = said.integer("NumFiltersIn"), said.integer("NumFiltersOut")
+    height, made = said.integer("HeightIn"), said.integer("HeightOut")
+    stride, pairs = said.integer("HeightSubsampleOut", 1), said.integers("Offsets")
+    matrix, bias = said.array("LinearParams", 2), said.array("BiasParams", 1)
+    step.fits(deep * height)
+    if pairs.ndim != 2 or min(deep, outputs, height, made, stride) < 1 or np.abs(pairs).max() > 1000:
+        raise Malformed("has no offsets, or dimensions below 1")
+    if matrix.shape != (outputs, deep * len(pairs)) or bias.size != outputs:
+        raise Malformed(f"has a matrix of {matrix.shape} and {bias.size} biases for {len(pairs)} offsets")
+    times, heights = pairs[:, 0], pairs[:, 1]
+    gap = reduce(math.gcd, (int(one) for one in times - times.min()), 0) or 1
+    lowest = min(int(heights.min()), 0)
+    size = ((int(times.max() - times.min())) // gap + 1, int(heights.max()) - lowest + 1)
+    kernel = np.zeros((outputs, deep, *size), np.float32)
+    kernel[:, :, (times - times.min()) // gap, heights - lowest] = matrix.reshape(
+        outputs, -1, deep
+    ).transpose(0, 2, 1)
+    first, last = grid_reach(said)
+    behind = (made - 1) * stride + size[1] - height + lowest
+    pads = (first - int(times.min()), -lowest, int(times.max()) - last, max(behind, 0))
+    if min(pads) < 0:
+        raise Malformed("requires frames that it does not read")
+    picture = step.node("Transpose", step.folded(step.value, height, deep), perm=(0, 3, 1, 2))
+    inputs = [picture, step.weight(kernel, "filters"), step.weight(bias, "bias")]
+    found = step.node("Conv", *inputs, kernel_shape=size, strides=(1, stride), dilations=(gap, 1), pads=pads)
+    found = step.node("Transpose", found, perm=(0, 2, 3, 1))
+    if behind < 0:
+        found = step.columns(found, 0, made)
+    return step.folded(found, made * outputs), made * outputs
+
+
+def statistics(step: Step) -> Made:
+    """Of each frame a 1, the columns and their squares: what StatisticsPooling sums."""
+    said = step.component
+    step.fits(said.integer("InputDim"))
+    if said.integer("InputPeriod", 1) != 1 or said.integer("OutputPeriod", 1) != 1:
+        raise Malformed("gathers several frames (InputPeriod, OutputPeriod): only 1 can be brought over")
+    one = step.node("Add", step.node("Mul", step.columns(step.value, 0, 1), step.number(0)), step.number(1))
+    parts = [one, step.value]
+    # Kaldi writes this token with a slip of the pen.
+    if said.flag("IncludeVarinance", True):
+        parts.append(step.node("Mul", step.value, step.value))
+    return step.node("Concat", *parts, axis=2), 1 + step.dim * (len(parts) - 1)
+
+
+def statistics_pooling(step: Step) -> Made:
+    """Mean and deviation over all frames that there are: one frame for the whole utterance."""
+    said = step.component
+    step.fits(said.integer("InputDim"))
+    deviations, logs = said.flag("OutputStddevs", False), said.integer("NumLogCountFeatures", 0)
+    if said.integer("InputPeriod", 1) != 1 or logs:
+        raise Malformed("counts frames (NumLogCountFeatures) or skips some (InputPeriod)")
+    if said.integer("LeftContext") < 0 or said.integer("RightContext") < 1000:
+        raise Malformed(
+            "pools a window of frames: only the whole utterance (RightContext from 1000) can be brought over"
+        )
+    width = step.dim - 1
+    if deviations and width % 2:
+        raise Malformed(f"is fed {width} columns of means and squares")
+    mean = step.node("ReduceMean", step.columns(step.value, 1, step.dim), axes=(1,), keepdims=1)
+    if not deviations:
+        return mean, width
+    half = width // 2
+    center, square = step.columns(mean, 0, half), step.columns(mean, half, width)
+    variance = step.node("Sub", square, step.node("Mul", center, center))
+    floor = step.number(max(said.number("VarianceFloor", 1e-10), 0))
+    return step.node("Concat", center, step.node("Sqrt", step.node("Max", variance, floor)), axis=2), width

@@ -1,0 +1,187 @@
+"""The nodes of a Kaldi network, whatever its generation, in an order in which each can be computed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.importers.kaldi import descriptor as descriptors
+from edgex_inference.importers.kaldi.descriptor import Descriptor, Node, Once, references
+from edgex_inference.importers.kaldi.files import Component, KaldiFile
+from edgex_inference.importers.kaldi.items import Malformed
+
+_RECURRENT = (
+    "its answer depends on its own earlier ones, and a model here keeps nothing between runs: train a TDNN "
+    "(TdnnComponent, Append(Offset(…))), or run Kaldi itself behind the accelerator `remote`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A component over what it is fed."""
+
+    component: Component
+    fed: Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Some columns of another node."""
+
+    source: str
+    first: int
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`nodes` in order: each after those that it reads; `outputs` by name; `once` are inputs of one frame."""
+
+    path: Path
+    generation: str
+    nodes: Mapping[str, Input | Computed | Columns]
+    outputs: Mapping[str, Descriptor]
+    once: frozenset[str]
+
+
+def chain(file: KaldiFile, dim: int) -> Network:
+    """nnet1 and nnet2: every component is fed by the one before it."""
+    nodes: dict[str, Input | Computed | Columns] = {"input": Input(dim)}
+    last = "input"
+    for component in file.components:
+        nodes[component.name] = Computed(component, Node(last))
+        last = component.name
+    return Network(file.path, file.generation, nodes, {"output": Node(last)}, frozenset())
+
+
+def wired(file: KaldiFile) -> Network:
+    """nnet3: as its lines say; raises ModelRejected for lines that say nothing, or that go in a circle."""
+    components = {one.name: one for one in file.components}
+    nodes: dict[str, Input | Computed | Columns] = {}
+    outputs: dict[str, Descriptor] = {}
+    for line in file.lines:
+        kind, _, rest = line.partition(" ")
+        said = _settings(rest)
+        name = said.get("name", "")
+        try:
+            if kind == "output-node":
+                outputs[name] = descriptors.parse(said.get("input", ""))
+            elif kind in ("input-node", "component-node", "dim-range-node"):
+                if not name or name in nodes:
+                    raise Malformed("has no name" if not name else "is there twice")
+                nodes[name] = _node(kind, said, components)
+            elif kind not in ("component", ""):
+                raise Malformed("is no line of a network")
+        except Malformed as error:
+            raise ModelRejected(file.path, f"node {name!r} ({kind[:40]}) {error}") from None
+    if not outputs:
+        raise ModelRejected(file.path, "has no output-node")
+    network = Network(file.path, file.generation, nodes, outputs, _fed_once(file.path, nodes, outputs))
+    return _ordered(network)
+
+
+def _settings(text: str) -> dict[str, str]:
+    """`key=value` pairs; a value with brackets may hold blanks."""
+    found, at = dict[str, str](), 0
+    while at < len(text):
+        equals = text.find("=", at)
+        if equals < 0:
+            break
+        key, depth, end = text[at:equals].strip(), 0, equals + 1
+        while end < len(text) and (depth or not text[end].isspace()):
+            depth += (text[end] == "(") - (text[end] == ")")
+            end += 1
+        found[key] = text[equals + 1 : end]
+        at = end
+    return found
+
+
+def _node(
+    kind: str, said: Mapping[str, str], components: Mapping[str, Component]
+) -> Input | Computed | Columns:
+    if kind == "input-node":
+        return Input(_count(said, "dim"))
+    if kind == "dim-range-node":
+        return Columns(said.get("input-node", ""), _count(said, "dim-offset", 0), _count(said, "dim"))
+    component = components.get(said.get("component", ""))
+    if component is None:
+        raise Malformed(f"names component {said.get('component', '')!r}, which the file does not hold")
+    return Computed(component, descriptors.parse(said.get("input", "")))
+
+
+def _count(said: Mapping[str, str], key: str, least: int = 1) -> int:
+    text = said.get(key, "")
+    if not text.isdecimal() or len(text) > 7 or int(text) < least:
+        raise Malformed(f"has {key}={text[:20]!r}")
+    return int(text)
+
+
+def reads(node: Input | Computed | Columns) -> Iterator[Node | Once]:
+    """What a node reads."""
+    if isinstance(node, Computed):
+        yield from references(node.fed)
+    elif isinstance(node, Columns):
+        yield Node(node.source)
+
+
+def _fed_once(
+    path: Path, nodes: Mapping[str, Input | Computed | Columns], outputs: Mapping[str, Descriptor]
+) -> frozenset[str]:
+    """The inputs that are read by ReplaceIndex; raises ModelRejected for one that is read frame by frame too."""
+    read = [one for node in nodes.values() for one in reads(node)]
+    read += [one for fed in outputs.values() for one in references(fed)]
+    once = {one.name for one in read if isinstance(one, Once)}
+    each = {one.name for one in read if isinstance(one, Node)}
+    for name in sorted(once):
+        if not isinstance(nodes.get(name), Input) or name in each:
+            raise ModelRejected(
+                path, f"node {name!r} is read at one time (ReplaceIndex) and is no input of its own"
+            )
+    return frozenset(once)
+
+
+def _ordered(network: Network) -> Network:
+    """Only nodes that an output needs, each after what it reads; without recursion."""
+    nodes, order = network.nodes, dict[str, None]()
+    for name, fed in network.outputs.items():
+        for reference in references(fed):
+            _visit(network, reference.name, order, f"output-node {name!r}")
+    return Network(
+        network.path, network.generation, {name: nodes[name] for name in order}, network.outputs, network.once
+    )
+
+
+def _visit(network: Network, start: str, order: dict[str, None], reader: str) -> None:
+    open_: list[tuple[str, Iterator[str]]] = []
+    within = dict[str, None]()
+
+    def enter(name: str, reader: str) -> None:
+        if name not in network.nodes:
+            raise ModelRejected(network.path, f"{reader} reads {name!r}, which is no node")
+        within[name] = None
+        open_.append((name, iter([one.name for one in reads(network.nodes[name])])))
+
+    if start not in order:
+        enter(start, reader)
+    while open_:
+        name, rest = open_[-1]
+        following = next(rest, None)
+        if following is None:
+            open_.pop()
+            del within[name]
+            order[name] = None
+        elif following in within:
+            circle = [*list(within)[list(within).index(following) :], following]
+            raise ModelRejected(network.path, f"nodes {_named(circle)} are recurrent: {_RECURRENT}")
+        elif following not in order:
+            enter(following, f"node {name!r}")
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = [*names[:6], "…", names[-1]] if len(names) > 8 else names
+    return " ← ".join(map(repr, shown)).replace("'…'", "…")

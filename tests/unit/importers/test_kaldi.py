@@ -1,0 +1,385 @@
+"""Kaldi networks, written as Kaldi writes them (synthetic), against a frame-by-frame evaluation in plain numpy."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from edgex_inference.importers.kaldi import convert
+from edgex_inference.importers.kaldi.components.table import GENERATIONS
+from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
+
+Frame = Callable[[int], Any]
+"""The value of a node at a frame."""
+
+
+def random(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(sum(shape) + seed).standard_normal(shape).astype(np.float32)
+
+
+def run(model: Any, feeds: Mapping[str, Any]) -> Any:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(["output"], dict(feeds))[0]
+
+
+def held(frames: Any) -> Frame:
+    """The first and the last frame for what is before and behind."""
+    return lambda t: frames[min(max(t, 0), len(frames) - 1)]
+
+
+def compared(
+    net: KaldiNet, path: Path, node: Callable[[Frame], Frame], dim: int, tolerance: float = 1e-5
+) -> None:
+    """Text and binary, held and cut, two utterances at once."""
+    data = random(2, 9, dim, seed=3)
+    for binary in (True, False):
+        file = net.write(path, binary=binary)
+        found = run(convert(file), {"input": data})
+        assert found.shape[:2] == (2, 9)
+        for utterance, answer in zip(data, found, strict=True):
+            wanted = np.stack([node(held(utterance))(t) for t in range(9)])
+            np.testing.assert_allclose(answer, wanted, rtol=tolerance, atol=tolerance)
+        cut = convert(file, edges="cut")
+        said = {pair.key: pair.value for pair in cut.metadata_props}
+        left, right = int(said["context.left"]), int(said["context.right"])
+        window = run(cut, {"input": data[:, : left + 1 + right]})
+        assert window.shape[1] == 1
+        np.testing.assert_allclose(window[0, 0], node(held(data[0]))(left), rtol=tolerance, atol=tolerance)
+
+
+def per_frame(compute: Callable[[Any], Any]) -> Callable[[Frame], Frame]:
+    return lambda x: lambda t: compute(x(t).astype(np.float64))
+
+
+def softmax(x: Any) -> Any:
+    powers = np.exp(x - x.max())
+    return powers / powers.sum()
+
+
+W, B, V = random(5, 6), random(5), random(6)
+SMALL, BLOCK = random(2, 3), random(4, 3)
+POSITIVE = np.abs(random(6)) + 0.5
+NATURAL: Sequence[tuple[str, Any]] = (
+    ("LearningRateFactor", 0.5),
+    ("MaxChange", 0.75),
+    ("LearningRate", 0.001),
+)
+ACTIVATION: Sequence[tuple[str, Any]] = (
+    ("Dim", 6), ("ValueAvg", random(6)), ("DerivAvg", np.zeros(0, np.float32)), ("Count", 3.5),
+    ("OderivRms", random(6)), ("OderivCount", 0.0), ("NumDimsSelfRepaired", 0.0), ("NumDimsProcessed", 12.0),
+)  # fmt: skip
+
+
+def affine(x: Any) -> Any:
+    return W @ x + B
+
+
+def batch_norm(x: Any) -> Any:
+    return 0.5 * (x - np.tile(V[:3], 2)) / np.sqrt(np.tile(POSITIVE[:3], 2) + 1e-3)
+
+
+def normalized(x: Any) -> Any:
+    parts = []
+    for block in x.reshape(2, 3):
+        root = np.sqrt(np.mean(block**2))
+        parts += [block * 0.5 / root, [np.log(root)]]
+    return np.concatenate(parts)
+
+
+def grid(x: Any) -> Any:
+    """3 × 2 (x, y) with one z: filters of 2 × 1, moved by 1."""
+    picture = x.reshape(3, 2, 1)
+    return np.concatenate(
+        [SMALL[:, :2] @ picture[i : i + 2, j].reshape(-1) + B[:2] for i in range(2) for j in range(2)]
+    )
+
+
+NNET3: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
+    ("AffineComponent", (*NATURAL, ("LinearParams", W), ("BiasParams", B)), affine),
+    ("FixedAffineComponent", (("LinearParams", W.astype(np.float64)), ("BiasParams", B)), affine),
+    ("NaturalGradientAffineComponent", (*NATURAL, ("LinearParams", W), ("BiasParams", B), ("RankIn", 20),
+     ("RankOut", 80), ("UpdatePeriod", 4), ("NumSamplesHistory", 2000.0), ("Alpha", 4.0)), affine),
+    ("LinearComponent", (*NATURAL, ("Params", W), ("OrthonormalConstraint", -1.0), ("UseNaturalGradient", True),
+     ("RankInOut", 20), ("", 80), ("Alpha", 4.0)), lambda x: W @ x),
+    ("BlockAffineComponent", (*NATURAL, ("NumBlocks", 2), ("LinearParams", BLOCK), ("BiasParams", B[:4])),
+     lambda x: np.concatenate((BLOCK[:2] @ x[:3], BLOCK[2:] @ x[3:])) + B[:4]),
+    ("RepeatedAffineComponent", (*NATURAL, ("NumRepeats", 2), ("LinearParams", SMALL), ("BiasParams", B[:2])),
+     lambda x: np.concatenate((SMALL @ x[:3] + B[:2], SMALL @ x[3:] + B[:2]))),
+    ("RectifiedLinearComponent", ACTIVATION, lambda x: np.maximum(x, 0)),
+    ("SigmoidComponent", ACTIVATION, lambda x: 1 / (1 + np.exp(-x))),
+    ("TanhComponent", ACTIVATION, np.tanh),
+    ("SoftmaxComponent", ACTIVATION, softmax),
+    ("LogSoftmaxComponent", ACTIVATION, lambda x: np.log(softmax(x))),
+    ("BatchNormComponent", (("Dim", 6), ("BlockDim", 3), ("Epsilon", 0.001), ("TargetRms", 0.5), ("TestMode", False),
+     ("Count", 10.0), ("StatsMean", V[:3]), ("StatsVar", POSITIVE[:3])), batch_norm),
+    ("NormalizeComponent", (("InputDim", 6), ("BlockDim", 3), ("TargetRms", 0.5), ("AddLogStddev", True)), normalized),
+    ("PnormComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: np.sqrt((x.reshape(3, 2) ** 2).sum(1))),
+    ("FixedScaleComponent", (("Scales", V),), lambda x: V * x),
+    ("FixedBiasComponent", (("Bias", V),), lambda x: V + x),
+    ("PerElementScaleComponent", (*NATURAL, ("Params", V)), lambda x: V * x),
+    ("PerElementOffsetComponent", (*NATURAL, ("Offsets", V[:3]), ("Dim", 6), ("UseNaturalGradient", True)),
+     lambda x: x + np.tile(V[:3], 2)),
+    ("ScaleAndOffsetComponent", (*NATURAL, ("Dim", 6), ("Scales", np.float32([2, -1e-6, 1])), ("Offsets", V[:3]),
+     ("UseNaturalGradient", True), ("Rank", 20)), lambda x: x * np.tile([2, -1e-4, 1], 2) + np.tile(V[:3], 2)),
+    ("SumGroupComponent", (("Sizes", [1, 3, 2]),), lambda x: np.array([x[0], x[1:4].sum(), x[4:].sum()])),
+    ("SumBlockComponent", (("InputDim", 6), ("OutputDim", 2), ("Scale", 0.5)), lambda x: 0.5 * x.reshape(3, 2).sum(0)),
+    ("ElementwiseProductComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: x[:3] * x[3:]),
+    ("PermuteComponent", (("ColumnMap", [2, 0, 1, 5, 3, 4]),), lambda x: x[[2, 0, 1, 5, 3, 4]]),
+    ("NoOpComponent", (("Dim", 6), ("BackpropScale", 1.0)), lambda x: x),
+    ("DropoutComponent", (("Dim", 6), ("DropoutProportion", 0.25), ("DropoutPerFrame", False), ("TestMode", True)),
+     lambda x: 0.75 * x),
+    ("ConvolutionComponent", (*NATURAL, ("InputXDim", 3), ("InputYDim", 2), ("InputZDim", 1), ("FiltXDim", 2),
+     ("FiltYDim", 1), ("FiltXStep", 1), ("FiltYStep", 1), ("InputVectorization", 1), ("FilterParams", SMALL[:, :2]),
+     ("BiasParams", B[:2]), ("IsGradient", False)), grid),
+    ("MaxpoolingComponent", (("InputXDim", 3), ("InputYDim", 2), ("InputZDim", 1), ("PoolXSize", 2), ("PoolYSize", 1),
+     ("PoolZSize", 1), ("PoolXStep", 1), ("PoolYStep", 1), ("PoolZStep", 1)),
+     lambda x: np.maximum(x[:4], x[2:])),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "items", "wanted"), NNET3, ids=[one[0] for one in NNET3])
+def test_a_component_of_nnet3(kind: str, items: Any, wanted: Any, tmp_path: Path) -> None:
+    lines = ["input-node name=input dim=6", "component-node name=a component=part input=input",
+             "output-node name=output input=a objective=linear"]  # fmt: skip
+    net = KaldiNet("nnet3", [KaldiPart(kind, items, "part")], lines)
+    compared(net, tmp_path / "final.raw", per_frame(wanted), 6)
+
+
+NNET2: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
+    ("AffineComponentPreconditionedOnline", (("LearningRate", 0.1), ("LinearParams", W), ("BiasParams", B),
+     ("RankIn", 20), ("RankOut", 80), ("Alpha", 4.0), ("MaxChangePerSample", 0.1)), affine),
+    ("FixedLinearComponent", (("CuMatrix", W),), lambda x: W @ x),
+    ("MaxoutComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: x.reshape(3, 2).max(1)),
+    ("PnormComponent", (("InputDim", 6), ("OutputDim", 2), ("P", 3.0)),
+     lambda x: (np.abs(x.reshape(2, 3)) ** 3).sum(1) ** (1 / 3)),
+    ("PowerComponent", (("InputDim", 6), ("OutputDim", 6), ("Power", 1.5)), lambda x: np.abs(x) ** 1.5),
+    ("ScaleComponent", (("Dim", 6), ("Scale", 0.25)), lambda x: 0.25 * x),
+    ("SoftHingeComponent", (("Dim", 6), ("ValueSum", random(6)), ("Count", 1.0)), lambda x: np.log1p(np.exp(x))),
+    ("PermuteComponent", (("Reorder", [2, 0, 1, 5, 3, 4]),), lambda x: x[[1, 2, 0, 4, 5, 3]]),
+    ("MaxpoolingComponent", (("InputDim", 6), ("OutputDim", 3), ("PoolSize", 2), ("PoolStride", 3)),
+     lambda x: np.maximum(x[:3], x[3:])),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "items", "wanted"), NNET2, ids=[one[0] for one in NNET2])
+def test_a_component_of_nnet2(kind: str, items: Any, wanted: Any, tmp_path: Path) -> None:
+    parts = [KaldiPart("FixedScaleComponent", (("Scales", V),)), KaldiPart(kind, items)]
+    net = KaldiNet("nnet2", parts, within_model=True)
+    compared(net, tmp_path / "final.mdl", per_frame(lambda x: wanted(V * x)), 6)
+
+
+def test_nnet2_splices_once_what_holds_for_all(tmp_path: Path) -> None:
+    """Two layers of frames, the second with its list of frames; the last two columns stand once."""
+    first = (("InputDim", 6), ("Context", [-2, 0, 1]), ("ConstComponentDim", 2))
+    weights, bias = random(4, 14), random(4)
+    parts = [
+        KaldiPart("SpliceComponent", first),
+        KaldiPart("AffineComponent", (("LearningRate", 0.1), ("LinearParams", weights), ("BiasParams", bias))),
+        KaldiPart("SpliceComponent",
+                  (("InputDim", 4), ("LeftContext", 1), ("RightContext", 0), ("ConstComponentDim", 0))),
+        KaldiPart("NormalizeComponent", (("Dim", 8),)),
+    ]  # fmt: skip
+    same = random(2)
+
+    def node(x: Frame) -> Frame:
+        def spliced(t: int) -> Any:
+            return weights @ np.concatenate([*(x(t + one)[:4] for one in (-2, 0, 1)), x(t)[4:]]) + bias
+
+        def last(t: int) -> Any:
+            both = np.concatenate((spliced(t - 1), spliced(t)))
+            return both / np.sqrt(np.mean(both**2))
+
+        return last
+
+    file = KaldiNet("nnet2", parts).write(tmp_path / "final.nnet", binary=True)
+    data = random(1, 9, 6, seed=3)
+    data[:, :, 4:] = same  # Kaldi promises one value for the whole utterance
+    wanted = np.stack([node(held(data[0]))(t) for t in range(9)])
+    np.testing.assert_allclose(run(convert(file), {"input": data})[0], wanted, rtol=1e-5, atol=1e-5)
+
+
+NNET1: Sequence[tuple[str, Sequence[tuple[str, Any]], int, Callable[[Any], Any]]] = (
+    ("AffineTransform", (("LearnRateCoef", 1.0), ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0), ("", W), ("", B)), 5,
+     affine),
+    ("LinearTransform", (("LearnRateCoef", 1.0), ("", W)), 5, lambda x: W @ x),
+    ("AddShift", (("LearnRateCoef", 1.0), ("", V)), 6, lambda x: x + V),
+    ("Rescale", (("LearnRateCoef", 1.0), ("", V)), 6, lambda x: x * V),
+    ("Softmax", (), 6, softmax),
+    ("BlockSoftmax", (("", [2, 4]),), 6, lambda x: np.concatenate((softmax(x[:2]), softmax(x[2:])))),
+    ("Sigmoid", (), 6, lambda x: 1 / (1 + np.exp(-x))),
+    ("Tanh", (), 6, np.tanh),
+    ("ParametricRelu", (("AlphaLearnRateCoef", 1.0), ("BetaLearnRateCoef", 1.0), ("", POSITIVE), ("", V)), 6,
+     lambda x: np.where(x > 0, x * POSITIVE, x * V)),
+    ("Dropout", (("DropoutRate", 0.5),), 6, lambda x: x),
+    ("LengthNormComponent", (), 6, lambda x: x / np.linalg.norm(x)),
+    ("Copy", (("", [3, 1, 6]),), 3, lambda x: x[[2, 0, 5]]),
+    ("ConvolutionalComponent", (("PatchDim", 2), ("PatchStep", 1), ("PatchStride", 3), ("LearnRateCoef", 1.0),
+     ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0), ("Filters", random(2, 4)), ("Bias", B[:2])), 4,
+     lambda x: np.concatenate(
+         [random(2, 4) @ np.concatenate((x[p : p + 2], x[3 + p : 5 + p])) + B[:2] for p in (0, 1)])),
+    ("MaxPoolingComponent", (("PoolSize", 2), ("PoolStep", 1), ("PoolStride", 2)), 4,
+     lambda x: np.concatenate((np.maximum(x[:2], x[2:4]), np.maximum(x[2:4], x[4:])))),
+    ("AveragePoolingComponent", (("PoolSize", 2), ("PoolStep", 1), ("PoolStride", 2)), 4,
+     lambda x: np.concatenate(((x[:2] + x[2:4]) / 2, (x[2:4] + x[4:]) / 2))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "items", "dim", "wanted"), NNET1, ids=[one[0] for one in NNET1])
+def test_a_component_of_nnet1(kind: str, items: Any, dim: int, wanted: Any, tmp_path: Path) -> None:
+    net = KaldiNet("nnet1", [KaldiPart(kind, items)], dims={0: (dim, 6)})
+    compared(net, tmp_path / "final.nnet", per_frame(wanted), 6)
+
+
+def test_nnet1_holds_the_ends_at_every_splice(tmp_path: Path) -> None:
+    """Its second Splice repeats what the first layer gave at the ends, not the features."""
+    parts = [
+        KaldiPart("Splice", (("", [-1, 0, 2]),)),
+        KaldiPart("Tanh"),
+        KaldiPart("Splice", (("", [-2, 0]),)),
+    ]
+    file = KaldiNet("nnet1", parts, dims={0: (18, 6), 1: (18, 18), 2: (36, 18)}).write(
+        tmp_path / "n", binary=False
+    )
+    data = random(1, 7, 6)
+    x = held(data[0])
+    first = [np.tanh(np.concatenate([x(t + one) for one in (-1, 0, 2)])) for t in range(7)]
+    again = held(first)
+    wanted = np.stack([np.concatenate((again(t - 2), again(t))) for t in range(7)])
+    np.testing.assert_allclose(run(convert(file), {"input": data})[0], wanted, rtol=1e-6)
+    assert run(convert(file, edges="cut"), {"input": data}).shape == (1, 7 - 5, 36)
+
+
+def test_descriptors_of_nnet3(tmp_path: Path) -> None:
+    """Append, Offset, Sum, Scale, Const, IfDefined, dim-range-node, and a TDNN; nothing of it in the file's order."""
+    tdnn, bias = random(4, 3 * 8), random(4)
+    parts = [
+        KaldiPart("RectifiedLinearComponent", (("Dim", 4),), "relu"),
+        KaldiPart("TdnnComponent", (*NATURAL, ("TimeOffsets", [-3, 0, 1]), ("LinearParams", tdnn), ("BiasParams", bias),
+                  ("OrthonormalConstraint", 0.0), ("UseNaturalGradient", True), ("NumSamplesHistory", 2000.0),
+                  ("AlphaInOut", 4.0), ("", 4.0), ("RankInOut", 20), ("", 80)), "tdnn"),
+    ]  # fmt: skip
+    lines = [
+        "output-node name=output input=Append(Scale(-0.5, relu1), Offset(Sum(relu1, Const(2.0, 4)), -1), half)",
+        "component-node name=relu1 component=relu input=IfDefined(tdnn1)",
+        "component-node name=tdnn1 component=tdnn "
+        "input=Append(Offset(input, -1), Offset(Append(half, Scale(2.0, half)), 2), half)",
+        "dim-range-node name=half input-node=input dim-offset=1 dim=1",
+        "input-node name=input dim=5",
+    ]  # fmt: skip
+
+    def node(x: Frame) -> Frame:
+        def appended(t: int) -> Any:
+            half = x(t + 2)[1:2]
+            return np.concatenate((x(t - 1), half, 2 * half, x(t)[1:2]))
+
+        def relu(t: int) -> Any:
+            return np.maximum(tdnn @ np.concatenate([appended(t + one) for one in (-3, 0, 1)]) + bias, 0)
+
+        return lambda t: np.concatenate((-0.5 * relu(t), relu(t - 1) + 2, x(t)[1:2]))
+
+    compared(KaldiNet("nnet3", parts, lines), tmp_path / "final.raw", node, 5)
+
+
+def test_an_ivector_is_an_input_of_its_own(tmp_path: Path) -> None:
+    weights, bias = random(4, 13), random(4)
+    parts = [KaldiPart("FixedAffineComponent", (("LinearParams", weights), ("BiasParams", bias)), "lda")]
+    lines = [
+        "input-node name=ivector dim=3",
+        "input-node name=input dim=5",
+        "component-node name=lda component=lda input=Append(Offset(input, -1), input, ReplaceIndex(ivector, t, 0))",
+        "output-node name=output input=lda",
+    ]
+    file = KaldiNet("nnet3", parts, lines, within_model=True).write(tmp_path / "final.mdl", binary=True)
+    data, ivector = random(2, 6, 5), random(2, 3)
+    found = run(convert(file), {"input": data, "ivector": ivector})
+    for utterance in range(2):
+        x = held(data[utterance])
+        wanted = [weights @ np.concatenate((x(t - 1), x(t), ivector[utterance])) + bias for t in range(6)]
+        np.testing.assert_allclose(found[utterance], np.stack(wanted), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
+    """Heights beyond the picture are zeros; so are frames that are not required, at the ends."""
+    pairs = [(t, h) for t in (-2, 0, 2) for h in (-1, 0, 1)]
+    made = 4 // stride
+    weights, bias = random(3, 2 * len(pairs)), random(3)
+    model = (
+        ("Model", None), ("ConvolutionModel", None), ("NumFiltersIn", 2), ("NumFiltersOut", 3), ("HeightIn", 4),
+        ("HeightOut", made), ("HeightSubsampleOut", stride), ("Offsets", pairs), ("RequiredTimeOffsets", [0]),
+        ("/ConvolutionModel", None), ("LinearParams", weights), ("BiasParams", bias), ("MaxMemoryMb", 200.0),
+        ("UseNaturalGradient", True), ("NumMinibatchesHistory", 4.0), ("AlphaInOut", 4.0), ("", 4.0),
+        ("RankInOut", 20), ("", 80),
+    )  # fmt: skip
+    part = KaldiPart("TimeHeightConvolutionComponent", (*NATURAL, *model), "conv")
+    lines = [
+        "input-node name=input dim=8",
+        "component-node name=c component=conv input=input",
+        "output-node name=output input=c",
+    ]
+    data = random(1, 7, 8)
+
+    def wanted(t: int) -> Any:
+        rows = []
+        for height in range(made):
+            patch = []
+            for time, up in pairs:
+                there = 0 <= t + time < 7 and 0 <= height * stride + up < 4
+                at = (height * stride + up) * 2
+                patch.append(data[0, t + time, at : at + 2] if there else np.zeros(2))
+            rows.append(weights @ np.concatenate(patch) + bias)
+        return np.concatenate(rows)
+
+    for binary in (True, False):
+        file = KaldiNet("nnet3", [part], lines).write(tmp_path / "final.raw", binary=binary)
+        found = run(convert(file), {"input": data})[0]
+        np.testing.assert_allclose(found, np.stack([wanted(t) for t in range(7)]), rtol=1e-4, atol=1e-5)
+
+
+def test_an_x_vector_is_one_frame_for_the_utterance(tmp_path: Path) -> None:
+    extract = (("InputDim", 6), ("InputPeriod", 1), ("OutputPeriod", 1), ("IncludeVarinance", True))
+    pool = (("InputDim", 13), ("InputPeriod", 1), ("LeftContext", 0), ("RightContext", 10000),
+            ("NumLogCountFeatures", 0), ("OutputStddevs", True), ("VarianceFloor", 1e-10))  # fmt: skip
+    weights, bias = random(4, 12), random(4)
+    parts = [
+        KaldiPart("StatisticsExtractionComponent", extract, "extract"),
+        KaldiPart("StatisticsPoolingComponent", pool, "pool"),
+        KaldiPart("NaturalGradientAffineComponent",
+                  (*NATURAL, ("LinearParams", weights), ("BiasParams", bias)), "affine"),
+    ]  # fmt: skip
+    lines = [
+        "input-node name=input dim=6",
+        "component-node name=e component=extract input=Offset(input, 2)",
+        "component-node name=p component=pool input=Round(e, 1)",
+        "component-node name=a component=affine input=Round(p, 1)",
+        "output-node name=output input=a",
+    ]
+    model = convert(KaldiNet("nnet3", parts, lines).write(tmp_path / "final.raw", binary=True))
+    assert {pair.key: pair.value for pair in model.metadata_props}["edges"] == "cut"
+    data = random(2, 11, 6)
+    found = run(model, {"input": data})
+    assert found.shape == (2, 1, 4)
+    seen = data[:, 2:].astype(np.float64)
+    pooled = np.concatenate((seen.mean(1), seen.std(1)), 1)
+    np.testing.assert_allclose(found[:, 0], pooled @ weights.T + bias, rtol=1e-4, atol=1e-5)
+
+
+def test_the_largest_of_some_frames(tmp_path: Path) -> None:
+    part = KaldiPart("SpliceMaxComponent", (("Dim", 6), ("Context", [-1, 2])))
+    compared(KaldiNet("nnet2", [part]), tmp_path / "n", lambda x: lambda t: np.maximum(x(t - 1), x(t + 2)), 6)
+
+
+def test_every_component_has_a_test() -> None:
+    """But those that share another one's function, or that do nothing outside of training."""
+    tested = {one[0] for one in (*NNET1, *NNET2, *NNET3)} | {
+        "Splice", "SpliceComponent", "SpliceMaxComponent", "TdnnComponent", "TimeHeightConvolutionComponent",
+        "StatisticsExtractionComponent", "StatisticsPoolingComponent",
+    }  # fmt: skip
+    known = {kind: one for table in GENERATIONS.values() for kind, one in table.items()}
+    functions = {known[kind].make for kind in tested}
+    rest = {kind for kind, one in known.items() if kind not in tested and one.make not in functions}
+    # Made by the same function of a token as PerElementScaleComponent.
+    assert rest == {"NaturalGradientPerElementScaleComponent"}
