@@ -33,7 +33,17 @@ from edgex_inference.web.prometheus import OF_THE_PROCESS
 
 DOCS = Path(__file__).parent
 CONFIGURATION = DOCS.parent / "configuration.toml"
-OURS = ("edgetpu", "litert", "migraphx", "neuron", "onnxruntime", "openvino", "reference", "remote", "vitisai")
+OURS = (
+    "edgetpu",
+    "litert",
+    "migraphx",
+    "neuron",
+    "onnxruntime",
+    "openvino",
+    "reference",
+    "remote",
+    "vitisai",
+)
 _MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SETTING = re.compile(r"(\w+) = (.*?)\s*# (.*)")
 
