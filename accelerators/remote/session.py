@@ -147,7 +147,7 @@ class RemoteSession:
         self.outputs, batch = probed.outputs, _batch(probed.batch, most)
         self._most = batch.most if batch.kind == "range" else None
         self._settled = True
-        self.traits = Traits(batch=batch, precision="native")
+        self.traits = Traits(batch=batch, precision="native", placement={DEVICE: 1})
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model there; `timeout` bounds the whole call."""

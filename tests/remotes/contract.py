@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from accelerators.remote import PLUGIN
 from edgex_inference.contracts.accelerator import REMOTE
+from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.testing.accelerator import AcceleratorContract
 from edgex_inference.testing.kinds import Capability, Kind
 
@@ -22,7 +24,26 @@ class TestServer(AcceleratorContract):
         "timeout": 30.0,
     }
     # A model is put in place of another by hand there, which is the server's business.
-    capabilities = frozenset(Capability) - {Capability.REPLACED}
+    capabilities = frozenset(
+        {
+            Capability.BATCHES,
+            Capability.FIXED_BATCHES,
+            Capability.PROBES,
+            Capability.INTEGERS,
+            Capability.SEVERAL,
+            Capability.PRODUCTS,
+            Capability.CLAMPS,
+        }
+    )
+
+    @pytest.mark.parametrize("precision", ["native", "f16", "bf16", "int8"])
+    def test_a_precision_is_held_or_refused(self, tmp_path: Path, precision: str) -> None:
+        path = self.model(Kind.SUM, tmp_path)
+        if precision == "native":
+            self._load(path, precision=precision).close()
+            return
+        with pytest.raises(ModelRejected, match=f"the server's, not {precision}"):
+            self._load(path, precision=precision)
 
     def model(self, kind: Kind, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)

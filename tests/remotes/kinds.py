@@ -19,6 +19,11 @@ KINDS = {
         [("total", "FP32", 3), ("difference", "FP32", 3)],
         -1,
     ),
+    "types": (
+        [("a", "FP32", 3), ("n", "INT64", 3)],
+        [("shifted", "FP32", 3), ("doubled", "INT64", 3)],
+        -1,
+    ),
     "slow": ([("x", "FP32", 4)], [("y", "FP32", 4)], 1),
     "halves": ([("x", "FP16", 4)], [("y", "FP16", 4)], 1),
     "bytes": ([("x", "UINT8", 4)], [("y", "UINT8", 4)], 1),
@@ -31,6 +36,8 @@ def run(name, arrays):
     """The answers of a model."""
     if name == "two":
         return {"total": arrays["a"] + arrays["b"], "difference": arrays["a"] - arrays["b"]}
+    if name == "types":
+        return {"shifted": (arrays["a"] + arrays["n"]).astype(np.float32), "doubled": 2 * arrays["n"]}
     x = arrays["x"]
     if name == "slow":
         time.sleep(0.02)
