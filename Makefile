@@ -5,6 +5,8 @@
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make remotes  real Triton and MLServer for the accelerator remote, in environments of their own, into its README
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
+# make nvidia   TensorRT-RTX's real wheels: stand-ins compared, engines built without a GPU
+# make hardware the contract suite and the bench on an NVIDIA GPU, where there is one; into the plug-ins' READMEs
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 # make qnn    ONNX Runtime's plug-in provider for Qualcomm's NPUs, on its simulator
 
@@ -12,12 +14,13 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
+BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
 QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench soak qnn flame setup setup-test peers matrix clean stale imported remotes
+.PHONY: run test check live bench nvidia hardware soak qnn flame setup setup-test peers matrix clean stale imported remotes
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -60,6 +63,17 @@ soak: setup-test
 # Installs some 700 MB once, into build/remotes; exit code 1 when a server cannot be had or a promise is not kept.
 remotes: setup-test
 	@$(PYTHON) -m tests.remotes
+
+# 350 MB of NVIDIA's own, which nothing else needs; without them these tests are skipped, here they fail.
+nvidia: setup-test
+	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[nvidia]"
+	@test -d build/nvidia/10 || $(BARE)/10 tensorrt-cu12-bindings==10.13.3.9
+	@test -d build/nvidia/11 || $(BARE)/11 tensorrt-cu13-bindings==11.4.0.106
+	EDGEX_INFERENCE_NVIDIA=1 $(PYTHON) -m pytest -q tests/nvidia
+
+# Environments of its own below build/hardware. Without a GPU one sentence and code 3, of which make makes its own 2.
+hardware: $(VENV)/.installed-run
+	@$(PYTHON) -m tests.hardware
 
 # Qualcomm's simulator of an NPU, whose wheel has a licence of its own; beside the environment, in which the pages' words hold.
 qnn: setup-test

@@ -42,6 +42,7 @@ OURS = (
     "openvino",
     "reference",
     "remote",
+    "tensorrt",
     "vitisai",
 )
 _MARKED = re.compile(r"(<!-- generated: ([\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

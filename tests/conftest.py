@@ -85,6 +85,35 @@ def edgetpu(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return library
 
 
+@pytest.fixture
+def nvidia(monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -> Iterator[Callable[..., Any]]:
+    """`nvidia("eleven", gpus=2, fault=700)`: the CUDA and TensorRT of tests/simulators/nvidia are what is installed.
+
+    Flavors are `ten`, `eleven` and `rtx`; further calls change what goes wrong. Gives the module of the GPUs.
+    """
+    needs("onnx")
+    folder, ours = Path(__file__).parent / "simulators" / "nvidia", ("tensorrt", "cuda", "nvidia_stand_in")
+    kept = {name: module for name, module in sys.modules.items() if name.startswith(ours)}
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.startswith(ours)]:
+            del sys.modules[name]
+
+    def here(flavor: str = "", **settings: object) -> Any:
+        if flavor:
+            forget()
+            sys.path[:] = [path for path in sys.path if not path.startswith(str(folder))]
+            for part in ("common", flavor):
+                monkeypatch.syspath_prepend(str(folder / part))
+        said = " ".join(f"{name}={value}" for name, value in settings.items())
+        monkeypatch.setenv("NVIDIA_STAND_IN", said)
+        return importlib.import_module("nvidia_stand_in.gpu")
+
+    yield here
+    forget()
+    sys.modules.update(kept)
+
+
 @pytest.fixture(scope="session")
 def official() -> Any:
     """The package tests/official: modules `line`, `services`, `cell`; `program(generation, name)` builds one."""

@@ -275,7 +275,11 @@ def _program(library: Library, request: LoadRequest, target: Handle, known: Name
     size = ctypes.c_size_t(len(content))
     program = library.made("program", "parse_onnx_buffer", content, size, options.pointer)
     if quantize:
-        library.call(quantize, program.pointer)
+        try:
+            library.call(quantize, program.pointer)
+        except AttributeError:
+            reason = f"the installed library cannot compute in {request.precision}: say f32 or native"
+            raise ModelRejected(request.path, reason) from None
     compiling = library.made("compile_options", "compile_options_create")
     library.call("compile_options_set_offload_copy", compiling.pointer, ctypes.c_bool(True))
     library.call("compile_options_set_fast_math", compiling.pointer, ctypes.c_bool(own.fast_math))

@@ -76,6 +76,9 @@ def load(request: LoadRequest) -> Session:
     """Loads a traced module onto NeuronCores; raises ModelRejected or AcceleratorUnavailable."""
     if request.format != NEURON:
         raise ModelRejected(request.path, f"{NAME} reads {NEURON}, not {request.format}")
+    if request.precision not in ("f32", "native"):
+        reason = f"the trace decides how exactly it computes, not {request.precision}: say f32 or native"
+        raise ModelRejected(request.path, reason)
     device = request.device or ANY
     where = f"{NAME}:{device}"
     torch, stack = _vendors(where)
@@ -118,7 +121,7 @@ class _NeuronSession:
         rows = {spec.shape[0] for spec in (*self.inputs, *self.outputs) if spec.shape}
         most = rows.pop() if len(rows) == 1 else None
         batch = Batch(kind="fixed", most=most) if most is not None and most > 1 else Batch()
-        self.traits = Traits(batch=batch, precision=request.precision, placement={ANY: 1})
+        self.traits = Traits(batch=batch, precision="f32", placement={ANY: 1})
         self.metadata: Mapping[str, str] = {}
         self._turns: queue.LifoQueue[int] = queue.LifoQueue()
         for core in range(self.parallel):

@@ -129,9 +129,12 @@ class _VartSession:
         rows = {spec.shape[0] for spec in (*self.inputs, *self.outputs) if spec.shape}
         most = rows.pop() if len(rows) == 1 else None
         batch = Batch(kind="fixed", most=most) if most is not None and most > 1 else Batch()
-        self.traits = Traits(batch=batch, precision="int8", placement=graph.placement)
-        if all(spec.datatype is Datatype.FP32 for spec in self.inputs):
-            self.traits = Traits(batch=batch, precision="f32", placement=graph.placement)
+        floats = all(spec.datatype is Datatype.FP32 for spec in self.inputs)
+        precision = "f32" if floats else "int8"
+        if request.precision not in ("f32", "native", precision):
+            reason = f"it was compiled in {precision}, not in {request.precision}: say native"
+            raise ModelRejected(request.path, reason)
+        self.traits = Traits(batch=batch, precision=precision, placement=graph.placement)
         part = next(one for one in graph.parts if one.device == DPU)
         self.metadata: Mapping[str, str] = {"dpu": part.dpu, "fingerprint": f"{part.fingerprint:#x}"}
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()

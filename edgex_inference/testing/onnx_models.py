@@ -44,7 +44,8 @@ def write_affine(
 ) -> Path:
     """y = scale · x + offset; with `external` the two constants lie in a file beside the graph."""
     dtype = helper.tensor_dtype_to_np_dtype(element)
-    extents = (shape[-1],) if isinstance(shape[-1], int) else ()
+    width = shape[-1]
+    extents = (width,) if isinstance(width, int) else ()
     constants = [
         numpy_helper.from_array(np.full(extents, number, dtype), name)
         for name, number in (("scale", scale), ("offset", offset))

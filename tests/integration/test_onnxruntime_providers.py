@@ -241,7 +241,7 @@ def test_qnn_takes_the_whole_graph_or_nothing(qnn: Any, tmp_path: Path) -> None:
 def test_qnn_rounds_on_its_newer_chips_and_is_found_out(qnn: Any, tmp_path: Path) -> None:
     """In a process of its own: what chip is simulated stays so for the whole process, whatever later sessions say."""
     onnx_models.write(Kind.SUM, tmp_path)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
     done = subprocess.run(
         [sys.executable, "-P", "-c", _CHIPS, str(tmp_path / "sum.onnx")],
         capture_output=True, text=True, timeout=100, check=True, env=environment,

@@ -55,6 +55,11 @@ UNPLAYED: Mapping[tuple[str, str], str] = {
     ): "runs for ten minutes; tests/integration/test_soak.py has short ones",
     ("docs/how-to/configuration-provider.md", "edgex-inference run"): "played by test_provider_how_to.py",
     ("docs/how-to/configuration-provider.md", "curl -X"): "played by test_provider_how_to.py",
+    (
+        "docs/how-to/nvidia.md",
+        "pip install",
+    ): "installs what NVIDIA's own index has; `make nvidia` tries the other",
+    ("docs/how-to/nvidia.md", "python3 -m venv"): "is for a Jetson",
     ("docs/tutorial.md", "make setup"): "installs; the test runs in what it makes",
     ("docs/how-to/core-metadata.md", "curl -X PATCH"): "needs a core-metadata that knows the device",
     ("docs/how-to/write-an-accelerator.md", "pip install"): "installs; the suite is run by tests/contract",

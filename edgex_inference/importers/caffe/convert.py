@@ -25,12 +25,15 @@ def convert(
 
     The first axis of inputs and outputs is open, named `batch`, where no layer computes across samples; else it is the
     prototxt's, and the metadata `batch` says which layer fixed it. `shapes` replaces the prototxt's for the inputs that
-    it names. Raises ModelRejected, naming the file, the layer and the way out; OSError for a file that cannot be read.
+    it names; `""` is the only input. Raises ModelRejected, naming the file, the layer and the way out; OSError for a
+    file that cannot be read.
     """
     found = nets.read(prototxt, caffemodel)
     _refuse_unknown(found)
     inputs = dict(found.inputs)
     for name, shape in (shapes or {}).items():
+        if not name and len(inputs) == 1:
+            name = next(iter(inputs))
         if name not in inputs:
             raise ModelRejected(prototxt, f"has no input {name!r}: its inputs are {', '.join(inputs)}")
         inputs[name] = nets.checked(prototxt, name, shape)

@@ -1,5 +1,6 @@
 """Caffe nets as ONNX Runtime computes them, against what OpenCV 4's own importer of Caffe answered."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ def test_a_layer_as_opencv_computes_it(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(answer, ANSWERS[name].reshape(answer.shape), rtol=1e-4, atol=1e-5)
 
 
+def code_of(name: str) -> str:
+    return {"ssd centers": "CENTER_SIZE", "ssd corners": "CORNER"}[name]
+
+
 def suppressed(boxes: Any, scores: Any) -> list[tuple[int, float, Any]]:
     """Caffe's suppression over every class but the background: label, score and box, the best first."""
     found = []
@@ -57,6 +62,8 @@ def test_a_detector_before_suppression(name: str, tmp_path: Path) -> None:
     case = ORACLE[name]
     model = convert(*case.write(tmp_path))
     said = {pair.key: pair.value for pair in model.metadata_props}
+    head = json.loads(said["caffe.head"])
+    assert (head["offsets"], head["boxes"], head["code"]) == ("loc", "detection_out_boxes", code_of(name))
     assert (said["caffe.nmsIou"], said["caffe.scoreThreshold"], said["batch"]) == ("0.45", "0.3", "any")
     names = ["detection_out_boxes", "detection_out_scores"]
     boxes, scores = session(model).run(names, {"data": np.repeat(case.input(), 2, 0)})

@@ -142,7 +142,8 @@ def test_both_generations_of_files_and_both_ways_to_write_numbers(tmp_path: Path
 def test_a_shape_that_the_prototxt_does_not_say(tmp_path: Path) -> None:
     one = layer("Convolution", "convolution_param { num_output: 1 kernel_size: 2 }")
     case = net(one, shape=(1, 1, 12, 12), convolution=(np.ones((1, 1, 2, 2)), [0.5]))
-    model = convert(*case.write(tmp_path), shapes={"data": (1, 1, 5, 7)})
+    model = convert(*case.write(tmp_path), shapes={"": (1, 1, 5, 7)})
+    assert model == convert(*case.write(tmp_path), shapes={"data": (1, 1, 5, 7)})
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found = session.run(["out"], {"data": np.ones((3, 1, 5, 7), np.float32)})[0]
     np.testing.assert_array_equal(found, np.full((3, 1, 4, 6), 4.5))

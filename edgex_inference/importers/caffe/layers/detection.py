@@ -1,5 +1,6 @@
 """SSD's layers: priors, which depend on shapes only, and the head that turns offsets into boxes."""
 
+import json
 import math
 from collections.abc import Sequence
 
@@ -93,7 +94,7 @@ def detection_output(step: Step) -> Sequence[Value]:
         step.refuse(
             f"has {offsets.sample} offsets and {scores.sample} scores for {count} priors and {classes} classes"
         )
-    step.metadata |= _settings(said)
+    step.metadata |= _settings(said) | {"caffe.head": _head(step, said)}
     boxes = _decoded(step, step.reshape(offsets, (offsets.shape[0], count, 4)), anchors, said)
     return [boxes, step.reshape(scores, (scores.shape[0], count, classes))]
 
@@ -110,10 +111,31 @@ def _settings(said: Message) -> dict[str, str]:
     }
 
 
+def _head(step: Step, said: Message) -> str:
+    """As JSON what the two outputs are made of, for whoever compares them with a runtime that has the layer itself."""
+    top, bottoms = step.layer.tops[0] if step.layer.tops else step.layer.name, step.layer.bottoms
+    return json.dumps(
+        {
+            "boxes": f"{top}_boxes",
+            "scores": f"{top}_scores",
+            "offsets": bottoms[0],
+            "confidences": bottoms[1],
+            "priors": bottoms[2],
+            "code": _code(said),
+            "variances": not said.flag("variance_encoded_in_target", False),
+            "clip": said.flag("clip", False),
+        }
+    )
+
+
+def _code(said: Message) -> str:
+    code = said.text("code_type", "CORNER")
+    return {"1": "CORNER", "2": "CENTER_SIZE"}.get(code, code)
+
+
 def _decoded(step: Step, offsets: Value, anchors: Array, said: Message) -> Value:
     """Corners as shares of the picture."""
-    code = said.text("code_type", "CORNER")
-    code = {"1": "CORNER", "2": "CENTER_SIZE"}.get(code, code)
+    code = _code(said)
     corners, variances = anchors
     if said.flag("variance_encoded_in_target", False):
         variances = np.ones_like(variances)
