@@ -72,7 +72,7 @@ def _play(server: Started, folder: Path, promises: list[str]) -> int:
             "tests/remotes/contract.py",
         ]
         done = subprocess.run(
-            [*command, f"--junitxml={results}"],
+            [*command, "-o", "junit_family=xunit1", f"--junitxml={results}"],
             cwd=ROOT,
             env={**os.environ, "EDGEX_INFERENCE_REMOTE_URL": url},
             check=False,
