@@ -3,6 +3,7 @@
 # make imported  real Caffe and Kaldi models, fetched, through our importers
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
+# make remotes  real Triton and MLServer for the accelerator remote, in environments of their own, into its README
 # make bench  speed and memory, into build/bench.json (BENCH_ROWS=sessions,camera  BENCH_QUICK=1  BENCH_DOCS=1)
 # make toolchains  every conversion in its own stack (DOCS=1, TOOLCHAINS="sklearn torch"): fetches gigabytes
 # make nvidia   TensorRT-RTX's real wheels: stand-ins compared, engines built without a GPU
@@ -21,7 +22,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -64,6 +65,9 @@ soak: setup-test
 # Isolated environments below build/toolchains, kept between runs; DOCS=1 writes the table of docs/reference/formats.md.
 toolchains: setup-test
 	@$(PYTHON) -m tests.toolchains $(TOOLCHAINS)
+# Installs some 700 MB once, into build/remotes; exit code 1 when a server cannot be had or a promise is not kept.
+remotes: setup-test
+	@$(PYTHON) -m tests.remotes
 
 # 350 MB of NVIDIA's own, which nothing else needs; without them these tests are skipped, here they fail.
 nvidia: setup-test

@@ -45,6 +45,7 @@ OURS = (
     "onnxruntime",
     "openvino",
     "reference",
+    "remote",
     "tensorrt",
     "tvm",
     "vitisai",

@@ -14,6 +14,7 @@ from edgex_inference.config.decode import wire
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.places import suggest
 from edgex_inference.config.schema import CORE_COMMAND, Client
+from edgex_inference.config.secrets import Secrets
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.contracts.errors import ConfigurationError, Problem
 from edgex_inference.edgex.commands import CommandClient
@@ -29,11 +30,12 @@ from edgex_inference.pipeline.planning.plan import Engine
 _MAJORS: Mapping[str, Major | None] = {"2": "2", "3": "3", "4": "4", "auto": None}
 
 
-def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
+def open_engine(loaded: Loaded, catalog: Catalog | None = None, secrets: Secrets | None = None) -> Engine:
     """Catalogue, model store and fleet as configured: no bus, no web. Close its fleet when done.
 
     Raises ConfigurationError for settings of an accelerator that nobody knows.
     """
+    secrets = secrets or Secrets(loaded.config.writable.insecure_secrets)
     inference = loaded.config.inference
     catalog = catalog or Catalog()
     considered = frozenset(one.strip() for one in inference.auto_accelerators.split(",") if one.strip())
@@ -49,6 +51,7 @@ def open_engine(loaded: Loaded, catalog: Catalog | None = None) -> Engine:
             most=inference.cache_max_size << 20,
             threads=inference.threads or None,
             limits=inference.devices,
+            secrets=secrets.of,
         ),
         max_pixels=inference.max_pixels,
         records=Records(kept / "choices" if kept is not None else None),

@@ -72,7 +72,8 @@ class Service:
         self.loaded = loaded
         self.presence = presence or Presence(loaded=loaded)
         self.bus = with_outbox(loaded, bus)
-        self.engine = open_engine(loaded, catalog)
+        self.secrets = Secrets(loaded.config.writable.insecure_secrets)
+        self.engine = open_engine(loaded, catalog, self.secrets)
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
         self.book = (book or load_book(loaded.profiles)).overridden(loaded.config.writable.inference_bindings)
         self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
@@ -82,7 +83,6 @@ class Service:
             sender=self.sender,
             max_bytes=loaded.config.inference.max_message_size << 10,
         )
-        self.secrets = Secrets(loaded.config.writable.insecure_secrets)
         self.ledger = Ledger()
         self.reporter = self._reporter(bus)
         self.platform = self._platform()

@@ -31,9 +31,12 @@ MIGRAPHX_PROGRAM = Format("mxr")
 TVM_LIBRARY = Format("tvm-library")
 NEURON = Format("neuron")
 OPENVINO_BLOB = Format("openvino-blob")
+REMOTE = Format("remote")
+"""No file at all: what a card says of a model on another machine."""
+
 KNOWN_FORMATS: frozenset[Format] = frozenset(
     {ONNX, TFLITE, TFLITE_EDGETPU, OPENVINO_IR, TENSORFLOW, PADDLE, XMODEL}
-    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON, OPENVINO_BLOB}
+    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON, OPENVINO_BLOB, REMOTE}
 )
 
 
@@ -106,7 +109,8 @@ class LoadRequest:
     int8, native; `shapes` fixes extents that the file leaves open; `cache` a folder for compiled artefacts; `beside`
     files of weights that lie beside the graph, as it names them. Nothing of a model may stay mapped: its files are
     replaced, cut short and deleted while it runs. `progress` is told how far a long step is (0 to 1, or None where
-    nobody knows) and what is done, in the present participle: `building tactics`.
+    nobody knows) and what is done, in the present participle: `building tactics`. `name` is the model's in its card;
+    `secret` has the values of the secret whose SecretName the option `secret` says; empty where there is none.
     """
 
     path: Path
@@ -119,6 +123,8 @@ class LoadRequest:
     cache: Path | None = None
     beside: tuple[str, ...] = ()
     progress: Callable[[float | None, str], None] | None = field(default=None, compare=False, repr=False)
+    name: str = ""
+    secret: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +180,9 @@ class Accelerator:
     `load` raises. A format that is in both may be loaded either way. `identity` is what an artefact for a device
     depends on here, the Artefact's `made_with` without compiling; where it differs, an artefact is made again.
 
-    `quantize` writes files of the formats `quantizes` anew in 8 bits; it raises what `load` raises.
+    `quantize` writes files of the formats `quantizes` anew in 8 bits; it raises what `load` raises. `fileless`: it
+    reads no file, so any card will do, whatever its files are; `load` is asked for the one format of `formats`, and a
+    card may have an entry of that format without a path.
     """
 
     name: str
@@ -197,6 +205,7 @@ class Accelerator:
     identity: Callable[[LoadRequest], Mapping[str, str]] | None = None
     quantizes: frozenset[Format] = frozenset()
     quantize: Callable[[QuantizeRequest], None] | None = None
+    fileless: bool = False
     contract: int = CONTRACT
 
     @property

@@ -122,7 +122,7 @@ class Catalog:
         if choice.name == AUTO:
             return self._automatic(choice, wanted)
         accelerator = self.get(choice.name)
-        if not wanted & accelerator.readable:
+        if not wanted & accelerator.readable and not accelerator.fileless:
             raise AcceleratorUnavailable(
                 choice.name,
                 f"reads {listed(sorted(accelerator.readable), last='and')}; the model has {_have(wanted)}",

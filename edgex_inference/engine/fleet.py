@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,10 @@ from edgex_inference.engine.terms import LaneSettings
 Load = Callable[[LoadRequest], Session]
 
 
+def _no_secret(_name: str) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(slots=True, eq=False)
 class _Berth:
     """A lane, how many use it, and the loading that all of them wait for."""
@@ -43,7 +47,8 @@ class Fleet:
     """Lanes by model file, accelerator, device, precision and options; reference counted.
 
     `cache` is the folder for compiled models, `most` the bytes of them that are kept there, `threads` the number
-    inside a run where nobody says one, `limits` what the models on a device may take.
+    inside a run where nobody says one, `limits` what the models on a device may take, `secrets` gives the values of a
+    secret by its SecretName.
     """
 
     def __init__(
@@ -54,8 +59,9 @@ class Fleet:
         threads: int | None = None,
         settings: LaneSettings | None = None,
         limits: Mapping[str, DeviceLimits] | None = None,
+        secrets: Callable[[str], Mapping[str, str]] = _no_secret,
     ) -> None:
-        self._cache, self._threads, self._settings = cache, threads, settings
+        self._cache, self._threads, self._settings, self._secrets = cache, threads, settings, secrets
         self._room = Room(limits or {})
         self._artefacts = Artefacts(cache, most=most)
         self._forge = Forge(deadline=(settings or LaneSettings()).compile_timeout)
@@ -134,14 +140,16 @@ class Fleet:
         Of a quantized file int8 needs no asking: what it leaves in floating point is f32.
         """
         precision = choice.precision or card.precision or "f32"
+        own = next(iter(candidate.accelerator.formats)) if candidate.accelerator.fileless else build.format
         return LoadRequest(
             path=build.path,
-            format=build.format,
+            format=own,
             device=candidate.device,
             options=decode(candidate.accelerator, choice.options),
             threads=choice.threads or self._threads,
             precision="f32" if build.precision == precision == "int8" else precision,
             cache=self._cache,
+            name=card.name,
         )
 
     def _loader(self, candidate: Candidate, choice: AcceleratorChoice) -> Load:
@@ -149,10 +157,15 @@ class Fleet:
         load = candidate.accelerator.load
         if load is None:
             raise AcceleratorUnavailable(candidate.accelerator.name, candidate.accelerator.declared)
-        if _isolation(candidate, choice) == "none":
-            return load
-        deadline = (self._settings or LaneSettings()).load_timeout
-        return partial(isolated.load, candidate.value, str(candidate), deadline=deadline)
+        if _isolation(candidate, choice) != "none":
+            deadline = (self._settings or LaneSettings()).load_timeout
+            load = partial(isolated.load, candidate.value, str(candidate), deadline=deadline)
+        return partial(self._with_secret, load)
+
+    def _with_secret(self, load: Load, request: LoadRequest) -> Session:
+        """Looked up at each opening: it may have come, or be another one, since."""
+        name = getattr(request.options, "secret", "")
+        return load(replace(request, secret=self._secrets(name)) if name else request)
 
     def _berth(self, key: Hashable, name: str, load: Loading) -> _Berth:
         lane = Lane(name, load, settings=self._settings)
@@ -210,8 +223,11 @@ def build_for(
 ) -> Build | None:
     """The first file that it reads as it is, else the first that it can compile; None where there is neither.
 
+    Who reads no file at all is given the first.
+
     Where int8 is asked for, quantized files come first; where not, last.
     """
     ordered = sorted(builds, key=lambda one: (one.precision == "int8") != (precision == "int8"))
     direct = (one for one in ordered if one.format in accelerator.formats)
-    return next(direct, None) or next((one for one in ordered if one.format in accelerator.readable), None)
+    found = next(direct, None) or next((one for one in ordered if one.format in accelerator.readable), None)
+    return next(iter(ordered), None) if found is None and accelerator.fileless else found

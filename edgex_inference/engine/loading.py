@@ -41,7 +41,8 @@ class Loading:
     @property
     def compiles(self) -> bool:
         """Whether the file must be compiled before it can be loaded."""
-        return self._job.build.format not in self._job.candidate.accelerator.formats
+        accelerator = self._job.candidate.accelerator
+        return not accelerator.fileless and self._job.build.format not in accelerator.formats
 
     def prepare(self, progress: Callable[[float | None, str], None]) -> None:
         """Makes the artefact, unless it is there; raises ModelRejected or AcceleratorUnavailable."""
@@ -57,6 +58,8 @@ class Loading:
     def __call__(self) -> Session:
         """The session; raises ModelRejected or AcceleratorUnavailable."""
         self._look()
+        if self._job.candidate.accelerator.fileless:
+            return self._load(self._job.request)
         try:
             if not self._compiled():
                 return self._load(replace(self._job.request, beside=self._beside()))
@@ -71,7 +74,8 @@ class Loading:
 
     def _look(self) -> None:
         self._job.candidate.check()
-        verify(self._job.card, self._job.build)
+        if not self._job.candidate.accelerator.fileless:
+            verify(self._job.card, self._job.build)
 
     def _compiled(self) -> bool:
         """Whether the session is to come from an artefact."""

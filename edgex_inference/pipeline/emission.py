@@ -48,10 +48,7 @@ _LATEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
-    """The way out that all bindings share: the bus, the signature, the clocks (seconds, nanoseconds).
-
-    `at_once`: `publish_all` has begun with every message before it waits for anything.
-    """
+    """The way out that all bindings share: the bus (`at_once` as of its bursts), the signature, the clocks (s, ns)."""
 
     publish: Publish
     sender: Sender

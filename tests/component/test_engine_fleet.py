@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from edgex_inference.contracts.accelerator import Format, LoadRequest
+from edgex_inference.contracts.accelerator import REMOTE, Format, LoadRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 from edgex_inference.contracts.models import Build, ImageInput, ModelCard, NumbersInput, OutputCard, Task
@@ -17,7 +18,7 @@ from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.engine.cards.complete import complete
 from edgex_inference.engine.catalog import Candidate, Catalog
 from edgex_inference.engine.claims import GROUP
-from edgex_inference.engine.fleet import Fleet
+from edgex_inference.engine.fleet import Fleet, build_for
 from edgex_inference.engine.store import Store
 from edgex_inference.testing import fake_accelerator, onnx_models
 from edgex_inference.testing.fake_accelerator import FAKE, control, write_model
@@ -265,3 +266,43 @@ def test_metadata_that_is_no_list_of_labels_is_left_alone(tmp_path: Path, text: 
 
 def test_the_fake_is_one_of_the_installed_kind() -> None:
     assert CATALOG.get("fake") is fake_accelerator.PLUGIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Door:
+    secret: str = ""
+
+
+async def test_a_plugin_that_reads_no_file_takes_any_card_and_is_told_its_name_and_secrets(
+    tmp_path: Path,
+) -> None:
+    asked: list[LoadRequest] = []
+
+    def load(request: LoadRequest) -> Session:
+        asked.append(request)
+        return fake_accelerator.load(replace(request, format=FAKE))
+
+    far = replace(
+        fake_accelerator.PLUGIN,
+        name="far",
+        formats=frozenset({REMOTE}),
+        options=_Door,
+        fileless=True,
+        load=load,
+    )
+    wanted = Candidate(accelerator=far, device="CPU", check=lambda: None)
+    path = write_model(tmp_path / "m.fake")
+    build = Build(path=path, format=Format("tvm-library"), sha256="0" * 64)
+    fleet = Fleet(secrets={"door": {"token": "sesame"}}.__getitem__)
+    choice = AcceleratorChoice(name="far", options={"secret": "door"})
+    lane, completed = await fleet.acquire(wanted, choice, card(build))
+    (request,) = asked
+    assert (request.format, request.name, request.secret) == (REMOTE, "m", {"token": "sesame"})
+    assert completed.format == "tvm-library", "its tensors mean what the card says"
+    assert "sesame" not in repr(request)
+    await fleet.release(lane)
+    own = Build(path=tmp_path, format=REMOTE, outputs=(OutputCard(name="y"),))
+    real = Build(path=path, format=FAKE)
+    assert build_for(far, (build, own)) is own
+    assert build_for(fake_accelerator.PLUGIN, (own, real)) is real
+    assert build_for(fake_accelerator.PLUGIN, (own,)) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgex_inference.cli.models.loading import build_of, configured, engine_of, open_anywhere
 from edgex_inference.config.load import Loaded
-from edgex_inference.contracts.accelerator import ONNX
+from edgex_inference.contracts.accelerator import ONNX, REMOTE
 from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine import onnx_file
@@ -75,6 +75,8 @@ def _of_card(card: ModelCard) -> dict[str, Any]:
 
 
 async def _file(build: Build, card: ModelCard, engine: Engine) -> dict[str, Any]:
+    if build.format == REMOTE:
+        return {"format": build.format, "not read": "it is on another machine, and has no file here"}
     found = _bytes(build)
     if build.format == ONNX:
         return found | _onnx(build)

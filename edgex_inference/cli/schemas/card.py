@@ -6,7 +6,7 @@ from edgex_inference.cli.schemas import overlay
 from edgex_inference.cli.schemas.words import CARD
 from edgex_inference.config.outline import Outline, Schema, Tracing
 from edgex_inference.config.problems import Document
-from edgex_inference.contracts.accelerator import KNOWN_FORMATS
+from edgex_inference.contracts.accelerator import KNOWN_FORMATS, REMOTE
 from edgex_inference.contracts.models import Task
 from edgex_inference.engine.cards import card
 from edgex_inference.postprocess.table import DECODERS
@@ -23,11 +23,19 @@ outputs:
 """
 _WAYS = (
     _TENSORS + "files:\n- path: a\n" + "".join(f"  {line}\n" for line in _TENSORS.splitlines()),
-    "labels: coco80\nfiles: [{path: a.onnx, format: onnx}]\n",
+    "labels: coco80\nfiles: [{path: a.onnx, format: onnx}, {format: remote}]\n",
     "labels: [a]\nscore: {}\npriors: {sizes: [[1]]}\npostprocess: {}\nparity: {}\ngolden: [{}]\n",
     "priors: {sizes: [[[1, 1]]]}\n",
 )
 """Documents that lead the readers along every way where they look at a value before they ask."""
+
+
+_AWAY: Schema = {
+    "if": {"required": ["format"], "properties": {"format": {"const": REMOTE}}},
+    "then": {"properties": {"path": {"not": {}}, "sha256": {"not": {}}}},
+    "else": {"required": ["path"]},
+}
+"""A model on another machine has no file, every other one has."""
 
 
 def _serving(task: Task) -> Schema:
@@ -57,6 +65,7 @@ def card_schema() -> Schema:
     overlay.refine(schema, "files[].sha256", "string", {"pattern": f"^(?:{card.SHA256.pattern})$"})
     names = {"pattern": f"^(?:{card.FORMAT.pattern})$", "examples": sorted(KNOWN_FORMATS)}
     overlay.refine(schema, "files[].format", "string", names)
+    overlay.refine(schema, "files[]", "object", _AWAY)
     inside = {"pattern": r"^(?!/)(?!(.*/)?\.\.(/|$))"}
     for path in ("files[].path", "golden[].input", "golden[].expect"):
         overlay.refine(schema, path, "string", inside)

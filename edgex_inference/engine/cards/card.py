@@ -11,6 +11,7 @@ from edgex_inference.config.problems import Document
 from edgex_inference.config.reader import Cursor, Reader
 from edgex_inference.contracts.accelerator import (
     KNOWN_FORMATS,
+    REMOTE,
     TENSORFLOW,
     TFLITE,
     TFLITE_EDGETPU,
@@ -120,7 +121,8 @@ def _builds(reader: Reader, folder: Path, decoder: str | None) -> tuple[Build, .
         entry = item.reader()
         if entry is None:
             continue
-        path = inside(entry.need("path"), folder, folders=True)
+        away = entry.at("format").plain() == REMOTE
+        path = _nowhere(entry, folder) if away else inside(entry.need("path"), folder, folders=True)
         own = entry.at("inputs"), entry.at("outputs")
         base = reader.at("inputs").node, reader.at("outputs").node
         build = Build(
@@ -136,6 +138,14 @@ def _builds(reader: Reader, folder: Path, decoder: str | None) -> tuple[Build, .
         entry.close()
         found.append(build)
     return tuple(found)
+
+
+def _nowhere(entry: Reader, folder: Path) -> Path:
+    """A model on another machine has no file here: only what its tensors mean."""
+    for key in ("path", "sha256"):
+        if entry.at(key).given:
+            entry.say_key(key, f"does nothing for the format {REMOTE}, which has no file: remove it")
+    return folder
 
 
 def _over(own: Cursor, base: Node | None) -> Cursor:
@@ -173,7 +183,7 @@ def _format(cursor: Cursor, path: Path | None) -> Format:
         return Format(guess or "")
     if not FORMAT.fullmatch(text):
         cursor.say(f"{text!r} is no format such as {listed(sorted(KNOWN_FORMATS))}")
-    elif path is not None and path.is_dir() and text != TENSORFLOW:
+    elif path is not None and path.is_dir() and text not in (TENSORFLOW, REMOTE):
         cursor.say(f"is {text!r}, and {path.name} is a folder: that is how TensorFlow saves (tensorflow)")
     elif text not in KNOWN_FORMATS:
         hint = suggest(text, KNOWN_FORMATS)

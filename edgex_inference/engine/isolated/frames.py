@@ -42,6 +42,8 @@ class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     shapes: dict[str, tuple[int | None, ...]]
     cache: str | None
     beside: tuple[str, ...]
+    name: str
+    secret: dict[str, str]
 
     @classmethod
     def of(cls, plugin: str, request: LoadRequest) -> "Load":
@@ -57,6 +59,8 @@ class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
             shapes=dict(request.shapes),
             cache=None if request.cache is None else os.fspath(request.cache),
             beside=request.beside,
+            name=request.name,
+            secret=dict(request.secret),
         )
 
     def request(self, options: type, progress: Callable[[float | None, str], None]) -> LoadRequest:
@@ -72,6 +76,8 @@ class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
             cache=None if self.cache is None else Path(self.cache),
             beside=self.beside,
             progress=progress,
+            name=self.name,
+            secret=self.secret,
         )
 
 

@@ -244,3 +244,20 @@ def test_a_link_out_of_the_folder_is_refused(parts: Path, tmp_path: Path) -> Non
 
 def test_an_unknown_format_may_belong_to_a_third_party(parts: Path) -> None:
     assert card_of(parts, PARTS.replace("format: onnx}", "format: acme}")).builds[0].format == "acme"
+
+
+def test_a_model_on_another_machine_has_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    head = 'schema: 1\nname: m\nversion: "1"\ntask: raw\n'
+    (folder / "model.yaml").write_text(head + "files: [{format: remote, outputs: {y: {tensor: z}}}]\n")
+    (build,) = read_card(folder / "model.yaml").builds
+    assert (build.format, build.path, build.outputs[0].tensor) == ("remote", folder, "z")
+    (folder / "model.yaml").write_text(head + "files: [{format: remote, path: a.onnx}, {format: onnx}]\n")
+    with pytest.raises(ProfileError) as caught:
+        read_card(folder / "model.yaml")
+    said = [(one.path, one.message) for one in caught.value.problems]
+    assert said == [
+        ("files[0].path", "does nothing for the format remote, which has no file: remove it"),
+        ("files[1].path", "is missing"),
+    ]

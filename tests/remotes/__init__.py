@@ -1,0 +1,1 @@
+"""Real servers of the Open Inference Protocol, in environments of their own: `make remotes`."""
