@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from edgex_inference.bindings.book import Book
 from edgex_inference.bindings.book import load as load_book
 from edgex_inference.bindings.remote import NO_RECORDS
+from edgex_inference.buses.bursts import at_hand
 from edgex_inference.config.load import Loaded
 from edgex_inference.config.schema import CORE_METADATA, Writable
 from edgex_inference.config.secrets import Secrets
@@ -77,12 +78,8 @@ class Service:
         self._upkeep = Upkeep(loaded.profiles, self.engine.store)
         self.book = (book or load_book(loaded.profiles)).overridden(loaded.config.writable.inference_bindings)
         self.sender = Sender(service_key=loaded.service_key, dialect=dialect_of(loaded))
-        self.router = Router(
-            self.book,
-            self._start,
-            sender=self.sender,
-            max_bytes=loaded.config.inference.max_message_size << 10,
-        )
+        largest = loaded.config.inference.max_message_size << 10
+        self.router = Router(self.book, self._start, sender=self.sender, max_bytes=largest)
         self.ledger = Ledger()
         self.reporter = self._reporter(bus)
         self.platform = self._platform()
@@ -330,8 +327,7 @@ class Service:
             await self.bus.publish(message)
 
     async def _publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
-        assert isinstance(self.bus, Bursts)
-        return await self.bus.publish_all(messages)
+        return await cast(Bursts, self.bus).publish_all(messages)
 
     async def _read(self) -> None:
         """Hands every message that arrives to the router, fairly; by Trigger.Type none comes from the bus."""
@@ -340,16 +336,19 @@ class Service:
             await self._stopping.wait()
             return
         wanted = [topics.under_base(self.sender.dialect, t) for t in self.loaded.config.trigger.topics]
+        rest = deque[Message]()
         async with self.bus.subscribe(*wanted) as bursts:
             self._listening.set()
-            async for burst in bursts:
-                rest = deque(burst)
-                try:
+            try:
+                async for burst in bursts:
+                    rest.extend(burst)
                     while len(rest) > _FAIR:
                         self.router.take(_first(rest, _FAIR), self._acknowledge)
                         await asyncio.sleep(0)
-                finally:  # what has come is taken in, also when it is time to stop
                     self.router.take(_first(rest, len(rest)), self._acknowledge)
+            finally:  # what has come is taken in, also when it is time to stop: the bus would acknowledge it unread
+                rest.extend(await at_hand(bursts))
+                self.router.take(_first(rest, len(rest)), self._acknowledge)
 
     def _acknowledge(self, message: Message) -> None:
         """Collects what is through, and tells the bus once for all of a turn of the loop."""

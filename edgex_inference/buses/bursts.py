@@ -1,7 +1,7 @@
 """Publishing many messages: how one gets on does not keep the others from leaving."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from edgex_inference.contracts.bus import Refusal
 from edgex_inference.contracts.errors import MessageError, TransportError
@@ -28,3 +28,12 @@ async def _told(publish: Callable[[Message], Awaitable[None]], message: Message)
     except (TransportError, MessageError) as error:
         return error
     return None
+
+
+async def at_hand(bursts: AsyncIterator[Sequence[Message]]) -> Sequence[Message]:
+    """What has arrived and was not taken yet; waits for nothing."""
+    try:
+        async with asyncio.timeout(0):
+            return await anext(bursts)
+    except (TimeoutError, StopAsyncIteration):
+        return ()

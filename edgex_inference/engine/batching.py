@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Hashable, Sequence
@@ -117,6 +118,7 @@ class Hopper:
     def __init__(self) -> None:
         self._arrived: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._held: deque[Item] = deque()
+        self._books = threading.Lock()  # over `_held`: the lane drains while a thread takes
 
     def __len__(self) -> int:
         return self._arrived.qsize() + len(self._held)
@@ -130,7 +132,10 @@ class Hopper:
 
     def take(self, batch: Batch) -> list[Item]:
         """Blocks until something waits; gives it with everything that may share its run, or [] when woken."""
-        first = self._held.popleft() if self._held else self._arrived.get()
+        with self._books:
+            first = self._held.popleft() if self._held else None
+        if first is None:
+            first = self._arrived.get()
         if first is None or first.ready.done():
             return []
         taken = [first]
@@ -143,30 +148,32 @@ class Hopper:
 
     def drain(self) -> list[Item]:
         """Everything that waits, for another hopper."""
-        found = []
-        while self._held:
-            try:
-                found.append(self._held.popleft())
-            except IndexError:
-                break
+        with self._books:
+            found, woken = list(self._held), False
+            self._held.clear()
         while True:
             try:
                 item = self._arrived.get_nowait()
             except queue.Empty:
-                return found
+                break
             if item is not None:
                 found.append(item)
+            woken = woken or item is None
+        if woken:  # that was for a taker
+            self.wake()
+        return found
 
     def _from_held(self, taken: list[Item], rows: int, most: int) -> int:
         key, full = taken[0].key, False
-        for _ in range(len(self._held)):
-            item = self._held.popleft()
-            if item.key != key or full or rows + item.rows > most:
-                full = full or item.key == key
-                self._held.append(item)
-            elif not item.ready.done():
-                taken.append(item)
-                rows += item.rows
+        with self._books:
+            for _ in range(len(self._held)):
+                item = self._held.popleft()
+                if item.key != key or full or rows + item.rows > most:
+                    full = full or item.key == key
+                    self._held.append(item)
+                elif not item.ready.done():
+                    taken.append(item)
+                    rows += item.rows
         return most if full else rows
 
     def _from_arrived(self, taken: list[Item], rows: int, most: int) -> None:
@@ -179,7 +186,8 @@ class Hopper:
             if item.ready.done():
                 continue
             if item.key != key or rows + item.rows > most:
-                self._held.append(item)
+                with self._books:
+                    self._held.append(item)
                 if item.key == key:
                     return
                 continue

@@ -76,6 +76,7 @@ class Crew:
         """`proof` raises SetupError for a session that must not be trusted."""
         self.hopper = Hopper()
         self.handed_on: set[Item] = set()  # from a run that hangs to another crew: its failing says no more
+        self.is_open = False  # the lane has heard that the session is loaded, proven and warm
         self.cautious = False  # one run at a time: what is tried may take the worker down
         self._retired = threading.Event()
         self.session: Session | None = None
@@ -148,7 +149,8 @@ class Crew:
     def _open_and_work(self) -> None:
         refusal: SetupError
         try:
-            session = self._proven(self._load())
+            self.session = self._load()  # from here on it can be closed, also while it is proven or warms up
+            session = self._proven(self.session)
         except SetupError as error:
             refusal = error
         except BaseException as error:
@@ -172,7 +174,7 @@ class Crew:
         return session
 
     def _begin(self, session: Session) -> None:
-        self.session, self.batch = session, session.traits.batch
+        self.batch = session.traits.batch
         if not self.retired:
             _warm_up(session)
         self._reports.opened(self, session)
@@ -194,11 +196,13 @@ class Crew:
         if last:
             if self.session is not None:
                 _close(self.session)
+            if late := self.hopper.drain():  # put there, or held, while the lane had taken the rest
+                self._reports.answered(self, late, [RETIRED] * len(late), 0.0)
             self._reports.left(self)
 
     def _run(self, items: list[Item]) -> None:
         if self.retired:  # taken while the lane handed the waiting items on: they go the same way
-            self._reports.answered(self, items, [_RETIRED] * len(items), 0.0)
+            self._reports.answered(self, items, [RETIRED] * len(items), 0.0)
             return
         assert self.session is not None
         try:
@@ -215,7 +219,9 @@ class Crew:
     def _one_by_one(self, session: Session, items: list[Item]) -> None:
         """After a failed batch, so that one bad item fails alone."""
         for index, item in enumerate(items):
-            if self.retired:  # the lane has taken the rest over
+            if self.retired:  # the rest goes the way of what was not begun
+                rest = items[index:]
+                self._reports.answered(self, rest, [RETIRED] * len(rest), 0.0)
                 return
             if item.ready.done():
                 continue
@@ -256,7 +262,7 @@ class _Apart(Exception):
     """A batched run failed: its items are tried one by one."""
 
 
-_RETIRED = DeviceLost("the session was abandoned before this run")
+RETIRED = DeviceLost("the session was abandoned before this run")
 
 
 def _warm_up(session: Session) -> None:

@@ -24,7 +24,7 @@ from edgex_inference.contracts.errors import (
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.alarm import Alarm
 from edgex_inference.engine.batching import Answer, Item, overdue, settle, signature
-from edgex_inference.engine.crew import Crew
+from edgex_inference.engine.crew import RETIRED, Crew
 from edgex_inference.engine.post import Post
 from edgex_inference.engine.suspects import Suspects
 from edgex_inference.engine.terms import LaneMetrics, LaneSettings
@@ -199,7 +199,7 @@ class Lane:
             return
         self._crew = None
         crew.retire()
-        if crew.runs:
+        if crew.runs or not crew.is_open:
             crew.close_now()
         if crew.threads:
             with contextlib.suppress(TimeoutError):
@@ -237,7 +237,7 @@ class Lane:
         """A crew's session is loaded."""
         if crew is not self._crew:
             return
-        self._session = session
+        self._session, crew.is_open = session, True
         self._reopening.opened()
         if self._opened is not None and not self._opened.done():
             self._opened.set_result(session)
@@ -264,7 +264,7 @@ class Lane:
         self.metrics.events.add("runs")
         self.metrics.events.add("rows", sum(item.rows for item in items))
         self.metrics.runs.add(seconds)
-        lost = next((one for one in answers if isinstance(one, DeviceLost)), None)
+        lost = next((one for one in answers if isinstance(one, DeviceLost) and one is not RETIRED), None)
         if isinstance(lost, WorkerDied) and crew is self._crew:
             self._restart(crew, str(lost))
         for item, answer in zip(items, answers, strict=True):
@@ -342,7 +342,7 @@ class Lane:
         rest: list[Item] = []
         for run in (one for one in crew.runs if now >= one.due):
             again = run.items if len(run.items) > 1 else ()  # of one alone there is nobody else to blame
-            crew.handed_on.update(again)
+            crew.handed_on.update((*again, *run.rest))
             for item in again:
                 self._suspects.part(item, now)
             rest.extend((*again, *run.rest))
@@ -366,6 +366,7 @@ class Lane:
         if self._crew is not None:
             self._crew.retire()
             self._leaked.extend(self._crew.threads)
+            self._crew.close_now()
             self._crew = None
         if closed:
             self._change("closed", closed)
@@ -394,6 +395,6 @@ class Lane:
             self._enlist()
 
     def _reopened(self, crew: Crew) -> None:
-        if crew is self._crew and crew.session is None:
+        if crew is self._crew and not crew.is_open:
             self._abandon()
             self.lose(f"loading did not end within {self.settings.load_timeout:g} s")

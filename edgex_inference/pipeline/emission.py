@@ -163,9 +163,10 @@ class Emission:
         for item in items:
             if item.event.device_name != device or state is None:
                 device = item.event.device_name
-                state = memory.of(device)
+                state = memory.of(device, item.arrived)
                 if (
-                    state.status != standing.status
+                    state.stray
+                    or state.status != standing.status
                     or state.lasting != standing.reason
                     or state.timer is not None
                     or state.publish.pending is not None

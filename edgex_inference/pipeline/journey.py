@@ -42,8 +42,7 @@ _AHEAD = 2
 """Bursts on their way out: one is prepared while another runs on the lane."""
 
 _ALOFT, _PICTURES_ALOFT = 8 * _BURST, 2 * _BURST
-"""Items on their way out or out and not acknowledged by the bus, which may take its time: what waits then counts as
-load. A picture hangs on its item until then."""
+"""Items that are not out and acknowledged by the bus, which may take its time; a picture hangs on its item."""
 
 
 class Journey:
@@ -154,9 +153,10 @@ class Journey:
                 if delay:
                     await asyncio.sleep(delay)
                 await gate.acquire()
-                await self._going.wait()
-                while self._aboard >= self._most_aboard:
-                    await asyncio.wait({next(iter(self._bursts))})
+                while self._aboard >= self._most_aboard or not self._going.is_set():
+                    await self._going.wait()
+                    if self._aboard >= self._most_aboard:
+                        await asyncio.wait({next(iter(self._bursts))})
                 out: _Future = loop.create_future()
                 out.add_done_callback(lambda _: gate.release())
                 burst = asyncio.create_task(self._burst(before, out), name=f"{self.plan.binding.name} burst")

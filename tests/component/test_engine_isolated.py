@@ -24,6 +24,7 @@ from edgex_inference.contracts.errors import (
 )
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.isolated import session as isolated
+from edgex_inference.engine.isolated.memory import Glass, Memory
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.testing.fake_accelerator import write_model
@@ -257,6 +258,63 @@ def test_large_and_empty_and_object_tensors(tmp_path: Path, monkeypatch: pytest.
     session.close()
     with pytest.raises(EdgexInferenceError, match="closed"):
         session.infer({"x": texts})
+
+
+def test_a_memory_that_got_lost_ends_the_worker_and_no_old_answer_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when no descriptor is free at the moment when the other side passes one."""
+    (tmp_path / "moody_accelerator.py").write_text(MOODY)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write_model(tmp_path / "wide.fake", shape=[None, None], parallel=1)
+    session = isolated.load(
+        "moody_accelerator:PLUGIN", "m:CPU", LoadRequest(path=path, format=Format("fake"))
+    )
+    assert np.all(session.infer(x(1))["y"] == 3)
+
+    def lost(self: Glass, fd: int | None) -> None:
+        if fd is not None:
+            os.close(fd)
+            raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as short:
+        short.setattr(Glass, "know", lost)
+        with pytest.raises(WorkerDied, match="ended by SIGKILL"):
+            session.infer(x(2, 64, 70_000))
+    with pytest.raises(WorkerDied):
+        session.infer(x(3))
+    session.close()
+
+
+def test_what_was_not_sent_is_sent_with_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "moody_accelerator.py").write_text(MOODY)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write_model(tmp_path / "texts.fake", shape=[None], datatype="BYTES")
+    session = isolated.load(
+        "moody_accelerator:PLUGIN", "m:CPU", LoadRequest(path=path, format=Format("fake"))
+    )
+
+    long = np.array(["a" * 100_000], dtype=object)
+    with monkeypatch.context() as short:
+        short.setattr(Memory, "told", lambda self: None)
+        assert session.infer({"x": long})["y"].tolist() == long.tolist()
+    assert session.infer({"x": long})["y"].tolist() == long.tolist()
+    session.close()
+
+
+async def test_a_worker_that_hangs_when_it_is_started_again_is_given_up(
+    rig: Callable[..., Rig], tmp_path: Path
+) -> None:
+    settings = LaneSettings(backoff=0.01, backoff_most=0.02, load_timeout=2, restarts=6)
+    async with rig(settings) as made:
+        (tmp_path / "model.says").write_text('{"hangs": true}')
+        os.kill(made.pids[0], signal.SIGKILL)
+        failing = asyncio.create_task(outcome(made.lane.infer(x(1), timeout=30)))
+        await until(lambda: made.lane.state == "lost")
+        assert isinstance(await failing, DeviceLost)
+        (tmp_path / "model.says").unlink()
+        await until(lambda: made.lane.state == "ready")
+        assert is_answer(await made.lane.infer(x(2), timeout=20), 2)
 
 
 PARENT = """

@@ -234,6 +234,15 @@ async def test_of_a_batch_that_hangs_only_the_item_to_blame_fails(rig: Callable[
         assert made.strings.loads == 3
 
 
+async def test_a_hung_warm_up_is_given_up_and_another_session_opened(rig: Callable[..., Rig]) -> None:
+    settings = LaneSettings(backoff=0.01, backoff_most=0.02, leaks=4, load_timeout=0.5)
+    async with rig(settings, parallel=1) as made:
+        made.strings.script.extend(["lose", "stall"])
+        assert isinstance(await outcome(made.lane.infer(x(1), timeout=20)), DeviceLost)
+        await until(lambda: made.strings.loads >= 3 and made.lane.state == "ready")
+        assert is_answer(await made.lane.infer(x(2), timeout=20), 2)
+
+
 async def test_each_item_of_a_hung_run_keeps_its_own_deadline(rig: Callable[..., Rig]) -> None:
     async with rig(parallel=1) as made:
         first = await held(made)

@@ -155,7 +155,7 @@ class MqttBus:
 
     @property
     def at_once(self) -> bool:
-        return self._settings.qos > 0
+        return self._settings.qos > 0 and self._settings.client == "native"
 
     async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         if self._settings.qos:

@@ -197,7 +197,7 @@ class NativeLink:
             self._passed_over(passed)
         arrivals = burst.arrivals
         if arrivals:
-            if self._qos or self._open:
+            if self._qos or self._open or not self._settings.clean_session:
                 self._open.update(arrival.mid for arrival in arrivals if arrival.qos)
                 self._hold_back(wire)
             self._arrived(arrivals)
@@ -243,8 +243,8 @@ class NativeLink:
             self.acknowledge(passed.mid, passed.qos)
 
     def _hold_back(self, wire: Wire) -> None:
-        """Lets the broker wait while too much is unacknowledged."""
-        if self._listening and len(self._open) >= self._most_open:
+        """Lets the broker wait while too much is unacknowledged, and nothing of ours: its answer must be heard."""
+        if self._listening and len(self._open) >= self._most_open and not self._published:
             self._listening = False
             wire.listen(False)
 
@@ -303,7 +303,8 @@ class NativeLink:
         for message in messages:
             wire, payload = self._wire, message.payload
             head = packets.plain_publication(message.topic, len(payload), self._first, self._version)
-            if wire is None or self._queue or self._full(wire) or len(head) + len(payload) > self._largest:
+            ready = wire is not None and self.connected and not self._queue and not self._full(wire)
+            if wire is None or not ready or len(head) + len(payload) > self._largest:
                 found += await one_by_one(lambda one: self.publish(one.topic, one.payload), [message])
             else:
                 wire.send(head, payload)
@@ -322,6 +323,9 @@ class NativeLink:
         if not mid:
             return None
         self._published[mid] = topic
+        if not self._listening:
+            self._listening = True
+            wire.listen(True)
         return self._await(mid)
 
     def roomy(self, wire: Wire) -> None:

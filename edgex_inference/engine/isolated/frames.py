@@ -209,9 +209,11 @@ class Line:
         self._socket.close()
 
     def _head(self) -> tuple[bytes, int | None]:
-        data, beside, _, _ = self._socket.recvmsg(_LENGTH.size, socket.CMSG_LEN(_FD))
+        data, beside, flags, _ = self._socket.recvmsg(_LENGTH.size, socket.CMSG_LEN(_FD))
         if not data:
             raise Gone("the other side has ended")
+        if flags & socket.MSG_CTRUNC:
+            raise Gone("no descriptor is free for the memory that it shares")
         for level, kind, passed in beside:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 return data, array.array("i", passed[:_FD])[0]

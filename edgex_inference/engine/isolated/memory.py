@@ -22,12 +22,13 @@ class Memory:
 
     def __init__(self) -> None:
         self._map: mmap.mmap | None = None
-        self._fd = -1
+        self._fd, self._told = -1, False
 
     def write(self, tensors: Tensors) -> tuple[list[Cell], int | None]:
-        """Where each tensor lies now, and the descriptor of a new memory, which the other side has to get to know.
+        """Where each tensor lies now, and the descriptor of a memory that the other side does not know yet.
 
-        Raises TypeError for an object array with anything but texts, bytes, numbers, lists and maps.
+        `told` says that it has been sent. Raises TypeError for an object array with anything but texts, bytes, numbers,
+        lists and maps.
         """
         parts: list[tuple[str, Array, bytes | None]] = []
         cells: list[Cell] = []
@@ -38,14 +39,19 @@ class Memory:
             cells.append(Cell(name, one.dtype.str, one.shape, end, size))
             parts.append((name, one, packed))
             end += -(-size // _ALIGNED) * _ALIGNED
-        fresh = self._grow(end) if self._map is None or end > len(self._map) else None
+        if self._map is None or end > len(self._map):
+            self._grow(end)
         assert self._map is not None
         for cell, (_, one, packed) in zip(cells, parts, strict=True):
             if packed is not None:
                 self._map[cell.start : cell.start + cell.size] = packed
             elif cell.size:
                 _view(self._map, cell)[...] = one
-        return cells, fresh
+        return cells, None if self._told else self._fd
+
+    def told(self) -> None:
+        """The other side has been sent what `write` gave."""
+        self._told = True
 
     def close(self) -> None:
         """The other side may go on reading what it knows."""
@@ -53,13 +59,13 @@ class Memory:
             os.close(self._fd)
             self._fd, self._map = -1, None
 
-    def _grow(self, size: int) -> int:
+    def _grow(self, size: int) -> None:
         self.close()
         self._fd = os.memfd_create("edgex-inference", os.MFD_CLOEXEC)
         length = max(_LEAST, 1 << (size - 1).bit_length() if size else 0)
         os.ftruncate(self._fd, length)
         self._map = mmap.mmap(self._fd, length)
-        return self._fd
+        self._told = False
 
 
 class Glass:

@@ -144,13 +144,21 @@ class _IsolatedSession:
             cells, fresh = slot.memory.write(tensors)
         except (TypeError, ValueError, OverflowError) as error:
             raise SignatureMismatch(self._model, f"cannot be handed to a worker process: {error}") from error
-        slot.line.send(Run(cells, timeout), fresh)
-        frame, fd = slot.line.receive()
-        slot.glass.know(fd)
-        if isinstance(frame, Fault):
-            raise frame.error()
-        assert isinstance(frame, Answer)
-        return slot.glass.read(frame.cells, copied=True)
+        except OSError as error:
+            raise InferenceFailed(f"model {self._model!r}: no memory to share: {error.strerror}") from error
+        try:
+            slot.line.send(Run(cells, timeout), fresh)
+            slot.memory.told()
+            frame, fd = slot.line.receive()
+            slot.glass.know(fd)
+            if isinstance(frame, Answer):
+                return slot.glass.read(frame.cells, copied=True)
+        except Exception as error:
+            # Out of step from here on, and the next answer could be an old one: another worker takes its place.
+            self._process.kill()
+            raise Gone(str(error)) from error
+        assert isinstance(frame, Fault)
+        raise frame.error()
 
     def _hired(self) -> _Slot:
         ours, theirs = pair()

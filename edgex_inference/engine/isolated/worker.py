@@ -3,12 +3,14 @@
 import contextlib
 import importlib
 import os
+import select
 import signal
 import socket
 import threading
 
 from edgex_inference.contracts.accelerator import Accelerator, Session
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
+from edgex_inference.contracts.tensors import Array
 from edgex_inference.engine.isolated.frames import (
     Answer,
     Fault,
@@ -22,6 +24,9 @@ from edgex_inference.engine.isolated.frames import (
 )
 from edgex_inference.engine.isolated.memory import Glass, Memory
 
+_BLIND = 71
+"""The exit code of a worker that cannot see what it is given."""
+
 _GRACE = 2.0
 """Seconds for the vendor's own closing; then the process ends all the same."""
 
@@ -31,7 +36,9 @@ def main(fd: int) -> None:
     for one in (signal.SIGINT, signal.SIGTERM):  # sent to a whole group: the service says when it is over
         signal.signal(one, signal.SIG_IGN)
     os.dup2(2, 1)  # a vendor's chatter must not stand between the service's own lines
-    service = Line(socket.socket(fileno=fd))
+    connection = socket.socket(fileno=fd)
+    threading.Thread(target=_watch, args=(connection.fileno(),), daemon=True).start()
+    service = Line(connection)
     with contextlib.suppress(Gone):
         session = _loaded(service)
         if session is not None:
@@ -73,17 +80,17 @@ def _serve(service: Line, session: Session) -> None:
             own = slot
         else:
             threading.Thread(target=_work, args=(slot, session), daemon=True).start()
-    threading.Thread(target=_watch, args=(service,), daemon=True).start()
     if own is not None:
         _work(own, session)
     with contextlib.suppress(Exception):
         session.close()
 
 
-def _watch(service: Line) -> None:
-    """Ends the process some time after the service has gone, or closed the session."""
-    with contextlib.suppress(Gone):
-        service.receive()
+def _watch(descriptor: int) -> None:
+    """Ends the process some time after the service has gone, or closed the session, whatever it is at then."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLHUP | select.POLLRDHUP)
+    poll.poll()
     threading.Timer(_GRACE, os._exit, (0,)).start()
 
 
@@ -93,11 +100,20 @@ def _work(slot: Line, session: Session) -> None:
         while True:
             run, fd = slot.receive()
             assert isinstance(run, Run)
-            glass.know(fd)
+            given = _given(glass, run, fd)
             try:
-                answers = session.infer(glass.read(run.cells, copied=False), timeout=run.timeout)
-                cells, fresh = memory.write(answers)
+                cells, fresh = memory.write(session.infer(given, timeout=run.timeout))
             except Exception as error:  # noqa: BLE001 - the service is told whatever it is
                 slot.send(Fault.of(error))
                 continue
             slot.send(Answer(cells), fresh)
+            memory.told()
+
+
+def _given(glass: Glass, run: Run, fd: int | None) -> dict[str, Array]:
+    """The inputs; without the memory that they lie in, those of a former run would be taken for them."""
+    try:
+        glass.know(fd)
+        return glass.read(run.cells, copied=False)
+    except Exception:  # noqa: BLE001 - whatever it is, nothing can be trusted any more
+        os._exit(_BLIND)
