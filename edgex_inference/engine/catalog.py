@@ -112,15 +112,17 @@ class Catalog:
         ]
         return frozenset().union(*found)
 
-    def candidates(self, choice: AcceleratorChoice, formats: Iterable[Format]) -> Sequence[Candidate]:
+    def candidates(
+        self, choice: AcceleratorChoice, formats: Iterable[Format], *, everybody: bool = False
+    ) -> Sequence[Candidate]:
         """Who may run a model that has files of these formats, in order; `auto` is every usable plug-in that does
         not insist on being named, on each of its real devices: where there are such, they are looked for (seconds).
 
-        Raises AcceleratorUnavailable when nobody may.
+        `everybody`: also whom the configuration keeps from `auto`. Raises AcceleratorUnavailable when nobody may.
         """
         wanted = frozenset(formats)
         if choice.name == AUTO:
-            return self._automatic(choice, wanted)
+            return self._automatic(choice, wanted, frozenset() if everybody else self.considered)
         accelerator = self.get(choice.name)
         if not wanted & accelerator.readable and not accelerator.fileless:
             raise AcceleratorUnavailable(
@@ -129,7 +131,9 @@ class Catalog:
             )
         return (self._candidate(accelerator, choice),)
 
-    def _automatic(self, choice: AcceleratorChoice, wanted: frozenset[Format]) -> Sequence[Candidate]:
+    def _automatic(
+        self, choice: AcceleratorChoice, wanted: frozenset[Format], considered: frozenset[str]
+    ) -> Sequence[Candidate]:
         usable, reasons = [], []
         for name in self.names():
             try:
@@ -137,7 +141,7 @@ class Catalog:
             except AcceleratorUnavailable as error:
                 reasons.append(f"{name}: {error.reason}")
                 continue
-            if self.considered and name not in self.considered:
+            if considered and name not in considered:
                 reasons.append(f"{name} is not in Inference.AutoAccelerators")
             elif not accelerator.automatic:
                 reasons.append(f"{name} must be named")

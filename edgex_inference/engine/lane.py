@@ -279,12 +279,12 @@ class Lane:
 
     def _again(self, item: Item, answer: Answer) -> bool:
         """Hands on, once, an item of a crew that retired or died, unless it may be several that were joined."""
-        died = isinstance(answer, WorkerDied)
-        if self._crew is None or item.ready.done() or item.tries or (died and item.rows > 1):
+        died, begun = isinstance(answer, WorkerDied), answer is not RETIRED
+        if self._crew is None or item.ready.done() or (begun and item.tries) or (died and item.rows > 1):
             return False
         if died:
             self._suspects.blame(item, time.perf_counter())
-        item.tries += 1
+        item.tries += begun
         self._crew.hopper.put(item)
         return True
 

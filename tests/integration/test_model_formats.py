@@ -21,6 +21,12 @@ Extents = tuple[int | str, ...]
 CLEAN = "1 file: 0 errors, 0 warnings\n"
 
 
+@pytest.fixture(autouse=True)
+def _everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Formats that OpenVINO alone reads are among these."""
+    monkeypatch.setenv("INFERENCE_AUTOACCELERATORS", "onnxruntime,openvino,litert")
+
+
 def openvino() -> object:
     """The runtime, or a skip that says why."""
     if os.environ.get("EDGEX_INFERENCE_STRICT") == "1":

@@ -53,6 +53,7 @@ UNPLAYED: Mapping[tuple[str, str], str] = {
         "docs/benchmarks.md",
         "make soak",
     ): "runs for ten minutes; tests/integration/test_soak.py has short ones",
+    ("docs/arm64.md", "make arm64"): "fetches an ARM64 system and emulates it for minutes",
     ("docs/how-to/configuration-provider.md", "edgex-inference run"): "played by test_provider_how_to.py",
     ("docs/how-to/configuration-provider.md", "curl -X"): "played by test_provider_how_to.py",
     (

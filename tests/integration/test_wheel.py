@@ -141,7 +141,16 @@ def test_what_the_wheel_holds(dist: Path) -> None:
     tops = {file.parts[0] for file in files}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"edgex_inference", "accelerators"}
     ours = [file for file in files if not file.parts[0].endswith(".dist-info")]
-    assert {file.suffix for file in ours} == {".py", ".yaml", ".toml", ".onnx", ".json", ".jpg", ".typed"}
+    assert {file.suffix for file in ours} == {
+        ".py",
+        ".yaml",
+        ".toml",
+        ".onnx",
+        ".json",
+        ".jpg",
+        ".typed",
+        ".txt",
+    }
     here = {str(path.relative_to(ROOT)) for top in tops for path in (ROOT / top).rglob("*.py")}
     assert here <= {str(file) for file in files}
     profiles = {path.name for path in (ROOT / "profiles").glob("*.yaml")}

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from edgex_inference.contracts.accelerator import Accelerator, Level
 from tests.bench import document
 from tests.bench.rows import Goal, Row, table, written
 from tests.soak.under_load import Wanted, rows
@@ -50,9 +51,10 @@ def main() -> int:
 
 
 def accelerators() -> Sequence[str]:
-    """Every plug-in of ours that is installed, by the entry points."""
+    """Every plug-in of ours whose runtime is installed, or stood in for by its suite."""
     claims = entry_points(group="edgex_inference.accelerators")
-    return sorted(one.name for one in claims if one.value.startswith("accelerators."))
+    ours: list[Accelerator] = [one.load() for one in claims if one.value.startswith("accelerators.")]
+    return sorted(one.name for one in ours if one.level is Level.SIMULATED or one.version() is not None)
 
 
 def _cycled(name: str, cycles: int) -> Sequence[Row]:

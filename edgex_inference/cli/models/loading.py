@@ -70,11 +70,13 @@ async def engine_of(loaded: Loaded) -> AsyncIterator[Engine]:
 async def open_anywhere(engine: Engine, card: ModelCard, *, never: str = "") -> Opened:
     """Loads the model on the first accelerator that takes it; raises the SetupError of the first that does not.
 
+    Whoever reads it will do, to look at it or to compare, also one that `auto` is kept from.
     `never` is an accelerator that is passed over.
     """
     choice = AcceleratorChoice(name=AUTO)
     refused: SetupError | None = None
-    for candidate in engine.catalog.candidates(choice, [build.format for build in card.builds]):
+    formats = [build.format for build in card.builds]
+    for candidate in engine.catalog.candidates(choice, formats, everybody=True):
         if candidate.accelerator.name == never:
             refused = refused or AcceleratorUnavailable(
                 never, "runs the converted model, and no other one here reads it"
