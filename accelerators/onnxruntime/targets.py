@@ -1,7 +1,10 @@
 """Where a session may go: what the installed ONNX Runtime and its plug-ins have, and what brings the rest."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.metadata import distributions
 from types import ModuleType
 from typing import Any
@@ -94,7 +97,22 @@ def missing(ort: ModuleType, name: str, here: Sequence[str]) -> str:
 
 
 def owners() -> Sequence[tuple[str, str]]:
-    """Name and version of each distribution with files in `onnxruntime/`; plug-in providers have none there."""
+    """Name and version of each distribution with files in `onnxruntime/`; plug-in providers have none there.
+
+    Reading what is installed takes a good part of a second: done again when one of the folders has changed.
+    """
+    return _owners(tuple((path, _changed(path)) for path in sys.path))
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path or ".").st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=4)
+def _owners(_folders: tuple[tuple[str, int], ...]) -> Sequence[tuple[str, str]]:
     found = {}
     for distribution in distributions():
         name = (distribution.metadata["Name"] or "").lower()

@@ -18,6 +18,7 @@ from edgex_inference.contracts.results import Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
 from edgex_inference.engine.bundles import infer_bundled
+from edgex_inference.pipeline.aloft import Aloft, let_go
 from edgex_inference.pipeline.convoy import Convoy
 from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
 from edgex_inference.pipeline.faults import Faults
@@ -77,7 +78,8 @@ class Journey:
         self._bursts: dict[asyncio.Task[None], None] = {}  # in order
         self._most = 1
         self._aboard = 0
-        self._most_aboard = _PICTURES_ALOFT if plan.preprocess.pixels else _ALOFT
+        self._aloft = Aloft()
+        self._most_aloft = _PICTURES_ALOFT if plan.preprocess.pixels else _ALOFT
 
     @property
     def queued(self) -> int:
@@ -130,7 +132,7 @@ class Journey:
 
     def take_over(self, before: "Journey") -> None:
         """Goes on where a paused journey of the same binding stopped: its devices' states, pace, and what waits."""
-        self._most = before._most
+        self._most, self._aloft = before._most, before._aloft
         self._emission.take_over(before._emission)
         self.offer(*before.leave())
 
@@ -153,10 +155,9 @@ class Journey:
                 if delay:
                     await asyncio.sleep(delay)
                 await gate.acquire()
-                while self._aboard >= self._most_aboard or not self._going.is_set():
+                while self._aloft.count >= self._most_aloft or not self._going.is_set():
                     await self._going.wait()
-                    if self._aboard >= self._most_aboard:
-                        await asyncio.wait({next(iter(self._bursts))})
+                    await self._aloft.below(self._most_aloft)
                 out: _Future = loop.create_future()
                 out.add_done_callback(lambda _: gate.release())
                 burst = asyncio.create_task(self._burst(before, out), name=f"{self.plan.binding.name} burst")
@@ -182,7 +183,7 @@ class Journey:
 
     def _landed(self, out: _Future, burst: asyncio.Task[None]) -> None:
         self._bursts.pop(burst, None)
-        _leave(out)
+        let_go(out)
         if not burst.cancelled() and (error := burst.exception()) is not None:
             self._faults.surprise(error)
         if not self._bursts and not len(self._intake):
@@ -192,6 +193,7 @@ class Journey:
         """`out` is to be set once its results have left, in order, though nobody has acknowledged them yet."""
         items = self._intake.take(self._most)
         self._aboard += len(items)
+        self._aloft.add(len(items))
         if not len(self._intake):
             self._wake.clear()
         try:
@@ -210,6 +212,7 @@ class Journey:
             await self._deliver(passages)
         finally:
             self._aboard -= len(items)
+            self._aloft.add(-len(items))
 
     async def _landing(self, before: _Future | None) -> None:
         """Results leave in order: not before those of the burst before."""
@@ -217,7 +220,7 @@ class Journey:
             await asyncio.wait({before})
 
     async def _deliver_all(self, items: Sequence[Item], parcels: Sequence[Parcel], out: _Future) -> None:
-        if not await self._convoy.send(items, parcels, partial(_leave, out)):
+        if not await self._convoy.send(items, parcels, partial(let_go, out)):
             await self._send_all(deque(zip(items, parcels, strict=True)))
 
     async def _deliver(self, passages: Sequence[Passage]) -> None:
@@ -392,9 +395,3 @@ class Journey:
         parcel = self._emission.result(item, sample.origin, result, spent=passage.spent)
         self._measures.stages["total"].add(self._clock() - item.arrived)
         return parcel
-
-
-def _leave(out: _Future) -> None:
-    """The next burst's results may leave."""
-    if not out.done():
-        out.set_result(None)
