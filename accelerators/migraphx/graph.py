@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from accelerators.protobuf import Damaged, fields
+from edgex_inference.contracts.protobuf import Damaged, fields
 
 _GRAPH = 7
 _INITIALIZER, _INPUT, _OUTPUT = 5, 11, 12
@@ -22,7 +22,12 @@ class Names:
 def names(data: bytes) -> Names:
     """Raises Damaged."""
     graph = next(
-        (value for field, value in fields(data) if field == _GRAPH and isinstance(value, bytes)), None
+        (
+            value
+            for field, value in fields(memoryview(data))
+            if field == _GRAPH and isinstance(value, memoryview)
+        ),
+        None,
     )
     if graph is None:
         raise Damaged("it has no graph")
@@ -30,7 +35,7 @@ def names(data: bytes) -> Names:
     outputs: list[str] = []
     constants: set[str] = set()
     for field, value in fields(graph):
-        if not isinstance(value, bytes):
+        if not isinstance(value, memoryview):
             continue
         if field == _INPUT:
             inputs[_text(value, _NAME)] = _extents(value)
@@ -43,19 +48,20 @@ def names(data: bytes) -> Names:
     return Names({name: extents for name, extents in inputs.items() if name not in constants}, outputs)
 
 
-def _extents(info: bytes) -> tuple[int | None, ...]:
+def _extents(info: memoryview) -> tuple[int | None, ...]:
     shape = _inside(_inside(_inside(info, _TYPE), _TENSOR), _SHAPE)
     found = []
     for field, dim in fields(shape):
-        if field == _DIM and isinstance(dim, bytes):
+        if field == _DIM and isinstance(dim, memoryview):
             fixed = next((value for kind, value in fields(dim) if kind == 1 and isinstance(value, int)), None)
             found.append(fixed)
     return tuple(found)
 
 
-def _inside(data: bytes, number: int) -> bytes:
-    return next((value for field, value in fields(data) if field == number and isinstance(value, bytes)), b"")
+def _inside(data: memoryview, number: int) -> memoryview:
+    found = (value for field, value in fields(data) if field == number and isinstance(value, memoryview))
+    return next(found, memoryview(b""))
 
 
-def _text(data: bytes, number: int) -> str:
-    return _inside(data, number).decode("utf-8", "replace")
+def _text(data: memoryview, number: int) -> str:
+    return str(_inside(data, number), "utf-8", "replace")

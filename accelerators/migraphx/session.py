@@ -11,7 +11,6 @@ import numpy as np
 from accelerators.migraphx.graph import Names, names
 from accelerators.migraphx.library import Failed, Handle, Library, opened
 from accelerators.migraphx.options import Options
-from accelerators.protobuf import Damaged
 from edgex_inference.contracts.accelerator import (
     MIGRAPHX_PROGRAM,
     ONNX,
@@ -29,6 +28,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe
+from edgex_inference.contracts.protobuf import Damaged
 from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit
 
 NAME = "migraphx"

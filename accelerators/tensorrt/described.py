@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from accelerators.protobuf import fields
 from edgex_inference.contracts.accelerator import LoadRequest
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.protobuf import as_message, as_text, fields
 
 _METADATA_PROPS = 14
 
@@ -87,10 +87,10 @@ def onnx_metadata(path: Path) -> Mapping[str, str]:
     """The words that an exporter left in an ONNX file, names of classes and such, which no engine keeps."""
     found: dict[str, str] = {}
     try:
-        for number, value in fields(path.read_bytes()):
-            if number == _METADATA_PROPS and isinstance(value, bytes):
-                pair = {key: text for key, text in fields(value) if isinstance(text, bytes)}
-                found[pair.get(1, b"").decode()] = pair.get(2, b"").decode()
+        for number, value in fields(memoryview(path.read_bytes())):
+            if number == _METADATA_PROPS:
+                pair = dict(fields(as_message(value)))
+                found[as_text(pair.get(1))] = as_text(pair.get(2))
     except (OSError, ValueError):
         return {}
     return found

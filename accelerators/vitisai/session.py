@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from accelerators.protobuf import Damaged
 from accelerators.vitisai.options import Options
 from accelerators.vitisai.xmodel import MOST_BYTES, Part, Xmodel, read
 from edgex_inference.contracts.accelerator import (
@@ -29,6 +28,7 @@ from edgex_inference.contracts.errors import (
     ModelRejected,
     SignatureMismatch,
 )
+from edgex_inference.contracts.protobuf import Damaged
 from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Tensors, TensorSpec, misfit
 from edgex_inference.contracts.vendor import load_vendor
 

@@ -7,7 +7,7 @@ name, 3 the operators, 5 the attributes, 10 its parts.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accelerators.protobuf import Damaged, fields
+from edgex_inference.contracts.protobuf import Damaged, fields
 
 _NAME, _OPERATOR, _ATTRIBUTE, _PART = 1, 3, 5, 10
 _KEY, _VALUE, _NUMBER, _TEXT = 1, 2, 8, 11
@@ -45,53 +45,55 @@ class Xmodel:
 
 def read(data: bytes) -> Xmodel:
     """Raises Damaged; executes nothing, and follows no size that the bytes do not have."""
-    name, root = "", b""
-    for field, value in fields(data):
-        if field == _NAME and isinstance(value, bytes):
+    name, root = "", memoryview(b"")
+    for field, value in fields(memoryview(data)):
+        if field == _NAME and isinstance(value, memoryview):
             name = _text(value)
-        elif field == _PART and isinstance(value, bytes):
+        elif field == _PART and isinstance(value, memoryview):
             root = value
     if not root:
         raise Damaged("it has no root subgraph: it is no XIR graph, or not compiled")
-    parts = [_part(value) for field, value in fields(root) if field == _PART and isinstance(value, bytes)]
+    parts = [
+        _part(value) for field, value in fields(root) if field == _PART and isinstance(value, memoryview)
+    ]
     if not parts or len(parts) > _MOST_PARTS:
         raise Damaged(f"its root has {len(parts)} parts: it is not compiled")
     return Xmodel(name=name, parts=parts)
 
 
-def _part(data: bytes) -> Part:
+def _part(data: memoryview) -> Part:
     name, operators = "", 0
-    said: dict[str, bytes | int] = {}
+    said: dict[str, memoryview | int] = {}
     for field, value in fields(data):
-        if field == _NAME and isinstance(value, bytes):
+        if field == _NAME and isinstance(value, memoryview):
             name = _text(value)
         elif field == _OPERATOR:
             operators += 1
-        elif field == _ATTRIBUTE and isinstance(value, bytes):
+        elif field == _ATTRIBUTE and isinstance(value, memoryview):
             key, told = _attribute(value)
             if key in ("device", "dpu_name", "dpu_fingerprint"):
                 said[key] = told
-    device, dpu, fingerprint = (said.get(key, b"") for key in ("device", "dpu_name", "dpu_fingerprint"))
+    device, dpu, fingerprint = (said.get(key) for key in ("device", "dpu_name", "dpu_fingerprint"))
     return Part(
         name=name,
-        device=_text(device) if isinstance(device, bytes) else "",
-        dpu=_text(dpu) if isinstance(dpu, bytes) else "",
+        device=_text(device) if isinstance(device, memoryview) else "",
+        dpu=_text(dpu) if isinstance(dpu, memoryview) else "",
         fingerprint=fingerprint if isinstance(fingerprint, int) else 0,
         operators=operators,
     )
 
 
-def _attribute(data: bytes) -> tuple[str, bytes | int]:
+def _attribute(data: memoryview) -> tuple[str, memoryview | int]:
     """Key and value of a map's entry; values that are neither text nor number are empty."""
     key: str = ""
-    told: bytes | int = b""
+    told: memoryview | int = memoryview(b"")
     for field, value in fields(data):
-        if field == _KEY and isinstance(value, bytes):
+        if field == _KEY and isinstance(value, memoryview):
             key = _text(value)
-        elif field == _VALUE and isinstance(value, bytes) and key:
-            told = next((one for kind, one in fields(value) if kind in (_NUMBER, _TEXT)), b"")
+        elif field == _VALUE and isinstance(value, memoryview) and key:
+            told = next((one for kind, one in fields(value) if kind in (_NUMBER, _TEXT)), told)
     return key, told
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+def _text(data: memoryview) -> str:
+    return str(data, "utf-8", "replace")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.engine.protobuf import as_message, as_number, as_text, fields
+from edgex_inference.contracts.protobuf import as_message, as_number, as_text, fields
 
 _ELEMENTS = {
     1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "BYTES", 9: "BOOL",

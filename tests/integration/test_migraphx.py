@@ -9,9 +9,9 @@ import pytest
 
 from accelerators.migraphx import PLUGIN, library
 from accelerators.migraphx.graph import names
-from accelerators.protobuf import Damaged
 from edgex_inference.contracts.accelerator import MIGRAPHX_PROGRAM, ONNX, Format, LoadRequest, Session
 from edgex_inference.contracts.errors import AcceleratorUnavailable, DeviceLost, ModelRejected
+from edgex_inference.contracts.protobuf import Damaged
 from edgex_inference.engine.options import decode, option_problems
 from edgex_inference.testing import onnx_models
 from tests.simulators.migraphx import Library

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accelerators.protobuf import Damaged
 from accelerators.vitisai import PLUGIN
 from accelerators.vitisai.xmodel import read
 from edgex_inference.contracts.accelerator import XMODEL, LoadRequest, Session
@@ -19,6 +18,7 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     ModelRejected,
 )
+from edgex_inference.contracts.protobuf import Damaged
 from edgex_inference.contracts.tensors import Datatype, Quantization
 from edgex_inference.engine.options import decode, option_problems
 from tests.simulators import xmodels

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.protobuf import as_message, as_text, fields
 from edgex_inference.engine.formats.archives import imports_of, read_text
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
 from edgex_inference.engine.formats.routes import STEPS
-from edgex_inference.engine.protobuf import as_message, as_text, fields
 
 Said = Mapping[str, object]
 """Name of a fact → a text, a number, a list of texts or a map of counts."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.protobuf import as_message, as_number, as_text, fields
 from edgex_inference.engine.formats.archives import names_in
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
-from edgex_inference.engine.protobuf import as_message, as_number, as_text, fields
 
 _HEAD = 4096
 _MOST_JSON = 512 << 20

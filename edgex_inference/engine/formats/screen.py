@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.protobuf import as_message, fields, varint
 from edgex_inference.engine.files import companions, is_inside
 from edgex_inference.engine.formats.archives import (
     HARMLESS,
@@ -21,7 +22,6 @@ from edgex_inference.engine.formats.archives import (
     read_text,
 )
 from edgex_inference.engine.formats.kinds import Kind
-from edgex_inference.engine.protobuf import as_message, fields, varint
 
 _WORD = "say --trust if you know who made it"
 _REACHING = ("WriteFile", "ReadFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "MatchingFiles")

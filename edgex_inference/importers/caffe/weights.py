@@ -1,16 +1,16 @@
 """A caffemodel's arrays by layer, read from protobuf's wire format: no schema, no copy of the weights."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.protobuf import fields, varint
 from edgex_inference.contracts.tensors import Array
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOST_AXES = 32
 _LAYERS, _LAYER = 2, 100
 """NetParameter's fields: V1LayerParameter, and LayerParameter since."""
@@ -28,7 +28,7 @@ def read(path: Path) -> Weights:
     found: dict[str, tuple[Array, ...]] = {}
     layers = 0
     try:
-        for number, value in _fields(memoryview(data)):
+        for number, value in fields(memoryview(data)):
             if number in _NAME_AND_BLOBS and isinstance(value, memoryview):
                 layers += 1
                 name, blobs = _layer(path, value, *_NAME_AND_BLOBS[number], first=number == _LAYERS)
@@ -45,7 +45,7 @@ def _layer(
     path: Path, data: memoryview, name_field: int, blob_field: int, *, first: bool
 ) -> tuple[str, tuple[Array, ...]]:
     name, blobs = "", list[Array]()
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if not isinstance(value, memoryview):
             continue
         if number == name_field:
@@ -70,7 +70,7 @@ class _Blob:
     def add(self, number: int, value: int | memoryview) -> None:
         if number == 7 and isinstance(value, memoryview):
             self.shaped = True
-            for inner, dim in _fields(value):
+            for inner, dim in fields(value):
                 if inner == 1:
                     self.dims += [dim] if isinstance(dim, int) else _varints(dim)
         elif 1 <= number <= 4 and isinstance(value, int):
@@ -87,7 +87,7 @@ class _Blob:
 
 def _blob(path: Path, layer: str, data: memoryview) -> Array:
     blob = _Blob()
-    for number, value in _fields(data):
+    for number, value in fields(data):
         blob.add(number, value)
     array = blob.parts[0] if len(blob.parts) == 1 else np.concatenate(blob.parts or [np.zeros(0, "<f4")])
     shape = blob.shape()
@@ -101,38 +101,6 @@ def _blob(path: Path, layer: str, data: memoryview) -> Array:
 def _varints(data: memoryview) -> list[int]:
     found, at = list[int](), 0
     while at < len(data) and len(found) <= _MOST_AXES:
-        value, at = _varint(data, at)
+        value, at = varint(data, at)
         found.append(value)
     return found
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field numbers and values: a number, or the bytes of anything else; raises ValueError or IndexError."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        number, wire = tag >> 3, tag & 7
-        if not number:
-            raise ValueError("field 0")
-        if wire == _VARINT:
-            value, at = _varint(data, at)
-            yield number, value
-            continue
-        if wire == _BYTES:
-            size, at = _varint(data, at)
-        else:
-            size = {_FIXED64: 8, _FIXED32: 4}.get(wire, -1)
-        if size < 0 or at + size > len(data):
-            raise ValueError("cut short")
-        yield number, data[at : at + size]
-        at += size
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for index in range(10):
-        byte = data[at + index]
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return value, at + index + 1
-    raise ValueError("an endless number")
