@@ -1,15 +1,14 @@
 """What `litert` and `edgetpu` share: interpreters of one TFLite file as a session. Imports no vendor."""
 
-import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import LoadRequest, Traits
 from edgex_inference.contracts.errors import (
-    DeadlineExceeded,
     DeviceLost,
     EdgexInferenceError,
     InferenceFailed,
@@ -66,16 +65,13 @@ class TfliteSession:
         allocate(first)
         declared = _outputs(job.request, first, self.inputs)
         self.metadata: Mapping[str, str] = {}
-        self.parallel, self._amount, self._closed = job.parallel, len(self.inputs), False
+        self.parallel, self._amount = job.parallel, len(self.inputs)
         precision, placement = _report(first, job.home)
         _check_precision(job, precision)
         names = [spec.name for spec in declared]
         natives = [first, *(job.natives() for _ in range(self.parallel - 1))]
         slots = [_Slot(job, native, self.inputs, names) for native in natives]
-        self._slots = list(slots)
-        self._free: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        for _ in slots:
-            self._free.put(True)
+        self._pool = Pool(self._model, slots, "interpreter")
         probed = probe(self.inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         self.traits = Traits(batch=probed.batch, precision=precision, placement=placement)
@@ -89,38 +85,25 @@ class TfliteSession:
         try:
             if len(tensors) != self._amount:
                 raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
-            if not self._free.get(True, timeout) or self._closed:
-                self._free.put(False)  # whoever waits behind must hear it too
-                raise InferenceFailed(f"model {self._model!r}: the session is closed")
-            slot = self._slots.pop()  # the last one used, whose memory is still near the processor
+            slot = self._pool.take(timeout)
             try:
                 return slot.run(tensors)
             finally:
-                self._slots.append(slot)
-                self._free.put(True)
+                self._pool.give(slot)
         except EdgexInferenceError:
             raise
-        except queue.Empty:
-            reason = f"no free interpreter within {timeout:g} s"
-            raise DeadlineExceeded(f"model {self._model!r}: {reason}") from None
         except Exception as error:
             raise self._failure(tensors, error) from error
 
     def close(self) -> None:
         """Refuses further runs; the interpreters go with the last run in flight."""
-        self._closed = True
-        try:
-            while True:
-                self._free.get_nowait()
-        except queue.Empty:
-            self._slots.clear()
-            self._free.put(False)
+        self._pool.close()
 
     def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
         unfit = misfit(self.inputs, tensors)
         if unfit:
             return SignatureMismatch(self._model, unfit)
-        if self._closed:
+        if self._pool.closed:
             return InferenceFailed(f"model {self._model!r}: the session was closed during the run")
         where, text = self._job.where, sentence(error)
         if self._job.loses:

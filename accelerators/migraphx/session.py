@@ -2,7 +2,6 @@
 
 import ctypes
 import json
-import queue
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from accelerators.migraphx.graph import Names, names
 from accelerators.migraphx.library import Failed, Handle, Library, opened
 from accelerators.migraphx.options import Options
+from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
     MIGRAPHX_PROGRAM,
     ONNX,
@@ -23,7 +23,6 @@ from edgex_inference.contracts.accelerator import (
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
     DeviceLost,
-    InferenceFailed,
     ModelRejected,
     SignatureMismatch,
 )
@@ -142,10 +141,7 @@ class _MigraphxSession:
         )
         self.parallel = len(programs)
         self.metadata: Mapping[str, str] = {}
-        self._free: queue.LifoQueue[Handle | None] = queue.LifoQueue()
-        for program in programs:
-            self._free.put(program)
-        self._closed = False
+        self._pool = Pool(self._model, programs, "program")
         probed = probe(self.inputs, self.outputs, self.infer)
         self.outputs = probed.outputs
         precision = "f32" if request.precision == "native" else request.precision
@@ -153,28 +149,21 @@ class _MigraphxSession:
         self.traits = Traits(batch=probed.batch, precision=precision, placement=placement)
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
-        """Runs once on the next free program; `timeout` is the caller's to keep."""
+        """Runs once on the next free program; `timeout` bounds the wait for it."""
         unfit = misfit(self.inputs, tensors)
         if unfit:
             raise SignatureMismatch(self._model, unfit)
-        program = None if self._closed else self._free.get()
-        if program is None or self._closed:
-            self._free.put(None)
-            raise InferenceFailed(f"model {self._model!r}: the session is closed")
+        program = self._pool.take(timeout)
         try:
             return self._run(program, tensors)
         except Failed as error:
             raise DeviceLost(f"{self._where} is lost: {error}") from error
         finally:
-            self._free.put(program)
+            self._pool.give(program)
 
     def close(self) -> None:
         """Lets the programs go; each ends with the last run on it."""
-        if not self._closed:
-            self._closed = True
-            while not self._free.empty():
-                self._free.get()
-            self._free.put(None)
+        self._pool.close()
 
     def _run(self, program: Handle, tensors: Tensors) -> Tensors:
         library = self._library

@@ -2,7 +2,6 @@
 
 import io
 import os
-import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
 from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
 from accelerators.openvino.words import says_absent, says_lost, sentence
+from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
     OPENVINO_BLOB,
     Batch,
@@ -33,7 +33,6 @@ from edgex_inference.contracts.accelerator import (
 )
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
-    DeadlineExceeded,
     DeviceLost,
     EdgexInferenceError,
     InferenceFailed,
@@ -145,11 +144,11 @@ class OvSession:
         self._expected = {spec.name for spec in self.inputs}
         bounds = [most_rows(port) for port in ports]
         self.parallel = _requests(compiled, job.options)
-        self._closed = False
         names = [spec.name for spec in declared]
-        self._pool: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
-        for _ in range(self.parallel):
-            self._pool.put(Slot(job.ov, compiled.create_infer_request(), self.inputs, names))
+        slots = (
+            Slot(job.ov, compiled.create_infer_request(), self.inputs, names) for _ in range(self.parallel)
+        )
+        self._pool = Pool(self._model, slots, "request")
         probed = known.probed if known is not None else probe(self.inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         self.probed = probed
@@ -171,11 +170,11 @@ class OvSession:
                 fits = fits and tensors[name].dtype == dtype
             if not fits:
                 raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
-            slot = self._take(timeout)
+            slot = self._pool.take(timeout)
             try:
                 return slot.run(self._model, tensors)
             finally:
-                self._pool.put(slot)
+                self._pool.give(slot)
         except EdgexInferenceError:
             raise
         except Exception as error:
@@ -183,12 +182,7 @@ class OvSession:
 
     def close(self) -> None:
         """Refuses further runs; the compiled model goes with the last run in flight."""
-        self._closed = True
-        try:
-            while True:
-                self._pool.get_nowait()
-        except queue.Empty:
-            self._pool.put(None)
+        self._pool.close()
 
     def is_quick(self) -> bool:
         """Whether a run is so short that handing it to another thread would be most of it."""
@@ -206,16 +200,6 @@ class OvSession:
         except EdgexInferenceError:
             return False
         return False
-
-    def _take(self, timeout: float | None) -> Slot:
-        try:
-            slot = None if self._closed else self._pool.get(timeout=timeout)
-        except queue.Empty:
-            raise DeadlineExceeded(f"model {self._model!r}: no free request within {timeout:g} s") from None
-        if slot is None or self._closed:
-            self._pool.put(None)  # whoever waits behind must hear it too
-            raise InferenceFailed(f"model {self._model!r}: the session is closed")
-        return slot
 
     def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
         unfit = misfit(self.inputs, tensors) if isinstance(tensors, Mapping) else "the inputs are no mapping"

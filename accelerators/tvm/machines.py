@@ -1,18 +1,17 @@
 """A loaded library as a session: TVM's virtual machines, each with input tensors of its own. Imports no vendor."""
 
-import queue
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from accelerators.pool import Pool
 from accelerators.tvm.library import Label
 from accelerators.tvm.targets import NAME
 from accelerators.tvm.words import sentence
 from edgex_inference.contracts.accelerator import LoadRequest, Traits
 from edgex_inference.contracts.errors import (
-    DeadlineExceeded,
     EdgexInferenceError,
     InferenceFailed,
     SignatureMismatch,
@@ -30,13 +29,11 @@ class Machines:
     def __init__(
         self, tvm: ModuleType, executable: Any, label: Label, request: LoadRequest, amount: int
     ) -> None:
-        self._model, self.parallel, self._closed = request.path.name, amount, False
+        self._model, self.parallel = request.path.name, amount
         self.inputs: Sequence[TensorSpec] = label.inputs
         self.metadata: Mapping[str, str] = dict(label.metadata)
-        self._slots = [_Slot(tvm, executable, label) for _ in range(amount)]
-        self._free: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        for _ in range(amount):
-            self._free.put(True)
+        slots = (_Slot(tvm, executable, label) for _ in range(amount))
+        self._pool = Pool(self._model, slots, "virtual machine")
         probed = probe(self.inputs, label.outputs, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         self.traits = Traits(batch=probed.batch, precision="f32", placement={"CPU": label.calls})
@@ -46,38 +43,25 @@ class Machines:
         try:
             if len(tensors) != len(self.inputs):
                 raise SignatureMismatch(self._model, misfit(self.inputs, tensors) or "the inputs do not fit")
-            if not self._free.get(True, timeout) or self._closed:
-                self._free.put(False)  # whoever waits behind must hear it too
-                raise InferenceFailed(f"model {self._model!r}: the session is closed")
-            slot = self._slots.pop()  # the last one used, whose memory is still near the processor
+            slot = self._pool.take(timeout)
             try:
                 return slot.run(self._model, tensors)
             finally:
-                self._slots.append(slot)
-                self._free.put(True)
+                self._pool.give(slot)
         except EdgexInferenceError:
             raise
-        except queue.Empty:
-            reason = f"no free virtual machine within {timeout:g} s"
-            raise DeadlineExceeded(f"model {self._model!r}: {reason}") from None
         except Exception as error:
             raise self._failure(tensors, error) from error
 
     def close(self) -> None:
         """Refuses further runs; the machines go with the last run in flight."""
-        self._closed = True
-        try:
-            while True:
-                self._free.get_nowait()
-        except queue.Empty:
-            self._slots.clear()
-            self._free.put(False)
+        self._pool.close()
 
     def _failure(self, tensors: Tensors, error: Exception) -> EdgexInferenceError:
         unfit = misfit(self.inputs, tensors)
         if unfit:
             return SignatureMismatch(self._model, unfit)
-        if self._closed:
+        if self._pool.closed:
             return InferenceFailed(f"model {self._model!r}: the session was closed during the run")
         return InferenceFailed(f"model {self._model!r} on {NAME}:CPU: {sentence(error)}")
 

@@ -1,6 +1,5 @@
 """Every call into VART and XIR: choosing the DPU's part, a runner for each run in flight, errors in our words."""
 
-import queue
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from accelerators.pool import Pool
 from accelerators.vitisai.options import Options
 from accelerators.vitisai.xmodel import MOST_BYTES, Part, Xmodel, read
 from edgex_inference.contracts.accelerator import (
@@ -137,29 +137,23 @@ class _VartSession:
         self.traits = Traits(batch=batch, precision=precision, placement=graph.placement)
         part = next(one for one in graph.parts if one.device == DPU)
         self.metadata: Mapping[str, str] = {"dpu": part.dpu, "fingerprint": f"{part.fingerprint:#x}"}
-        self._free: queue.LifoQueue[Any] = queue.LifoQueue()
-        for runner in runners:
-            self._free.put(runner)
-        self._closed = False
+        self._pool = Pool(self._model, runners, "runner")
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
-        """Runs once on the next free runner; `timeout` is the caller's to keep."""
+        """Runs once on the next free runner; `timeout` bounds the wait for it."""
         unfit = misfit(self.inputs, tensors)
         if unfit:
             raise SignatureMismatch(self._model, unfit)
-        runner = None if self._closed else self._free.get()
-        if runner is None or self._closed:
-            self._free.put(None)
-            raise InferenceFailed(f"model {self._model!r}: the session is closed")
         given = [np.ascontiguousarray(tensors[spec.name]) for spec in self.inputs]
         answers: list[Array] = [_room(spec) for spec in self.outputs]
+        runner = self._pool.take(timeout)
         try:
             job = runner.execute_async(given, answers)
             status = runner.wait(job)
         except Exception as error:
             raise DeviceLost(f"{self._where} is lost: {_sentence(error)}") from error
         finally:
-            self._free.put(runner)
+            self._pool.give(runner)
         if status:
             raise InferenceFailed(
                 f"model {self._model!r} on {self._where}: the run ended with status {status}"
@@ -168,11 +162,7 @@ class _VartSession:
 
     def close(self) -> None:
         """Lets the runners go; each ends with the last run on it."""
-        if not self._closed:
-            self._closed = True
-            while not self._free.empty():
-                self._free.get()
-            self._free.put(None)
+        self._pool.close()
 
 
 def _vendors(where: str) -> tuple[ModuleType, ModuleType]:

@@ -283,12 +283,12 @@ def test_kernels_agree(testdata: Path) -> None:
 def test_a_call_beyond_the_pool_waits_and_then_says_so(tmp_path: Path) -> None:
     loaded: Any = opened(tflite_models.write(Kind.ONE, tmp_path), options={"interpreters": 3})
     assert loaded.parallel == 3
-    for _ in range(3):
-        loaded._free.get()
+    taken = [loaded._pool.take(1) for _ in range(3)]
     with pytest.raises(DeadlineExceeded, match="no free interpreter"):
         loaded.infer({"x": ONES}, timeout=0.01)
     loaded.close()
-    loaded._free.put(True)
+    for slot in taken:
+        loaded._pool.give(slot)
     with pytest.raises(InferenceFailed, match="closed"):
         loaded.infer({"x": ONES})
 

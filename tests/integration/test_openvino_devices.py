@@ -92,9 +92,9 @@ def test_a_lost_gpu_is_a_lost_device(affine: Path) -> None:
                 "Exception from src/inference/src/cpp/infer_request.cpp:224:\n[GPU] CL_OUT_OF_RESOURCES\n"
             )
 
-    while not loaded._pool.empty():
-        loaded._pool.get()
-    loaded._pool.put(Lost())
+    for _ in range(loaded.parallel):
+        loaded._pool.take(1)
+    loaded._pool.give(Lost())
     with pytest.raises(DeviceLost, match=r"openvino:CPU is lost: \[GPU\] CL_OUT_OF_RESOURCES"):
         loaded.infer({"x": ONES})
 

@@ -260,12 +260,12 @@ def test_a_cache_in_the_way_is_said_once(
 
 def test_a_call_beyond_the_pool_waits_and_then_says_so(affine: Path) -> None:
     loaded: Any = opened(affine)
-    taken = [loaded._take(1) for _ in range(loaded.parallel)]
+    taken = [loaded._pool.take(1) for _ in range(loaded.parallel)]
     with pytest.raises(DeadlineExceeded, match="no free request"):
         loaded.infer({"x": ONES}, timeout=0.01)
     loaded.close()
     for slot in taken:
-        loaded._pool.put(slot)
+        loaded._pool.give(slot)
     with pytest.raises(InferenceFailed, match="closed"):
         loaded.infer({"x": ONES})
 
