@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 from typing import TypeVar
 
-import numpy as np
-
 from accelerators.remote.calls import Answered, CallFailed, Declared, ModelSaid, Port, Server, Transport
 from accelerators.remote.credentials import context, credentials
 from accelerators.remote.options import Address, Options, address
@@ -27,7 +25,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe
-from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec, misfit
+from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec, holds_nan, misfit
 from edgex_inference.contracts.vendor import load_vendor
 
 T = TypeVar("T")
@@ -241,7 +239,7 @@ class RemoteSession:
             if self._most is not None and array.shape and len(array) > self._most:
                 reason = f"{one.spec.name} has {len(array)} rows, {self._where} takes {self._most}"
                 raise SignatureMismatch(self._model, reason)
-            if array.dtype.kind == "f" and array.size and np.isnan(array.min()):
+            if array.dtype.kind == "f" and holds_nan(array):
                 reason = f"{one.spec.name} holds NaN, which a server may make up into a number"
                 raise SignatureMismatch(self._model, reason)
 

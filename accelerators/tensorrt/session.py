@@ -38,7 +38,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe, sample
-from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit
+from edgex_inference.contracts.tensors import Tensors, TensorSpec, holds_nan, misfit
 from edgex_inference.contracts.vendor import load_vendor
 
 
@@ -197,7 +197,7 @@ class _TrtSession:
         if unfit:
             raise SignatureMismatch(self._model, unfit)
         for name in self._floats:
-            if tensors[name].size and np.isnan(tensors[name].min()):
+            if holds_nan(tensors[name]):
                 raise SignatureMismatch(
                     self._model, f"{name} holds NaN, of which a GPU may make a plausible number"
                 )

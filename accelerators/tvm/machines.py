@@ -17,7 +17,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe
-from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec, misfit
+from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec, holds_nan, misfit
 
 _ALIGNMENT = 64
 """Bytes: what TVM's code may assume of where a tensor begins."""
@@ -85,7 +85,7 @@ class _Slot:
                 view = self._make_room(model, index, tensors)
             np.copyto(view, array)
         for name in self._searched:
-            if _holds_nan(tensors[name]):
+            if holds_nan(tensors[name]):
                 raise SignatureMismatch(
                     model, f"{name} holds NaN, which TVM may turn into a plausible number"
                 )
@@ -104,9 +104,3 @@ class _Slot:
         view = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
         self._views[index], self._tensors[index] = view, self._tensor(view)
         return view
-
-
-def _holds_nan(array: Array) -> bool:
-    # The sum of squares is NaN for a NaN only, and the quicker of the two while BLAS takes one thread for it.
-    told = np.vdot(array, array) if 0 < array.size <= 4096 else array.min(initial=0)
-    return bool(told != told)
