@@ -46,6 +46,7 @@ class Outbox:
         self._pending: list[tuple[Message, asyncio.Future[None]]] = []
         self._through = asyncio.Event()
         self._through.set()
+        self._turn, self._behind = asyncio.Lock(), 0  # those that wait for `_through` go on in their order
         self._stored = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._forwarding: asyncio.Task[None] | None = None
@@ -92,8 +93,13 @@ class Outbox:
 
     async def publish(self, message: Message) -> None:
         """Returns when the message is out or on disk; raises BusUnavailable when neither can be."""
-        if not self._through.is_set():
-            await self._through.wait()
+        if self._behind or not self._through.is_set():
+            self._behind += 1
+            try:
+                async with self._turn:
+                    await self._through.wait()
+            finally:
+                self._behind -= 1
         if not self._waiting:
             try:
                 await self._bus.publish(message)
@@ -109,7 +115,8 @@ class Outbox:
 
     async def publish_all(self, messages: Sequence[Message]) -> Sequence[Refusal]:
         """As `publish` for each in its turn."""
-        if self._waiting or not self._through.is_set() or not isinstance(self._bus, Bursts):
+        held_up = self._waiting or self._behind or not self._through.is_set()
+        if held_up or not isinstance(self._bus, Bursts):
             return await side_by_side(self.publish, messages)
         found = list(await self._bus.publish_all(messages))
         missed = [at for at, refusal in enumerate(found) if isinstance(refusal, TransportError)]

@@ -332,3 +332,22 @@ def stage_values(message: Message) -> float:
     found = events.read(envelope.read(message))
     assert found is not None
     return float(found.readings[0].value or "nan")
+
+
+async def test_a_newcomer_waits_behind_those_that_wait(
+    hub: MemoryHub, listener: Listener, tmp_path: Path
+) -> None:
+    """Also one who comes in the very moment in which the others may go on."""
+    box = Outbox(MemoryBus(hub, name="service"), tmp_path / "outbox.sqlite", most=1 << 20, max_age=60)
+    await box.open()
+    box._through.clear()
+    waiting = [asyncio.create_task(box.publish(one)) for one in numbered(1, 2)]
+    burst = asyncio.create_task(box.publish_all(numbered(3, 4)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    box._through.set()
+    await box.publish(numbered(5)[0])
+    await asyncio.gather(*waiting, burst)
+    await box.publish(numbered(6)[0])
+    await listener.have(1, 2, 3, 4, 5, 6)
+    await box.close()
