@@ -17,7 +17,7 @@ PYTHON := $(VENV)/bin/python
 DEMO ?=
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
 BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
-QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
+QNN := tests/contract/test_accelerator_onnxruntime_qnn.py $(addprefix tests/integration/test_onnxruntime_,providers.py ahead.py)
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
