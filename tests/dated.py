@@ -10,7 +10,7 @@ def today() -> str:
 
 
 def write(page: Path, mark: str, text: str) -> None:
-    """Puts the text, whole lines, between the marks; raises ValueError where the page has not exactly one place for it."""
+    """Puts whole lines between the marks; raises ValueError where the page has not exactly one place."""
     page.write_text(written(page.read_text(), mark, text))
 
 
