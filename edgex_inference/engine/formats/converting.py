@@ -14,7 +14,7 @@ from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.formats.child import Job, Limits, Reply, run
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
-from edgex_inference.engine.formats.parity import Case, Samples, read_cases
+from edgex_inference.engine.formats.parity import Case, Samples, read_cases, turned
 from edgex_inference.engine.formats.recognize import recognize
 from edgex_inference.engine.formats.routes import Step, route
 from edgex_inference.engine.formats.screen import screen
@@ -43,7 +43,8 @@ class Wish:
 class Converted:
     """The converted model, not yet compared; `cases` None where the source's framework was not asked.
 
-    `missing` says why it was not, where it could have been.
+    `missing` says why it was not, where it could have been. `turns` are the axes of inputs, conversion by conversion,
+    that answers of the source still have to be brought into; those of `cases` are.
     """
 
     path: Path
@@ -53,6 +54,13 @@ class Converted:
     notes: tuple[str, ...]
     cases: Sequence[Case] | None
     missing: str = ""
+    turns: Sequence[Sequence[Sequence[int]]] = ()
+
+    def brought(self, case: Case) -> Case:
+        """The source's own case as the converted model takes it."""
+        for axes in self.turns:
+            case = turned(case, axes)
+        return case
 
 
 def kind_of(wish: Wish) -> Kind:
@@ -100,15 +108,20 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
             first = _ask(wish, kind, steps[0], toolchains, folder, replies[0])
         except SetupError as error:
             missing = str(error)
-    return Converted(
+    found = Converted(
         path=source,
         kind=kind,
         framework=first.framework,
         tools=tuple(reply.tool for reply in replies),
         notes=tuple(note for reply in replies for note in reply.notes),
-        cases=read_cases(first.answers, wish.source) if first.answers is not None else None,
+        cases=None,
         missing=missing,
+        turns=[reply.axes for reply in replies],
     )
+    if first.answers is None:
+        return found
+    later = replace(found, turns=found.turns[1:])  # answers are written for the first conversion
+    return replace(later, cases=[later.brought(case) for case in read_cases(first.answers, wish.source)])
 
 
 def _named(source: Path) -> Path:

@@ -1,0 +1,79 @@
+"""TensorFlow Lite files put in order: which tensors are inputs and outputs, in which order, and what they are called."""
+
+import flatbuffers
+import numpy as np
+
+try:
+    from ai_edge_litert import schema_py_generated as schema
+except ImportError:
+    from tensorflow.lite.python import schema_py_generated as schema
+
+
+TRANSPOSE = 39
+
+
+def arranged(content, inputs, outputs):
+    """The file with these inputs, each (index of the tensor, its name), and outputs, each with shape and axes too.
+
+    `axes` is which axis of what is computed each axis of the output shall be.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    model.signatureDefs = []  # they speak of the former names
+    named = [*inputs]
+    graph.inputs, graph.outputs = [index for index, _ in inputs], []
+    for index, name, shape, axes in outputs:
+        graph.tensors[index].shape = list(shape)
+        graph.tensors[index].shapeSignature = None
+        if tuple(axes) != tuple(range(len(axes))):
+            index = transposed(model, index, axes)
+        graph.outputs.append(index)
+        named.append((index, name))
+    rename(graph.tensors, dict(named))
+    builder = flatbuffers.Builder(len(content) + 1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def remembers(content):
+    """Whether it has tensors that live from run to run, as recurrent operators' states do."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    return any(tensor.isVariable for graph in model.subgraphs for tensor in graph.tensors)
+
+
+def rename(tensors, names):
+    for index, tensor in enumerate(tensors):
+        if index not in names and text(tensor.name) in names.values():
+            tensor.name = "%s/%d" % (text(tensor.name), index)
+    for index, name in names.items():
+        tensors[index].name = name
+
+
+def transposed(model, index, axes):
+    """Another tensor, with the axes of this one in another order."""
+    graph = model.subgraphs[0]
+    source = graph.tensors[index]
+    order, result = schema.BufferT(), schema.TensorT()
+    order.data = np.frombuffer(np.asarray(axes, "<i4").tobytes(), np.uint8)
+    model.buffers.append(order)
+    axis = schema.TensorT()
+    axis.shape, axis.type, axis.buffer = [len(axes)], schema.TensorType.INT32, len(model.buffers) - 1
+    axis.name = "axes/%d" % len(graph.tensors)
+    result.shape, result.type = [source.shape[one] for one in axes], source.type
+    result.quantization, result.buffer, result.name = source.quantization, 0, "%s/turned" % text(source.name)
+    graph.tensors += [axis, result]
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = TRANSPOSE
+    code.version = 1 if len(axes) <= 4 else 4
+    model.operatorCodes.append(code)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs, operator.outputs = [index, len(graph.tensors) - 2], [len(graph.tensors) - 1]
+    operator.builtinOptionsType = schema.BuiltinOptions.TransposeOptions
+    operator.builtinOptions = schema.TransposeOptionsT()
+    graph.operators.append(operator)
+    return len(graph.tensors) - 1
+
+
+def text(name):
+    return name.decode() if isinstance(name, bytes) else name or ""
