@@ -10,7 +10,7 @@ import numpy as np
 from exchange import Refused
 
 EXPONENT = ("LogLink",)
-PLAIN = ("IdentityLink", "LogitLink", "MultinomialLogit", "HalfLogitLink")
+PLAIN = ("IdentityLink", "LogitLink", "MultinomialLogit")
 
 
 def with_histograms(classifier_shapes, regressor_shapes):
@@ -33,7 +33,6 @@ def with_histograms(classifier_shapes, regressor_shapes):
         "SklearnHistGradientBoostingRegressor",
         regressor_shapes,
         mended(random_forest.convert_sklearn_random_forest_regressor_converter),
-        options=options,
     )
 
 

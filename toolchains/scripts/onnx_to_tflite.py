@@ -112,12 +112,8 @@ def in_order(job, content, axes, names):
     want = session.run(names, feeds)
     found.invoke()
     have = [found.get_tensor(index) for index, _ in outputs]
-    turns = [turn(*pair) for pair in zip(have, want, names, strict=True)]
-    told = [
-        (index, name, one.shape, order)
-        for (index, name), one, order in zip(outputs, have, turns, strict=True)
-    ]
-    return arranged(content, inputs, told)
+    turns = [(one.shape, turn(one, other, name)) for one, other, name in zip(have, want, names, strict=True)]
+    return arranged(content, inputs, outputs, turns)
 
 
 def turn(have, want, name):

@@ -12,24 +12,23 @@ except ImportError:
 TRANSPOSE = 39
 
 
-def arranged(content, inputs, outputs):
-    """The file with these inputs, each (index of the tensor, its name), and outputs, each with shape and axes too.
+def arranged(content, inputs, outputs, turns=()):
+    """The file with these inputs and outputs, each (index of the tensor, its name).
 
-    `axes` is which axis of what is computed each axis of the output shall be.
+    `turns` has for each output its shape, and which axis of what is computed each of its axes shall be.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
     model.signatureDefs = []  # they speak of the former names
-    named = [*inputs]
-    graph.inputs, graph.outputs = [index for index, _ in inputs], []
-    for index, name, shape, axes in outputs:
+    for at, (shape, axes) in enumerate(turns):
+        index, name = outputs[at]
         graph.tensors[index].shape = list(shape)
         graph.tensors[index].shapeSignature = None
         if tuple(axes) != tuple(range(len(axes))):
-            index = transposed(model, index, axes)
-        graph.outputs.append(index)
-        named.append((index, name))
-    rename(graph.tensors, dict(named))
+            outputs[at] = (transposed(model, index, axes), name)
+    graph.inputs = [index for index, _ in inputs]
+    graph.outputs = [index for index, _ in outputs]
+    rename(graph.tensors, dict([*inputs, *outputs]))
     builder = flatbuffers.Builder(len(content) + 1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
