@@ -70,7 +70,7 @@ def lowered(nodes):
 
 
 class Plain:
-    """A container of skl2onnx whose nodes get Python's own numbers, and an Exp behind the trees where there is a scope."""
+    """A container of skl2onnx whose nodes get Python's own numbers; with a scope an Exp stands behind the trees."""
 
     def __init__(self, container, scope):
         self._container, self._scope = container, scope

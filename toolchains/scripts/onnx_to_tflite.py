@@ -36,7 +36,7 @@ def work(job):
         content = file.read()
     if remembers(content):
         raise Refused(
-            "becomes a model that remembers the samples before, by onnx2tf: convert it to openvino, or run the ONNX file"
+            "becomes one that remembers the samples before: convert it to openvino, or run the ONNX file"
         )
     axes = [LAST if name in pictures else tuple(range(len(shape))) for name, shape in inputs.items()]
     with open(job.path("model.tflite"), "wb") as file:
@@ -51,7 +51,9 @@ def refuse_foreign(model):
                 "has operators that TensorFlow Lite lacks (%s): onnxruntime runs the ONNX file" % node.op_type
             )
         if node.domain not in ("", "ai.onnx"):
-            raise Refused("has operators of %s (%s), which onnx2tf does not know" % (node.domain, node.op_type))
+            raise Refused(
+                "has operators of %s (%s), which onnx2tf does not know" % (node.domain, node.op_type)
+            )
 
 
 def fixed(job, model):
@@ -106,7 +108,9 @@ def in_order(job, content, axes, names):
     details = {one["index"]: one for one in found.get_input_details()}
     feeds = {}
     for (index, name), order in zip(inputs, axes, strict=True):
-        ((_, array),) = job.cases([(name, details[index]["dtype"], tuple(details[index]["shape"]))])[0].items()
+        ((_, array),) = job.cases([(name, details[index]["dtype"], tuple(details[index]["shape"]))])[
+            0
+        ].items()
         found.set_tensor(index, array)
         feeds[name] = array.transpose(np.argsort(order))
     want = session.run(names, feeds)
@@ -124,7 +128,8 @@ def turn(have, want, name):
     fitting = [one for one in ways if tuple(have.shape[at] for at in one) == want.shape]
     if not fitting:
         raise Refused(
-            "onnx2tf gives the output %s the shape %s instead of %s" % (name, list(have.shape), list(want.shape))
+            "onnx2tf gives the output %s the shape %s instead of %s"
+            % (name, list(have.shape), list(want.shape))
         )
     return min(fitting, key=lambda one: np.abs(have.transpose(one).astype(np.float64) - want).max(initial=0))
 

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files put in order: which tensors are inputs and outputs, in which order, and what they are called."""
+"""TensorFlow Lite files put in order: which tensors are inputs and outputs, in what order, and how they are called."""
 
 import flatbuffers
 import numpy as np

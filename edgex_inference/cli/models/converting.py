@@ -19,7 +19,15 @@ from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec
 from edgex_inference.engine.formats.converting import Converted, Wish, convert
 from edgex_inference.engine.formats.kinds import ABOUT
-from edgex_inference.engine.formats.parity import Case, Off, Parity, Samples, compare, row_by_row, says_nothing
+from edgex_inference.engine.formats.parity import (
+    Case,
+    Off,
+    Parity,
+    Samples,
+    compare,
+    row_by_row,
+    says_nothing,
+)
 from edgex_inference.engine.formats.toolchains import Toolchains
 from edgex_inference.pipeline.planning.plan import Engine
 

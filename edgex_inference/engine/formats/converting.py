@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgex_inference.contracts.accelerator import ONNX, Format
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format
 from edgex_inference.contracts.errors import ModelRejected, SetupError
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine import onnx_file
@@ -100,6 +100,8 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
         place = folder / f"step{number}"
         place.mkdir()
         job = _job(wish, source, kind if not number else recognize(source), place, first=not number)
+        if step.target == TFLITE:  # which leaves no extent open that an earlier format did
+            job = replace(job, shapes=wish.shapes)
         replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
         source = replies[-1].file
     first, missing = replies[0], ""

@@ -26,7 +26,9 @@ folder = sys.argv[1]
 x = np.random.default_rng(7).normal(0, 1, (300, 5)).astype("f")
 two = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(int)
 three = (x[:, 0] > 0) * 1 + (x[:, 1] > 0) * 1
-gaps = np.where(np.random.default_rng(1).random(x.shape) < 0.1, np.nan, x)  # missing values have a way of their own
+gaps = np.where(
+    np.random.default_rng(1).random(x.shape) < 0.1, np.nan, x
+)  # missing values have a way of their own
 kinds = np.concatenate([x[:, :4], three[:, None]], axis=1)
 models = {
     "logistic": make_pipeline(StandardScaler(), LogisticRegression()).fit(x, two),
@@ -43,7 +45,9 @@ models = {
     ),
     "histtwo": HistGradientBoostingClassifier(max_iter=20).fit(gaps, two),
     "histthree": HistGradientBoostingClassifier(max_iter=20).fit(x, np.array(["a", "b", "c"])[three]),
-    "histpipe": make_pipeline(StandardScaler(), HistGradientBoostingRegressor(max_iter=20)).fit(gaps, x[:, 0]),
+    "histpipe": make_pipeline(StandardScaler(), HistGradientBoostingRegressor(max_iter=20)).fit(
+        gaps, x[:, 0]
+    ),
     "histcounts": HistGradientBoostingRegressor(loss="poisson", max_iter=20).fit(x, np.abs(x[:, 0])),
     "histkinds": HistGradientBoostingRegressor(categorical_features=[4], max_iter=5).fit(kinds, x[:, 0]),
 }

@@ -30,7 +30,9 @@ class Mixer(tf.Module):
         super().__init__()
         self.weight = tf.Variable(tf.random.stateless_normal((4, 4), (0, 1)))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, 4), name="plus"), tf.TensorSpec((None, 4), name="minus")])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, 4), name="plus"), tf.TensorSpec((None, 4), name="minus")]
+    )
     def mix(self, plus, minus):
         between = tf.matmul(plus, self.weight) - minus
         return {"sum": tf.nn.relu(between), "difference": between}
