@@ -41,6 +41,7 @@ def main(names: Sequence[str]) -> int:
     cases = [case.toolchain for case in CASES]
     names = names or sorted(manifest(), key=cases.count, reverse=True)
     os.environ["INFERENCE_CACHEDIR"] = str(HOME)
+    whence = "with what was there" if (HOME / "toolchains").exists() else "from nothing"
     started, installs = time.monotonic(), dict[str, float]()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         waiting: list[tuple[Case, Future[Row]]] = []
@@ -61,7 +62,7 @@ def main(names: Sequence[str]) -> int:
         rows = [future.result() for _, future in sorted(waiting, key=lambda one: CASES.index(one[0]))]
     wrong = [row for row in rows if row.wrong]
     print(f"{len(rows) - len(wrong)} passed, {len(wrong)} failed")
-    text = _table(rows, installs, time.monotonic() - started)
+    text = _table(rows, installs, whence, time.monotonic() - started)
     (HOME / "table.md").write_text(text)
     if os.environ.get("DOCS") == "1" and not wrong:
         PAGE.write_text(MARKS.sub(lambda found: f"{found[1]}\n{text}\n{found[2]}", PAGE.read_text()))
@@ -123,10 +124,10 @@ def _shown(row: Row) -> Row:
     return row
 
 
-def _table(rows: Sequence[Row], installs: dict[str, float], took: float) -> str:
+def _table(rows: Sequence[Row], installs: dict[str, float], whence: str, took: float) -> str:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     lines = [
-        f"Run on {today} from nothing, {took / 60:.0f} minutes in all on {len(os.sched_getaffinity(0))} cores, "
+        f"Run on {today} {whence}, {took / 60:.0f} minutes in all on {len(os.sched_getaffinity(0))} cores, "
         f"{_worked() / 60:.0f} minutes of processor time; beside the conversions, installing took "
         + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in installs.items() if seconds > 3)
         + ".",
