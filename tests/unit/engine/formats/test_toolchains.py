@@ -49,6 +49,20 @@ def test_a_toolchain_from_a_wheel_to_its_removal(tmp_path: Path) -> None:
     assert toolchains.state("tiny") == ""
 
 
+def test_a_wheel_for_another_python_where_the_manifest_says_so(tmp_path: Path) -> None:
+    wheel = toolchain_double.wheel(tmp_path, python=">=3.99")
+    pins = f"tinything @ {wheel.as_uri()}\n"
+    strict = Toolchains(tmp_path / "a", toolchain_double.data(tmp_path / "strict", python=SERIES, pins=pins))
+    with pytest.raises(SetupError, match=r"requires a different Python|3\.99"):
+        install(strict, "tiny", quiet)
+    data = toolchain_double.data(
+        tmp_path / "data", python=SERIES, pins=pins, modules="tinything", anyway=True
+    )
+    toolchains = Toolchains(tmp_path / "b", data)
+    assert install(toolchains, "tiny", quiet)
+    assert versions(toolchains, "tiny") == {"tinything": "1.5"}
+
+
 def test_an_install_that_fails_leaves_nothing(tmp_path: Path) -> None:
     data = toolchain_double.data(
         tmp_path / "data", python=SERIES, pins=f"x @ {(tmp_path / 'no.whl').as_uri()}\n"
