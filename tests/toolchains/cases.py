@@ -124,6 +124,12 @@ CASES: Sequence[Case] = (
     ),
     Case(
         toolchain="mxnet",
+        what="MXNet Gluon",
+        source="cnn-symbol.json",
+        arguments=(*TFLITE, "--shape", "data=1,3,32,32"),
+    ),
+    Case(
+        toolchain="mxnet",
         what="MXNet SoftmaxOutput",
         source="mlp-symbol.json",
         arguments=("--shape", "data=1,6"),
