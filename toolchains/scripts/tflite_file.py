@@ -19,7 +19,6 @@ def arranged(content, inputs, outputs, turns=()):
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
-    model.signatureDefs = []  # they speak of the former names
     for at, (shape, axes) in enumerate(turns):
         index, name = outputs[at]
         graph.tensors[index].shape = list(shape)
@@ -29,9 +28,27 @@ def arranged(content, inputs, outputs, turns=()):
     graph.inputs = [index for index, _ in inputs]
     graph.outputs = [index for index, _ in outputs]
     rename(graph.tensors, dict([*inputs, *outputs]))
+    model.signatureDefs = [signature(inputs, outputs)]
     builder = flatbuffers.Builder(len(content) + 1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def signature(inputs, outputs):
+    """What other tools of TensorFlow Lite call tensors by."""
+    found = schema.SignatureDefT()
+    found.signatureKey, found.subgraphIndex = "serving_default", 0
+    found.inputs, found.outputs = map(tensor_maps, (inputs, outputs))
+    return found
+
+
+def tensor_maps(tensors):
+    found = []
+    for index, name in tensors:
+        one = schema.TensorMapT()
+        one.name, one.tensorIndex = name, index
+        found.append(one)
+    return found
 
 
 def remembers(content):

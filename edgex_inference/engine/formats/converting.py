@@ -102,7 +102,10 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
         job = _job(wish, source, kind if not number else recognize(source), place, first=not number)
         if step.target == TFLITE:  # which leaves no extent open that an earlier format did
             job = replace(job, shapes=wish.shapes)
-        replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
+        try:
+            replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
+        except ModelRejected as error:  # a later step speaks of a file that nobody knows
+            raise ModelRejected(wish.source, error.reason) from error
         source = replies[-1].file
     first, missing = replies[0], ""
     if steps[0].oracle:
