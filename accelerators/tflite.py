@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,10 @@ def sentence(error: BaseException) -> str:
 
 
 def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
+    return tuple(_fixed(request, spec) for spec in specs(request.path, details, what))
+
+
+def specs(path: Path, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
     """The declared tensors; raises ModelRejected for what cannot be fed or read."""
     found: list[TensorSpec] = []
     for n, one in enumerate(details):
@@ -249,12 +254,10 @@ def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str
         datatype = _datatype(one["dtype"])
         if datatype is None or (datatype is Datatype.BYTES and what == "input"):
             kind = np.dtype(one["dtype"]).name
-            raise ModelRejected(
-                request.path, f"the {what} {name} is of type {kind}, which cannot be fed or read"
-            )
+            raise ModelRejected(path, f"the {what} {name} is of type {kind}, which cannot be fed or read")
         extents = tuple(None if extent < 0 else int(extent) for extent in _signature(one))
         found.append(TensorSpec(name=name, datatype=datatype, shape=extents, quantization=_quantization(one)))
-    return tuple(_fixed(request, spec) for spec in found)
+    return tuple(found)
 
 
 def _signature(one: Mapping[str, Any]) -> Sequence[int]:

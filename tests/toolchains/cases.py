@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,8 @@ class Case:
     arguments: tuple[str, ...] = ()
     real: bool = False
     refused: str = ""
+    golden: str = ""
+    """a model of the demo whose card and golden samples the result must fit"""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -140,6 +145,13 @@ CASES: Sequence[Case] = (
     Case(toolchain="paddle", what="Paddle .pdmodel", source="old.pdmodel", arguments=TFLITE),
     _onnx("face-rfb320/version-RFB-320.onnx", "ONNX, RFB-320", real=True),
     _onnx("fastestdet/FastestDet.onnx", "ONNX, FastestDet", real=True),
+    Case(
+        toolchain="onnx2tf",
+        what="ONNX, part-detect of the demo, with its golden samples",
+        source=str(DEMO / "part-detect/2026.11/part-detect.onnx"),
+        arguments=TFLITE,
+        golden="part-detect/2026.11",
+    ),
     _onnx("several.onnx", "ONNX, two inputs and outputs alike"),
     _onnx("maps.onnx", "ONNX, a picture in and maps out"),
     _onnx("square.onnx", "ONNX, every axis alike"),
