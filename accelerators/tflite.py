@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ COMPILED = "edgetpu-custom-op"
 _HEAVY = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", COMPILED}
 )
+_REMEMBERING = frozenset(
+    {
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+    }
+)
+"""Operators whose states live from run to run."""
 _WHOLE = (np.int8, np.uint8, np.int16)
 _LONGEST = 400
 _FEW = 256
@@ -135,6 +148,8 @@ class _Slot:
             native._interpreter,
         )  # kept, for it owns the delegates that the raw one runs
         self._set, self._invoke, self._get = raw.SetTensor, raw.Invoke, raw.GetTensor
+        if any(one["op_name"] in _REMEMBERING for one in native._get_ops_details()):
+            self._invoke = partial(_afresh, raw)
         self._resize, self._allocate = raw.ResizeInputTensor, raw.AllocateTensors
         self._indexes = tuple(one["index"] for one in ins)
         self._outs = tuple(zip(self._names, (one["index"] for one in outs), strict=True))
@@ -220,6 +235,12 @@ class _Slot:
             self._adopt(self._job.natives())
             raise
         self._fit(wanted)
+
+
+def _afresh(raw: Any) -> None:
+    """A run that knows nothing of those before: samples come from anywhere, and to any interpreter."""
+    raw.ResetVariableTensors()
+    raw.Invoke()
 
 
 def allocate(native: Any) -> None:

@@ -160,7 +160,7 @@ CASES: Sequence[Case] = (
     _onnx("outside.onnx", "ONNX, weights beside it"),
     _onnx("open.onnx", "ONNX, a size that is said", "--shape", "x=1,3,20,30"),
     _onnx("open.onnx", "ONNX, a size that is left open", refused="leaves its size open"),
-    _onnx("memory.onnx", "ONNX, LSTM", refused="remembers the samples before"),
+    _onnx("memory.onnx", "ONNX, LSTM"),
     _onnx("linear.onnx", "ONNX, operators of ai.onnx.ml", refused="operators that TensorFlow Lite lacks"),
     Case(toolchain="opencv", what="Caffe, RFB-320", source="face-rfb320/RFB-320.caffemodel", real=True),
     Case(

@@ -8,7 +8,7 @@ import onnx2tf
 import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 from exchange import Refused, main
-from tflite_file import arranged, remembers
+from tflite_file import arranged
 
 CHANNELS = (1, 3, 4)
 LAST = (0, 2, 3, 1)
@@ -34,10 +34,6 @@ def work(job):
         raise Refused("onnx2tf cannot convert it: %s" % first(error)) from error
     with open(made(job), "rb") as file:
         content = file.read()
-    if remembers(content):
-        raise Refused(
-            "becomes one that remembers the samples before: convert it to openvino, or run the ONNX file"
-        )
     axes = [LAST if name in pictures else tuple(range(len(shape))) for name, shape in inputs.items()]
     with open(job.path("model.tflite"), "wb") as file:
         file.write(put_in_order(job, content, axes, outputs))

@@ -51,12 +51,6 @@ def tensor_maps(tensors):
     return found
 
 
-def remembers(content):
-    """Whether it has tensors that live from run to run, as recurrent operators' states do."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    return any(tensor.isVariable for graph in model.subgraphs for tensor in graph.tensors)
-
-
 def rename(tensors, names):
     for index, tensor in enumerate(tensors):
         if index not in names and text(tensor.name) in names.values():
