@@ -136,6 +136,7 @@ class _Slot:
         self._model = job.request.path.name
         self._unsettled = 0
         self._searched = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
+        self._indexes: tuple[int, ...] = ()
         self._adopt(native)
 
     def renew(self) -> None:
@@ -154,9 +155,9 @@ class _Slot:
             native,
             native._interpreter,
         )  # kept, for it owns the delegates that the raw one runs
-        self._set, self._invoke, self._get = raw.SetTensor, raw.Invoke, raw.GetTensor
-        if any(one["op_name"] in _REMEMBERING for one in native._get_ops_details()):
-            self._invoke = partial(_afresh, raw)
+        remembers = any(one["op_name"] in _REMEMBERING for one in native._get_ops_details())
+        self._set, self._get = raw.SetTensor, raw.GetTensor
+        self._invoke = partial(_afresh, raw) if remembers else raw.Invoke
         self._resize, self._allocate = raw.ResizeInputTensor, raw.AllocateTensors
         self._indexes = tuple(one["index"] for one in ins)
         self._outs = tuple(zip(self._names, (one["index"] for one in outs), strict=True))
