@@ -25,6 +25,7 @@ from edgex_inference.engine.cards.card import read_card
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.pipeline.planning import golden
+from edgex_inference.testing import tflite_models
 
 DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
 
@@ -216,6 +217,41 @@ def test_ir_is_quantized_by_nncf(
     assert (path.parent / "part-detect-int8.bin").is_file()
     assert read_card(path).builds[1].precision == "int8"
     assert os.environ.get("NNCF_CI"), "it would report to its maker"
+
+
+REGRESSION = """schema: 1
+name: line
+version: "1"
+task: regression
+files: [{path: line.tflite}]
+inputs: {x: {kind: vector, names: [A, B, C, D]}}
+outputs: {y: {}}
+golden: [{input: golden/0.json, expect: golden/0.expect.json, tolerance: {value: TOLERANCE}}]
+"""
+
+
+def test_tflite_is_quantized_by_googles_own(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if importlib.util.find_spec("ai_edge_quantizer") is None:
+        pytest.skip(
+            "ai-edge-quantizer is missing, and `make test` has it not: pip install '.[quantize-litert]'"
+        )
+    folder = models / "line" / "1"
+    (folder / "golden").mkdir(parents=True)
+    tflite_models.write_affine(folder / "line.tflite", shape=(1, 4))
+    for n in range(8):
+        (folder / "golden" / f"{n}.json").write_text(json.dumps({"x": [n / 8, -n / 9, n / 10, 0.3]}))
+    (folder / "golden" / "0.expect.json").write_text(json.dumps({"value": 1}))
+    card = folder / "model.yaml"
+    words = ("line", "--models", models, "--quantize", "int8", "--samples", folder / "golden")
+    card.write_text(REGRESSION.replace("TOLERANCE", "0.0001"))
+    code, _, err = said(capsys, *words)
+    assert (code, "in 8 bits it answers wrongly, and nothing was written" in err) == (1, True)
+    card.write_text(REGRESSION.replace("TOLERANCE", "0.02"))
+    quantized = figures(capsys, *words)["quantized"]
+    assert quantized["differenceBefore"] == 0 < quantized["differenceAfter"] < 0.02
+    made = read_card(card).builds[1]
+    assert (made.path.name, made.precision) == ("line-int8.tflite", "int8")
+    assert main(["model", "check", "line", "--models", str(models)]) == 0
 
 
 async def test_who_asks_for_int8_gets_the_quantized_file_and_nobody_else(
