@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgex_inference.importers.kaldi.items import Malformed
 
@@ -13,10 +13,11 @@ _MOST_PARTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Another node's output, `offset` frames later."""
+    """Another node's output, `offset` frames later; zeros where an `optional` one is not there."""
 
     name: str
     offset: int = 0
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,26 @@ def _offset(words: Iterator[str], depth: int) -> Descriptor:
 
 def _shifted(descriptor: Descriptor, frames: int) -> Descriptor:
     if isinstance(descriptor, Node):
-        return Node(descriptor.name, descriptor.offset + frames)
+        return replace(descriptor, offset=descriptor.offset + frames)
     if isinstance(descriptor, Append):
         return Append(tuple(_shifted(one, frames) for one in descriptor.parts))
     if isinstance(descriptor, Sum):
         return Sum(tuple(_shifted(one, frames) for one in descriptor.parts))
     if isinstance(descriptor, Scaled):
         return Scaled(descriptor.factor, _shifted(descriptor.part, frames))
+    return descriptor
+
+
+def _optional(descriptor: Descriptor) -> Descriptor:
+    """IfDefined(d): the word comes down to the nodes that d reads."""
+    if isinstance(descriptor, Node):
+        return replace(descriptor, optional=True)
+    if isinstance(descriptor, Append):
+        return Append(tuple(_optional(one) for one in descriptor.parts))
+    if isinstance(descriptor, Scaled):
+        return Scaled(descriptor.factor, _optional(descriptor.part))
+    if isinstance(descriptor, Sum):
+        raise Malformed("has IfDefined around a Sum: write Sum(IfDefined(…), IfDefined(…))")
     return descriptor
 
 
@@ -159,7 +173,9 @@ def _made(word: str, given: list[Descriptor | str]) -> Descriptor:
         if given[1] != "t" or not isinstance(first, Node):
             raise Malformed("replaces an index other than t of an input (ReplaceIndex)")
         return Once(first.name)
-    return _part(first)  # IfDefined and Failover: frames that are asked for are always there
+    if word == "IfDefined":
+        return _optional(_part(first))
+    return _part(first)  # Failover: the frames of its first part are asked for, and so are there
 
 
 def _part(given: Descriptor | str) -> Descriptor:

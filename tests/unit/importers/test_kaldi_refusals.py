@@ -41,20 +41,25 @@ def refusal(net: KaldiNet, folder: Path, *, binary: bool = True) -> str:
 
 
 def test_all_unknown_components_are_named_at_once(tmp_path: Path) -> None:
-    lstm = [
-        KaldiPart("LstmNonlinearityComponent", (("Params", WEIGHTS),), f"lstm{index}") for index in range(5)
-    ]
+    own = [KaldiPart("OwnComponent", (("Params", WEIGHTS),), f"own{index}") for index in range(5)]
     attention = KaldiPart("RestrictedAttentionComponent", (("NumHeads", 4),), "attention")
-    found = refusal(nnet3(parts=(AFFINE, *lstm, attention)), tmp_path)
-    assert "LstmNonlinearityComponent ('lstm0', 'lstm1', 'lstm2' and 2 more): keeps a state" in found
+    found = refusal(nnet3(parts=(AFFINE, *own, attention)), tmp_path)
+    assert "OwnComponent ('own0', 'own1', 'own2' and 2 more): train without it" in found
     assert "RestrictedAttentionComponent ('attention'): train without it" in found
 
 
 @pytest.mark.parametrize(
     ("lines", "wanted"),
     [
-        ((fed("a", "Append(IfDefined(Offset(a, -3)), input)"), *ENDS), r"nodes 'a' ← 'a' are recurrent.*TDNN"),
+        ((fed("a", "Append(IfDefined(Offset(a, -3)), input)"), *ENDS), "made for 8 columns and is fed 7"),
+        ((fed("a", "Append(Offset(a, -3), input)"), *ENDS), "'a' reads 'a', .* -3 frames away and without IfDefined"),
+        ((fed("a", "Append(IfDefined(a), input)"), *ENDS), "'a' ← 'a' need each other within the same frame"),
         ((fed("a", "b"), fed("b", "a"), *ENDS), "'a' ← 'b' ← 'a'"),
+        ((fed("a", "Append(IfDefined(Offset(a, -1)), IfDefined(Offset(a, 1)), input)"), *ENDS), "earlier and later"),
+        ((fed("a", "IfDefined(Offset(a, -1))"), *ENDS), "no input"),
+        ((fed("a", "Append(IfDefined(Offset(a, -1)), ReplaceIndex(input, t, 0))"), *ENDS), "no input"),
+        ((fed("a", "Append(input, IfDefined(Sum(input, input)))"), *ENDS), "IfDefined around a Sum"),
+        ((*GOOD[:2], "output-node name=output input=IfDefined(a)"), "needs more context than the whole network"),
         (("component-node name=a component=b input=input", *ENDS), "'b', which the file does not hold"),
         ((fed("a", "nothing"), *ENDS), "node 'a' reads 'nothing', which is no node"),
         ((fed("a", "input"), *ENDS), "component 'a' .* made for 8 columns and is fed 4"),
@@ -92,12 +97,25 @@ def test_wiring_that_cannot_be(lines: Sequence[str], wanted: str, tmp_path: Path
          ("FiltXStep", 1), ("FiltYStep", 1), ("FilterParams", WEIGHTS), ("BiasParams", BIAS)), "moves 3 by 1 over 2"),
         ("StatisticsPoolingComponent", (("InputDim", 8), ("InputPeriod", 1), ("LeftContext", 5), ("RightContext", 5)),
          "whole utterance"),
+        ("LstmNonlinearityComponent", (("Params", WEIGHTS),), r"weights of \(3, 8\) for 8 columns"),
+        ("GruNonlinearityComponent", (("CellDim", 2), ("RecurrentDim", 2), ("w_h", WEIGHTS)), r"weights of \(3, 8\)"),
+        ("OutputGruNonlinearityComponent", (("CellDim", 3), ("w_h", BIAS)), "made for 9 columns and is fed 8"),
+        ("DropoutMaskComponent", (("OutputDim", 3), ("DropoutProportion", 1.0)), "drops a share of 1 of 3"),
     ],
 )  # fmt: skip
 def test_components_that_cannot_be(kind: str, items: Any, wanted: str, tmp_path: Path) -> None:
     found = refusal(nnet3(parts=(KaldiPart(kind, items, "a"),)), tmp_path)
     assert found.startswith(f"component 'a' ({kind}) ")
     assert re.search(wanted, found)
+
+
+def test_a_circle_that_says_nothing_of_its_width(tmp_path: Path) -> None:
+    """Its own past is fed to it before it is known how wide that is; a splice within looks at other frames."""
+    pooled = KaldiPart("MaxpoolingComponent", (("InputXDim", 8),), "a")
+    lines = (fed("a", "Append(IfDefined(Offset(a, -1)), input)"), *ENDS)
+    assert "does not say how many columns it makes" in refusal(nnet3(*lines, parts=(pooled,)), tmp_path)
+    tdnn = KaldiPart("TdnnComponent", (("TimeOffsets", [0, 1]), ("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "a")
+    assert "looks at other frames within a circle" in refusal(nnet3(*lines, parts=(tdnn,)), tmp_path)
 
 
 @pytest.mark.parametrize("binary", [True, False])
