@@ -12,7 +12,7 @@ import yaml
 from edgex_inference.cli.main import main
 from edgex_inference.engine.formats import child
 from edgex_inference.engine.formats.toolchains import SCRIPTS, Toolchains
-from edgex_inference.testing.caffe_models import ORACLE
+from edgex_inference.testing.caffe_models import ORACLE, layer
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
 Capture = pytest.CaptureFixture[str]
@@ -39,6 +39,7 @@ class Net:
 
         text = pathlib.Path(graph).read_text()
         self.tops = dict(re.findall(r'layer { name: "(.*?)" .*?top: "(.*?)"', text))
+        self.last = {top: name for name, top in self.tops.items()}
         lines = [line for line in text.splitlines() if '"DetectionOutput"' not in line]
         short = pathlib.Path("short.prototxt")
         short.write_text("\\n".join(lines))
@@ -49,6 +50,7 @@ class Net:
         self.fed = {name: array}
 
     def forward(self, names):
+        assert all(self.last[self.tops[name]] == name for name in names)
         found = self.session.run([self.tops[name] for name in names], self.fed)
         return [one + np.float32(ERROR if one.ndim == 2 else 0) for one in found]
 
@@ -88,7 +90,9 @@ def test_a_detector_is_compared_by_what_its_head_reads(
     opencv(tmp_path, monkeypatch)
     prototxt, _ = ORACLE[name].write(tmp_path)
     text = prototxt.read_text().replace('name: "loc"', 'name: "mbox"').replace('name: "f"', 'name: "flat"')
-    prototxt.write_text(text)
+    *rest, head = text.splitlines(keepends=True)
+    within = layer("Power", "power_param { shift: 0.1 }", name="moved", bottom="loc", top="loc")
+    prototxt.write_text("".join((*rest, within, head)))
     convert(prototxt, "--into", tmp_path / "models" / "ssd" / "1")
     found = parity(tmp_path / "models" / "ssd" / "1")
     assert found["source"] == "opencv 4.double"

@@ -32,7 +32,8 @@ def needed(network: Network, reaches: Reaches) -> Mapping[str, Span]:
     spans: dict[str, Span] = {}
     for descriptor in network.outputs.values():
         for one in references(descriptor):
-            _widen(spans, one.name, _shifted((0, 0), one))
+            if isinstance(one, Node) and not one.optional:
+                _widen(spans, one.name, _shifted((0, 0), one))
     for name, node in reversed(list(network.nodes.items())):
         if name in spans:
             asked = _asked(node, spans[name], reaches)

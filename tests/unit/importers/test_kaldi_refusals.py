@@ -100,13 +100,18 @@ def test_wiring_that_cannot_be(lines: Sequence[str], wanted: str, tmp_path: Path
         ("LstmNonlinearityComponent", (("Params", WEIGHTS),), r"weights of \(3, 8\) for 8 columns"),
         ("GruNonlinearityComponent", (("CellDim", 2), ("RecurrentDim", 2), ("w_h", WEIGHTS)), r"weights of \(3, 8\)"),
         ("OutputGruNonlinearityComponent", (("CellDim", 3), ("w_h", BIAS)), "made for 9 columns and is fed 8"),
-        ("DropoutMaskComponent", (("OutputDim", 3), ("DropoutProportion", 1.0)), "drops a share of 1 of 3"),
     ],
 )  # fmt: skip
 def test_components_that_cannot_be(kind: str, items: Any, wanted: str, tmp_path: Path) -> None:
     found = refusal(nnet3(parts=(KaldiPart(kind, items, "a"),)), tmp_path)
     assert found.startswith(f"component 'a' ({kind}) ")
     assert re.search(wanted, found)
+
+
+def test_a_mask_that_drops_everything(tmp_path: Path) -> None:
+    mask = KaldiPart("DropoutMaskComponent", (("OutputDim", 4), ("DropoutProportion", 1.0)), "m")
+    lines = (GOOD[0], "component-node name=m component=m input=m", fed("a", "Append(input, m)"), GOOD[2])
+    assert "'m' (DropoutMaskComponent) drops a share of 1 of 4" in refusal(nnet3(*lines, parts=(mask, AFFINE)), tmp_path)
 
 
 def test_a_circle_that_says_nothing_of_its_width(tmp_path: Path) -> None:
