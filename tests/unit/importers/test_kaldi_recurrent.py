@@ -62,7 +62,8 @@ class Spec:
 def affine(name: str, outputs: int, inputs: int, *reads: Ref) -> Spec:
     weights, bias = random(outputs, inputs, seed=len(name)), random(outputs, seed=len(name))
     part = KaldiPart("NaturalGradientAffineComponent",
-                     (*NATURAL, ("LinearParams", weights), ("BiasParams", bias)), f"{name}.affine")  # fmt: skip
+                     (*NATURAL, ("LinearParams", weights), ("BiasParams", bias), ("RankIn", 20), ("RankOut", 80),
+                      ("UpdatePeriod", 4), ("NumSamplesHistory", 2000.0), ("Alpha", 4.0)), f"{name}.affine")  # fmt: skip
     return Spec(name, reads, lambda x: weights @ x + bias, part)
 
 
@@ -182,7 +183,11 @@ def test_both_directions_and_a_second_layer(tmp_path: Path) -> None:
 
 
 def simple(name: str, kind: str, dim: int, compute: Callable[[Any], Any], *reads: Ref) -> Spec:
-    items = [("Dim", dim)]
+    none = np.zeros(0, np.float32)
+    items: list[tuple[str, Any]] = [("Dim", dim), ("ValueAvg", none), ("DerivAvg", none), ("Count", 0.0),
+             ("OderivRms", none), ("OderivCount", 0.0), ("NumDimsSelfRepaired", 0.0), ("NumDimsProcessed", 0.0)]
+    if kind == "NoOpComponent":
+        items = [("Dim", dim), ("BackpropScale", 1.0)]
     if kind == "ElementwiseProductComponent":
         items = [("InputDim", 2 * dim), ("OutputDim", dim)]
     return Spec(name, reads, compute, KaldiPart(kind, items, f"{name}.{kind}"))
