@@ -134,7 +134,10 @@ def _ask(wish: Wish, kind: Kind, step: Step, toolchains: Toolchains, folder: Pat
         inputs = [
             {
                 "name": one.name,
-                "shape": [extent if isinstance(extent, int) else 1 for extent in one.shape or ()],
+                "shape": [
+                    extent if isinstance(extent, int) else None if at else 1
+                    for at, extent in enumerate(one.shape or ())
+                ],
             }
             for one in said.inputs
         ]

@@ -24,7 +24,10 @@ _COMPLETE = ".complete"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """One environment: `python` are series in order of preference, `pins` a file of exact versions."""
+    """One environment: `python` are series in order of preference, `pins` a file of exact versions.
+
+    A `bare` one holds nothing but its pins, whatever they ask for themselves.
+    """
 
     name: str
     about: str
@@ -33,6 +36,7 @@ class Toolchain:
     modules: tuple[str, ...]
     megabytes: int = 0
     note: str = ""
+    bare: bool = False
 
     @property
     def requirements(self) -> Sequence[str]:
@@ -77,6 +81,7 @@ def manifest(data: Path = DATA) -> Mapping[str, Toolchain]:
             modules=tuple(one["modules"]),
             megabytes=one.get("megabytes", 0),
             note=one.get("note", ""),
+            bare=one.get("bare", False),
         )
         for name, one in said.items()
     }

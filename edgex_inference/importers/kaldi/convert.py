@@ -136,7 +136,8 @@ class _Importing:
             "context.left": str(-whole[0]),
             "context.right": str(whole[1]),
             "edges": "held" if self._held else "cut",
-            "recurrent": str(bool(network.circles or any(self._of(one).whole for one in self._computed))).lower(),
+            "pooled": _word(any(self._of(one).pools for one in self._computed)),
+            "recurrent": _word(network.circles or any(self._of(one).whole for one in self._computed)),
         }
         return self._graph.build(inputs, self._outputs(), metadata)
 
@@ -244,6 +245,10 @@ class _Importing:
 
     def _rejected(self, component: Component, error: Malformed) -> ModelRejected:
         return ModelRejected(self._network.path, f"component {component.name!r} ({component.kind}) {error}")
+
+
+def _word(said: object) -> str:
+    return "true" if said else "false"
 
 
 def _by_frame(known: Known, component: Component) -> bool:
