@@ -96,7 +96,9 @@ class Graph:
         finally:
             self.nodes = outer
 
-    def scan(self, states: Sequence[str], scanned: Sequence[str], body: Body, names: Sequence[str]) -> list[str]:
+    def scan(
+        self, states: Sequence[str], scanned: Sequence[str], body: Body, names: Sequence[str]
+    ) -> list[str]:
         """The last states, then what each round gave, one behind the other; `scanned` are cut along axis 0."""
         outputs = [self.name(one) for one in names]
         rounds: Mapping[str, Attribute] = {"num_scan_inputs": len(scanned)}

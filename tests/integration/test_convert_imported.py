@@ -1,4 +1,4 @@
-"""`model convert` of Caffe detectors, against a stand-in for OpenCV, and of Kaldi networks with either kind of edges."""
+"""`model convert` of Caffe detectors, against a stand-in for OpenCV, and of Kaldi networks with both kinds of edges."""
 
 import shutil
 import sys
@@ -112,13 +112,19 @@ def test_a_detector_that_answers_otherwise_is_not_kept(
 def kaldi(path: Path, weights: Any) -> Path:
     """Sums of a frame, the one before and the one behind it, each with its own weights."""
     zeros = np.zeros(len(weights), np.float32)
-    parts = [KaldiPart("Splice", (("", [-1, 0, 1]),)), KaldiPart("AffineTransform", (("", weights), ("", zeros)))]
+    parts = [
+        KaldiPart("Splice", (("", [-1, 0, 1]),)),
+        KaldiPart("AffineTransform", (("", weights), ("", zeros))),
+    ]
     return KaldiNet("nnet1", parts, dims={0: (6, 2), 1: (3, 6)}).write(path, binary=True)
 
 
 def test_kaldi_with_either_kind_of_edges(tmp_path: Path, capsys: Capture) -> None:
     rng = np.random.default_rng(0)
-    weights, frames = rng.normal(size=(3, 6)).astype(np.float32), rng.normal(size=(2, 7, 2)).astype(np.float32)
+    weights, frames = (
+        rng.normal(size=(3, 6)).astype(np.float32),
+        rng.normal(size=(2, 7, 2)).astype(np.float32),
+    )
     source, samples = kaldi(tmp_path / "final.nnet", weights), tmp_path / "s.npz"
     seen = np.concatenate((frames[:, :-2], frames[:, 1:-1], frames[:, 2:]), 2) @ weights.T
     np.savez(samples, input=frames, output=seen)
@@ -128,7 +134,11 @@ def test_kaldi_with_either_kind_of_edges(tmp_path: Path, capsys: Capture) -> Non
     convert(source, "--name", "held", *said, code=1)
     assert "answers otherwise than known answers" in capsys.readouterr().err
     ends = np.concatenate((frames[:, :1], frames, frames[:, -1:]), 1)
-    np.savez(samples, input=frames, output=np.concatenate((ends[:, :-2], ends[:, 1:-1], ends[:, 2:]), 2) @ weights.T)
+    np.savez(
+        samples,
+        input=frames,
+        output=np.concatenate((ends[:, :-2], ends[:, 1:-1], ends[:, 2:]), 2) @ weights.T,
+    )
     convert(source, "--edges", "held", "--name", "held", *said)
     assert parity(tmp_path / "models" / "held" / "1")["difference"] < 1e-5
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgex_inference.testing.kaldi_networks import NETWORKS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -25,6 +27,8 @@ BUILDERS: dict[str, Sequence[tuple[str, tuple[str, ...], dict[str, str]]]] = {
         ("paddle_models.py", ("old",), {"FLAGS_enable_pir_api": "0"}),
     ],
     "torch": [("torch_models.py", (), {})],
+    "opencv": [("caffe_models.py", (), {})],
+    "kaldi": [("kaldi_models.py", (), {})],
 }
 """Toolchain → script, its further arguments and variables."""
 
@@ -41,6 +45,10 @@ def _tensorflow(name: str, what: str, *arguments: str, real: bool = False, refus
 
 def _torch(name: str, what: str, *arguments: str, refused: str = "") -> Case:
     return Case(toolchain="torch", what=what, source=name, arguments=arguments, refused=refused)
+
+
+def _kaldi(name: str, what: str, *arguments: str) -> Case:
+    return Case(toolchain="kaldi", what=what, source=name, arguments=arguments)
 
 
 TRUST, TFLITE, OPENVINO = ("--trust",), ("--to", "tflite"), ("--to", "openvino")
@@ -98,4 +106,10 @@ CASES: Sequence[Case] = (
     Case(toolchain="opencv", what="Caffe, MTCNN det1", source="mtcnn-caffe/det1.caffemodel", real=True),
     Case(toolchain="opencv", what="Caffe, MTCNN det2", source="mtcnn-caffe/det2.caffemodel", real=True),
     Case(toolchain="opencv", what="Caffe, MTCNN det3", source="mtcnn-caffe/det3.caffemodel", real=True),
+    Case(toolchain="opencv", what="Caffe, SSD by centers", source="ssd centers.prototxt"),
+    Case(toolchain="opencv", what="Caffe, SSD by corners", source="ssd corners.prototxt"),
+    *(_kaldi(f"{name}.raw", f"Kaldi nnet3, {name}") for name in NETWORKS),
+    _kaldi("LSTM both ways.raw", "Kaldi nnet3, LSTM both ways", *OPENVINO),
+    _kaldi("LSTM -3.raw", "Kaldi nnet3, LSTM -3", "--edges", "cut"),
+    _kaldi("components.raw", "Kaldi nnet3, 27 components"),
 )

@@ -55,7 +55,7 @@ def _asked(network, case, context, said, outputs):
         frames = 1
     if frames < 1:
         raise Refused("its samples are shorter than its context of %d and %d frames" % context)
-    return [one[None] for one in network.run(inputs, {name: (0, frames) for name in outputs})]
+    return [one[None] for one in network.run(inputs, dict.fromkeys(outputs, (0, frames)))]
 
 
 main(work)

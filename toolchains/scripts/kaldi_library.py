@@ -118,7 +118,9 @@ class Network:
         self._compiler = _room()
         # By value: a bool, and a cache of 64 in the upper half.
         options = ctypes.c_uint64(1 | 64 << 32)
-        name = "_ZN5kaldi5nnet325CachingOptimizingCompilerC1ERKNS0_4NnetENS0_32CachingOptimizingCompilerOptionsE"
+        name = (
+            "_ZN5kaldi5nnet325CachingOptimizingCompilerC1ERKNS0_4NnetENS0_32CachingOptimizingCompilerOptionsE"
+        )
         _call(name, self._compiler, self._nnet, options)
 
     def context(self):

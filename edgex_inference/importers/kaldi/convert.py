@@ -53,7 +53,9 @@ def convert(path: Path, *, edges: Edges = "held") -> Any:
     if not file.components:
         raise ModelRejected(path, "has no components")
     try:
-        network = ordered(wired(file)) if file.generation == "nnet3" else chain(file, _width(file.components[0]))
+        network = (
+            ordered(wired(file)) if file.generation == "nnet3" else chain(file, _width(file.components[0]))
+        )
     except Malformed as error:
         raise ModelRejected(path, f"component {file.components[0].name!r} {error}") from None
     return _Importing(network, edges).model()

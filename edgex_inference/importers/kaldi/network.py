@@ -117,9 +117,7 @@ def _settings(text: str) -> dict[str, str]:
     return found
 
 
-def _node(
-    kind: str, said: Mapping[str, str], components: Mapping[str, Component]
-) -> AnyNode:
+def _node(kind: str, said: Mapping[str, str], components: Mapping[str, Component]) -> AnyNode:
     if kind == "input-node":
         return Input(_count(said, "dim"))
     if kind == "dim-range-node":
@@ -147,9 +145,7 @@ def reads(node: AnyNode) -> Iterator[Node | Once]:
         yield Node(node.source)
 
 
-def _fed_once(
-    path: Path, nodes: Mapping[str, AnyNode], outputs: Mapping[str, Descriptor]
-) -> frozenset[str]:
+def _fed_once(path: Path, nodes: Mapping[str, AnyNode], outputs: Mapping[str, Descriptor]) -> frozenset[str]:
     """The inputs that are read by ReplaceIndex; raises ModelRejected for one that is read frame by frame too."""
     read = [one for node in nodes.values() for one in reads(node)]
     read += [one for fed in outputs.values() for one in references(fed)]
@@ -161,4 +157,3 @@ def _fed_once(
                 path, f"node {name!r} is read at one time (ReplaceIndex) and is no input of its own"
             )
     return frozenset(once)
-

@@ -86,8 +86,12 @@ def _circle(network: Network, group: Sequence[str]) -> Circle:
     for name, read in within.items():
         bare = next((one for one in read if one.offset and not one.optional), None)
         if bare is not None:
-            reason = f"reads {bare.name!r}, which depends on it, {bare.offset} frames away and without IfDefined"
-            raise ModelRejected(network.path, f"node {name!r} {reason}: its first frame could never be computed")
+            reason = (
+                f"reads {bare.name!r}, which depends on it, {bare.offset} frames away and without IfDefined"
+            )
+            raise ModelRejected(
+                network.path, f"node {name!r} {reason}: its first frame could never be computed"
+            )
     same = {name: [one.name for one in read if not one.offset] for name, read in within.items()}
     return Circle(_same_frame(network, same), math.gcd(*shifts), max(shifts, default=0) > 0)
 

@@ -55,9 +55,7 @@ class Turning:
         }
 
     def _read_outside(self) -> Sequence[str]:
-        read = {
-            one.name for fed in self.network.outputs.values() for one in references(fed)
-        } | {
+        read = {one.name for fed in self.network.outputs.values() for one in references(fed)} | {
             one.name
             for name, node in self.network.nodes.items()
             if name not in self.circle.names
@@ -91,9 +89,7 @@ class Turning:
             return _declared(node.component)
         raise Malformed(f"node {name!r} is no node of a circle")
 
-    def _round(
-        self, held: Sequence[str], seen: Mapping[Node, str]
-    ) -> tuple[Sequence[str], Sequence[Named]]:
+    def _round(self, held: Sequence[str], seen: Mapping[Node, str]) -> tuple[Sequence[str], Sequence[Named]]:
         made = dict[str, Value]()
 
         def look(one: Node | Once, span: Span) -> Value:
@@ -114,7 +110,9 @@ class Turning:
         following = list[str]()
         for (name, ago), slot in self._slots.items():
             if made[name].dim != self._width(name):
-                raise Malformed(f"node {name!r} has {made[name].dim} columns where {self._width(name)} are said")
+                raise Malformed(
+                    f"node {name!r} has {made[name].dim} columns where {self._width(name)} are said"
+                )
             following.append(made[name].name if ago == 1 else held[slot - 1])
         return following, [(made[name].name, made[name].dim) for name in self._read_outside()]
 

@@ -46,9 +46,7 @@ def scan(graph: Graph, frames: Sequence[Named], states: Sequence[int], one: Roun
             body.outputs.append(Ended(shown, _shape(way, dim)))
     names = ["scan/state"] * len(states) + ["scan/frames"] * len(given)
     found = graph.scan(begin, fed, body, names)[len(states) :]
-    return [
-        (_joined(graph, name, first, dim, way), dim) for name, (_, dim) in zip(found, given, strict=True)
-    ]
+    return [(_joined(graph, name, first, dim, way), dim) for name, (_, dim) in zip(found, given, strict=True)]
 
 
 def _shape(way: Way, dim: int) -> Extents:

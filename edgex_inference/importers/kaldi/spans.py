@@ -67,7 +67,12 @@ def _of_circle(network: Network, circle: Circle, known: Mapping[str, Span], reac
         raise Malformed(f"node {circle.names[0]!r} depends on nothing but itself")
     for name in circle.names:
         for one in reads(network.nodes[name]):
-            if isinstance(one, Node) and one.offset and spans.get(one.name) != found and one.name in circle.names:
+            if (
+                isinstance(one, Node)
+                and one.offset
+                and spans.get(one.name) != found
+                and one.name in circle.names
+            ):
                 raise Malformed(f"node {one.name!r} has frames for which its circle has none")
     return found
 
@@ -98,7 +103,9 @@ def _ask(spans: dict[str, Span], there: Mapping[str, Span], one: Node | Once, as
     if isinstance(one, Node) and one.optional:
         first, last = there[name]
         if not first <= 0 <= last:
-            raise Malformed(f"reads {name!r} within IfDefined, which needs more context than the whole network")
+            raise Malformed(
+                f"reads {name!r} within IfDefined, which needs more context than the whole network"
+            )
         wanted = (max(first, min(wanted[0], 0)), min(last, max(wanted[1], 0)))
     _widen(spans, name, wanted)
 

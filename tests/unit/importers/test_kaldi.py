@@ -10,14 +10,21 @@ import pytest
 
 from edgex_inference.importers.kaldi import convert
 from edgex_inference.importers.kaldi.components.table import GENERATIONS
+from edgex_inference.testing.kaldi_components import (
+    NATURAL,
+    NNET3,
+    POSITIVE,
+    B,
+    V,
+    W,
+    affine,
+    random,
+    softmax,
+)
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
 Frame = Callable[[int], Any]
 """The value of a node at a frame."""
-
-
-def random(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(sum(shape) + seed).standard_normal(shape).astype(np.float32)
 
 
 def run(model: Any, feeds: Mapping[str, Any]) -> Any:
@@ -52,92 +59,6 @@ def compared(
 
 def per_frame(compute: Callable[[Any], Any]) -> Callable[[Frame], Frame]:
     return lambda x: lambda t: compute(x(t).astype(np.float64))
-
-
-def softmax(x: Any) -> Any:
-    powers = np.exp(x - x.max())
-    return powers / powers.sum()
-
-
-W, B, V = random(5, 6), random(5), random(6)
-SMALL, BLOCK = random(2, 3), random(4, 3)
-POSITIVE = np.abs(random(6)) + 0.5
-NATURAL: Sequence[tuple[str, Any]] = (
-    ("LearningRateFactor", 0.5),
-    ("MaxChange", 0.75),
-    ("LearningRate", 0.001),
-)
-ACTIVATION: Sequence[tuple[str, Any]] = (
-    ("Dim", 6), ("ValueAvg", random(6)), ("DerivAvg", np.zeros(0, np.float32)), ("Count", 3.5),
-    ("OderivRms", random(6)), ("OderivCount", 0.0), ("NumDimsSelfRepaired", 0.0), ("NumDimsProcessed", 12.0),
-)  # fmt: skip
-
-
-def affine(x: Any) -> Any:
-    return W @ x + B
-
-
-def batch_norm(x: Any) -> Any:
-    return 0.5 * (x - np.tile(V[:3], 2)) / np.sqrt(np.tile(POSITIVE[:3], 2) + 1e-3)
-
-
-def normalized(x: Any) -> Any:
-    parts = []
-    for block in x.reshape(2, 3):
-        root = np.sqrt(np.mean(block**2))
-        parts += [block * 0.5 / root, [np.log(root)]]
-    return np.concatenate(parts)
-
-
-def grid(x: Any) -> Any:
-    """3 × 2 (x, y) with one z: filters of 2 × 1, moved by 1."""
-    picture = x.reshape(3, 2, 1)
-    return np.concatenate(
-        [SMALL[:, :2] @ picture[i : i + 2, j].reshape(-1) + B[:2] for i in range(2) for j in range(2)]
-    )
-
-
-NNET3: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
-    ("AffineComponent", (*NATURAL, ("LinearParams", W), ("BiasParams", B)), affine),
-    ("FixedAffineComponent", (("LinearParams", W.astype(np.float64)), ("BiasParams", B)), affine),
-    ("NaturalGradientAffineComponent", (*NATURAL, ("LinearParams", W), ("BiasParams", B), ("RankIn", 20),
-     ("RankOut", 80), ("UpdatePeriod", 4), ("NumSamplesHistory", 2000.0), ("Alpha", 4.0)), affine),
-    ("LinearComponent", (*NATURAL, ("Params", W), ("OrthonormalConstraint", -1.0), ("UseNaturalGradient", True),
-     ("RankInOut", 20), ("", 80), ("Alpha", 4.0)), lambda x: W @ x),
-    ("BlockAffineComponent", (*NATURAL, ("NumBlocks", 2), ("LinearParams", BLOCK), ("BiasParams", B[:4])),
-     lambda x: np.concatenate((BLOCK[:2] @ x[:3], BLOCK[2:] @ x[3:])) + B[:4]),
-    ("RepeatedAffineComponent", (*NATURAL, ("NumRepeats", 2), ("LinearParams", SMALL), ("BiasParams", B[:2])),
-     lambda x: np.concatenate((SMALL @ x[:3] + B[:2], SMALL @ x[3:] + B[:2]))),
-    ("RectifiedLinearComponent", ACTIVATION, lambda x: np.maximum(x, 0)),
-    ("SigmoidComponent", ACTIVATION, lambda x: 1 / (1 + np.exp(-x))),
-    ("TanhComponent", ACTIVATION, np.tanh),
-    ("SoftmaxComponent", ACTIVATION, softmax),
-    ("LogSoftmaxComponent", ACTIVATION, lambda x: np.log(softmax(x))),
-    ("BatchNormComponent", (("Dim", 6), ("BlockDim", 3), ("Epsilon", 0.001), ("TargetRms", 0.5), ("TestMode", False),
-     ("Count", 10.0), ("StatsMean", V[:3]), ("StatsVar", POSITIVE[:3])), batch_norm),
-    ("NormalizeComponent", (("InputDim", 6), ("BlockDim", 3), ("TargetRms", 0.5), ("AddLogStddev", True)), normalized),
-    ("PnormComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: np.sqrt((x.reshape(3, 2) ** 2).sum(1))),
-    ("FixedScaleComponent", (("Scales", V),), lambda x: V * x),
-    ("FixedBiasComponent", (("Bias", V),), lambda x: V + x),
-    ("PerElementScaleComponent", (*NATURAL, ("Params", V)), lambda x: V * x),
-    ("PerElementOffsetComponent", (*NATURAL, ("Offsets", V[:3]), ("Dim", 6), ("UseNaturalGradient", True)),
-     lambda x: x + np.tile(V[:3], 2)),
-    ("ScaleAndOffsetComponent", (*NATURAL, ("Dim", 6), ("Scales", np.float32([2, -1e-6, 1])), ("Offsets", V[:3]),
-     ("UseNaturalGradient", True), ("Rank", 20)), lambda x: x * np.tile([2, -1e-4, 1], 2) + np.tile(V[:3], 2)),
-    ("SumGroupComponent", (("Sizes", [1, 3, 2]),), lambda x: np.array([x[0], x[1:4].sum(), x[4:].sum()])),
-    ("SumBlockComponent", (("InputDim", 6), ("OutputDim", 2), ("Scale", 0.5)), lambda x: 0.5 * x.reshape(3, 2).sum(0)),
-    ("ElementwiseProductComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: x[:3] * x[3:]),
-    ("PermuteComponent", (("ColumnMap", [2, 0, 1, 5, 3, 4]),), lambda x: x[[2, 0, 1, 5, 3, 4]]),
-    ("NoOpComponent", (("Dim", 6), ("BackpropScale", 1.0)), lambda x: x),
-    ("DropoutComponent", (("Dim", 6), ("DropoutProportion", 0.25), ("DropoutPerFrame", False), ("TestMode", True)),
-     lambda x: 0.75 * x),
-    ("ConvolutionComponent", (*NATURAL, ("InputXDim", 3), ("InputYDim", 2), ("InputZDim", 1), ("FiltXDim", 2),
-     ("FiltYDim", 1), ("FiltXStep", 1), ("FiltYStep", 1), ("InputVectorization", 1), ("FilterParams", SMALL[:, :2]),
-     ("BiasParams", B[:2]), ("IsGradient", False)), grid),
-    ("MaxpoolingComponent", (("InputXDim", 3), ("InputYDim", 2), ("InputZDim", 1), ("PoolXSize", 2), ("PoolYSize", 1),
-     ("PoolZSize", 1), ("PoolXStep", 1), ("PoolYStep", 1), ("PoolZStep", 1)),
-     lambda x: np.maximum(x[:4], x[2:])),
-)  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "items", "wanted"), NNET3, ids=[one[0] for one in NNET3])

@@ -111,7 +111,9 @@ def test_components_that_cannot_be(kind: str, items: Any, wanted: str, tmp_path:
 def test_a_mask_that_drops_everything(tmp_path: Path) -> None:
     mask = KaldiPart("DropoutMaskComponent", (("OutputDim", 4), ("DropoutProportion", 1.0)), "m")
     lines = (GOOD[0], "component-node name=m component=m input=m", fed("a", "Append(input, m)"), GOOD[2])
-    assert "'m' (DropoutMaskComponent) drops a share of 1 of 4" in refusal(nnet3(*lines, parts=(mask, AFFINE)), tmp_path)
+    assert "'m' (DropoutMaskComponent) drops a share of 1 of 4" in refusal(
+        nnet3(*lines, parts=(mask, AFFINE)), tmp_path
+    )
 
 
 def test_a_circle_that_says_nothing_of_its_width(tmp_path: Path) -> None:
@@ -119,7 +121,9 @@ def test_a_circle_that_says_nothing_of_its_width(tmp_path: Path) -> None:
     pooled = KaldiPart("MaxpoolingComponent", (("InputXDim", 8),), "a")
     lines = (fed("a", "Append(IfDefined(Offset(a, -1)), input)"), *ENDS)
     assert "does not say how many columns it makes" in refusal(nnet3(*lines, parts=(pooled,)), tmp_path)
-    tdnn = KaldiPart("TdnnComponent", (("TimeOffsets", [0, 1]), ("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "a")
+    tdnn = KaldiPart(
+        "TdnnComponent", (("TimeOffsets", [0, 1]), ("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "a"
+    )
     assert "looks at other frames within a circle" in refusal(nnet3(*lines, parts=(tdnn,)), tmp_path)
 
 

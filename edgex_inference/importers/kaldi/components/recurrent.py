@@ -61,7 +61,9 @@ def gru(step: Step) -> Made:
     keep, reset = step.columns(step.value, 0, size), step.columns(step.value, size, size + narrow)
     part, last = (step.columns(step.value, at * size + narrow, (at + 1) * size + narrow) for at in (1, 2))
     past = step.columns(step.value, step.dim - narrow, step.dim)
-    return _kept(step, keep, last, step.node("Add", part, step.product(step.node("Mul", reset, past), weights)))
+    return _kept(
+        step, keep, last, step.node("Add", part, step.product(step.node("Mul", reset, past), weights))
+    )
 
 
 def output_gru(step: Step) -> Made:

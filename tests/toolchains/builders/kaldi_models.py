@@ -1,0 +1,13 @@
+"""Networks of nnet3, written as Kaldi writes them; Kaldi's own code then reads them and answers."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from edgex_inference.testing.kaldi_networks import NETWORKS, components, written  # noqa: E402
+
+folder = Path(sys.argv[1])
+for name, (specs, _) in NETWORKS.items():
+    written(specs).write(folder / f"{name}.raw", binary=True)
+components().write(folder / "components.raw", binary=False)
