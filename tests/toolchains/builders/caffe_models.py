@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from edgex_inference.testing.caffe_models import ORACLE  # noqa: E402
+from edgex_inference.testing.caffe_models import ORACLE
 
 for name in ("ssd centers", "ssd corners"):
     prototxt, weights = ORACLE[name].write(Path(sys.argv[1]))

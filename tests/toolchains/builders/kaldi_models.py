@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from edgex_inference.testing.kaldi_networks import NETWORKS, components, written  # noqa: E402
+from edgex_inference.testing.kaldi_networks import NETWORKS, components, written
 
 folder = Path(sys.argv[1])
 for name, (specs, _) in NETWORKS.items():

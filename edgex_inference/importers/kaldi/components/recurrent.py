@@ -19,7 +19,7 @@ _CELL_CLIP = 50.0
 def cells(component: Component) -> int:
     """How many columns such a component of nnet3 makes: the cells' state and their answer; 0 for another one."""
     if component.kind == "LstmNonlinearityComponent":
-        return 2 * component.array("Params", 2).shape[1]
+        return 2 * int(component.array("Params", 2).shape[1])
     gated = component.kind in ("GruNonlinearityComponent", "OutputGruNonlinearityComponent")
     return 2 * component.integer("CellDim") if gated else 0
 
