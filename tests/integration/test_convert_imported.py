@@ -60,16 +60,45 @@ class dnn:
 '''
 
 
+KALDI = '''
+"""Sums of three frames, each with its own weights, of utterances whose frames are numbered as Kaldi numbers them."""
+
+import numpy as np
+
+__version__ = "4.double"
+CONTEXT = (1, 1)
+
+
+class Network:
+    def __init__(self, path):
+        if path.endswith(".nnet"):
+            raise ValueError("is no network of nnet3")
+        self.weights = np.load(path + ".npy")
+
+    def context(self):
+        return CONTEXT
+
+    def run(self, inputs, outputs):
+        rows, first = inputs["input"]
+        frame = dict(enumerate(rows, first))
+        ends = outputs["output"]
+        assert (min(frame), max(frame)) == (ends[0] - 1, ends[1])
+        return [
+            np.stack([self.weights @ np.concatenate([frame[t + at] for at in (-1, 0, 1)]) for t in range(*ends)])
+        ]
+'''
+
+
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No toolchain of this machine's user is seen."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-def opencv(folder: Path, monkeypatch: pytest.MonkeyPatch, *, off: float = 0.0) -> None:
-    """The scripts beside a stand-in of cv2, whose offsets and scores are `off`."""
+def stands_in(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, text: str) -> None:
+    """The scripts beside a module of ours, in this Python."""
     shutil.copytree(SCRIPTS, folder / "scripts")
-    (folder / "scripts" / "cv2.py").write_text(OPENCV.replace("ERROR = 0.0", f"ERROR = {off}"))
+    (folder / "scripts" / module).write_text(text)
     monkeypatch.setattr(child, "SCRIPTS", folder / "scripts")
     monkeypatch.setattr(Toolchains, "python", lambda self, name: Path(sys.executable))
 
@@ -87,7 +116,7 @@ def test_a_detector_is_compared_by_what_its_head_reads(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Layers have other names than the blobs that they make, and one works in place."""
-    opencv(tmp_path, monkeypatch)
+    stands_in(tmp_path, monkeypatch, "cv2.py", OPENCV)
     prototxt, _ = ORACLE[name].write(tmp_path)
     text = prototxt.read_text().replace('name: "loc"', 'name: "mbox"').replace('name: "f"', 'name: "flat"')
     *rest, head = text.splitlines(keepends=True)
@@ -102,7 +131,7 @@ def test_a_detector_is_compared_by_what_its_head_reads(
 def test_a_detector_that_answers_otherwise_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    opencv(tmp_path, monkeypatch, off=0.01)
+    stands_in(tmp_path, monkeypatch, "cv2.py", OPENCV.replace("ERROR = 0.0", "ERROR = 0.01"))
     prototxt, _ = ORACLE["ssd centers"].write(tmp_path)
     convert(prototxt, "--into", tmp_path / "models" / "ssd" / "1", code=1)
     assert "answers otherwise than opencv 4.double: detection_out_" in capsys.readouterr().err
@@ -144,7 +173,46 @@ def test_kaldi_with_either_kind_of_edges(tmp_path: Path, capsys: Capture) -> Non
 
 
 def test_edges_are_for_kaldi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    opencv(tmp_path, monkeypatch)
+    stands_in(tmp_path, monkeypatch, "cv2.py", OPENCV)
     prototxt, _ = ORACLE["prelu"].write(tmp_path)
     convert(prototxt, "--edges", "cut", "--name", "m", "--models", tmp_path / "models", code=1)
     assert "is a Caffe model: --edges is for Kaldi models" in capsys.readouterr().err
+
+
+def nnet3(path: Path) -> Path:
+    """The same sums in nnet3, and the weights for the stand-in."""
+    weights = np.random.default_rng(1).normal(size=(3, 6)).astype(np.float32)
+    np.save(f"{path}.npy", weights)
+    part = KaldiPart("LinearComponent", (("Params", weights),), "a")
+    lines = ["input-node name=input dim=2", "output-node name=output input=a"]
+    lines += ["component-node name=a component=a input=Append(Offset(input, -1), input, Offset(input, 1))"]
+    return KaldiNet("nnet3", [part], lines).write(path, binary=True)
+
+
+def test_kaldi_itself_is_asked_for_nnet3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Random utterances and the samples of a user, with both kinds of edges."""
+    stands_in(tmp_path, monkeypatch, "kaldi_library.py", KALDI)
+    source, samples = nnet3(tmp_path / "final.raw"), tmp_path / "s.npz"
+    np.savez(samples, input=np.random.default_rng(2).normal(size=(4, 9, 2)).astype(np.float32))
+    for name, more in (("held", ()), ("cut", ("--edges", "cut")), ("given", ("--samples", samples))):
+        convert(source, *more, "--name", name, "--models", tmp_path / "models")
+        found = parity(tmp_path / "models" / name / "1")
+        assert found["source"].startswith("kaldi 4.double")
+        assert (found["samples"], found["difference"] < 1e-6) == (4 if more and name == "given" else 6, True)
+    np.savez(samples, input=np.zeros((1, 2, 2), np.float32))
+    short = ("--edges", "cut", "--samples", samples, "--name", "short", "--models", tmp_path / "models")
+    convert(source, *short, code=1)
+    assert "shorter than its context of 1 and 1 frames" in capsys.readouterr().err
+
+
+def test_a_context_that_kaldi_does_not_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    stands_in(tmp_path, monkeypatch, "kaldi_library.py", KALDI.replace("(1, 1)\n", "(1, 0)\n"))
+    convert(nnet3(tmp_path / "final.raw"), "--name", "m", "--models", tmp_path / "models", code=1)
+    assert "Kaldi finds a context of 1 and 0 frames, and the importer 1 and 1" in capsys.readouterr().err
+    older = kaldi(tmp_path / "older.nnet", np.ones((3, 6), np.float32))
+    convert(older, "--name", "m", "--models", tmp_path / "models", code=1)
+    assert "is that of nnet3, and this is no network of nnet3): give --samples" in capsys.readouterr().err
