@@ -1,9 +1,11 @@
-"""nnet3's components that work frame by frame, as Kaldi writes them (synthetic), each with its formula in numpy."""
+"""nnet3's components as Kaldi writes them (synthetic): of single frames, with formulas in numpy, and of several."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
 
 def random(*shape: int, seed: int = 0) -> Any:
@@ -79,7 +81,8 @@ NNET3: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
     ("PerElementOffsetComponent", (*NATURAL, ("Offsets", V[:3]), ("Dim", 6), ("UseNaturalGradient", True)),
      lambda x: x + np.tile(V[:3], 2)),
     ("ScaleAndOffsetComponent", (*NATURAL, ("Dim", 6), ("Scales", np.array([2, -1e-6, 1], np.float32)),
-     ("Offsets", V[:3]), ("UseNaturalGradient", True), ("Rank", 20)), lambda x: x * np.tile([2, -1e-4, 1], 2) + np.tile(V[:3], 2)),
+     ("Offsets", V[:3]), ("UseNaturalGradient", True), ("Rank", 20)),
+     lambda x: x * np.tile([2, -1e-4, 1], 2) + np.tile(V[:3], 2)),
     ("SumGroupComponent", (("Sizes", [1, 3, 2]),), lambda x: np.array([x[0], x[1:4].sum(), x[4:].sum()])),
     ("SumBlockComponent", (("InputDim", 6), ("OutputDim", 2), ("Scale", 0.5)), lambda x: 0.5 * x.reshape(3, 2).sum(0)),
     ("ElementwiseProductComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: x[:3] * x[3:]),
@@ -94,3 +97,61 @@ NNET3: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
      ("PoolZSize", 1), ("PoolXStep", 1), ("PoolYStep", 1), ("PoolZStep", 1)),
      lambda x: np.maximum(x[:4], x[2:])),
 )  # fmt: skip
+
+PRECONDITIONER: Sequence[tuple[str, Any]] = (
+    ("RankIn", 20), ("RankOut", 80), ("UpdatePeriod", 4), ("NumSamplesHistory", 2000.0), ("Alpha", 4.0),
+)  # fmt: skip
+"""Of a NaturalGradientAffineComponent, for training."""
+PAIRS = [(t, h) for t in (-2, 0, 2) for h in (-1, 0, 1)]
+"""Of frames and heights that `grid` looks at."""
+
+
+def with_ivector(weights: Any, bias: Any) -> KaldiNet:
+    """An affine map of two frames of 5 columns and an iVector of 3, within an acoustic model."""
+    parts = [KaldiPart("FixedAffineComponent", (("LinearParams", weights), ("BiasParams", bias)), "lda")]
+    lines = [
+        "input-node name=ivector dim=3",
+        "input-node name=input dim=5",
+        "component-node name=lda component=lda input=Append(Offset(input, -1), input, ReplaceIndex(ivector, t, 0))",
+        "output-node name=output input=lda",
+    ]
+    return KaldiNet("nnet3", parts, lines, within_model=True)
+
+
+def grid(stride: int, weights: Any, bias: Any) -> KaldiNet:
+    """A TimeHeightConvolutionComponent over 4 heights of 2 filters, giving 3 for each `stride`-th."""
+    model = (
+        ("Model", None), ("ConvolutionModel", None), ("NumFiltersIn", 2), ("NumFiltersOut", 3), ("HeightIn", 4),
+        ("HeightOut", 4 // stride), ("HeightSubsampleOut", stride), ("Offsets", PAIRS), ("RequiredTimeOffsets", [0]),
+        ("/ConvolutionModel", None), ("LinearParams", weights), ("BiasParams", bias), ("MaxMemoryMb", 200.0),
+        ("UseNaturalGradient", True), ("NumMinibatchesHistory", 4.0), ("AlphaInOut", 4.0), ("", 4.0),
+        ("RankInOut", 20), ("", 80),
+    )  # fmt: skip
+    part = KaldiPart("TimeHeightConvolutionComponent", (*NATURAL, *model), "conv")
+    lines = [
+        "input-node name=input dim=8",
+        "component-node name=c component=conv input=input",
+        "output-node name=output input=c",
+    ]
+    return KaldiNet("nnet3", [part], lines)
+
+
+def x_vector(weights: Any, bias: Any) -> KaldiNet:
+    """Mean and deviation of 6 columns over an utterance, and an affine map of both."""
+    extract = (("InputDim", 6), ("InputPeriod", 1), ("OutputPeriod", 1), ("IncludeVarinance", True))
+    pool = (("InputDim", 13), ("InputPeriod", 1), ("LeftContext", 0), ("RightContext", 10000),
+            ("NumLogCountFeatures", 0), ("OutputStddevs", True), ("VarianceFloor", 1e-10))  # fmt: skip
+    parts = [
+        KaldiPart("StatisticsExtractionComponent", extract, "extract"),
+        KaldiPart("StatisticsPoolingComponent", pool, "pool"),
+        KaldiPart("NaturalGradientAffineComponent",
+                  (*NATURAL, ("LinearParams", weights), ("BiasParams", bias), *PRECONDITIONER), "affine"),
+    ]  # fmt: skip
+    lines = [
+        "input-node name=input dim=6",
+        "component-node name=e component=extract input=Offset(input, 2)",
+        "component-node name=p component=pool input=Round(e, 1)",
+        "component-node name=a component=affine input=Round(p, 1)",
+        "output-node name=output input=a",
+    ]
+    return KaldiNet("nnet3", parts, lines)

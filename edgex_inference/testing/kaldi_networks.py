@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from edgex_inference.testing.kaldi_components import NATURAL, NNET3
+from edgex_inference.testing.kaldi_components import (
+    NATURAL,
+    NNET3,
+    PAIRS,
+    PRECONDITIONER,
+    grid,
+    with_ivector,
+    x_vector,
+)
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
 CELLS = 4
@@ -57,18 +65,9 @@ class Spec:
         return f"component-node name={self.name} component={self.part.name} input={fed}"
 
 
-_PRECONDITIONER = (
-    ("RankIn", 20),
-    ("RankOut", 80),
-    ("UpdatePeriod", 4),
-    ("NumSamplesHistory", 2000.0),
-    ("Alpha", 4.0),
-)
-
-
 def affine(name: str, outputs: int, inputs: int, *reads: Ref) -> Spec:
     weights, bias = random(outputs, inputs, seed=len(name)), random(outputs, seed=len(name))
-    items = (*NATURAL, ("LinearParams", weights), ("BiasParams", bias), *_PRECONDITIONER)
+    items = (*NATURAL, ("LinearParams", weights), ("BiasParams", bias), *PRECONDITIONER)
     part = KaldiPart("NaturalGradientAffineComponent", items, f"{name}.affine")
     return Spec(name, reads, lambda x: weights @ x + bias, part)
 
@@ -278,3 +277,12 @@ def components() -> KaldiNet:
     lines += [f"component-node name=n{at} component={part.kind} input=input" for at, part in enumerate(parts)]
     fed = ", ".join(f"n{at}" for at in range(len(parts)))
     return KaldiNet("nnet3", parts, [*lines, f"output-node name=output input=Append({fed})"])
+
+
+OTHERS: Mapping[str, KaldiNet] = {
+    "components": components(),
+    "iVector": with_ivector(random(4, 13), random(4)),
+    "convolution over time and height": grid(2, random(3, 2 * len(PAIRS)), random(3)),
+    "x-vector": x_vector(random(4, 12), random(4)),
+}
+"""Those that remember nothing."""

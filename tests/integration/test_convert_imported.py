@@ -115,11 +115,11 @@ def parity(folder: Path) -> Any:
 def test_a_detector_is_compared_by_what_its_head_reads(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Layers have other names than the blobs that they make, and one works in place."""
+    """Layers have other names than the blobs that they make, one works in place, and boxes are clipped."""
     stands_in(tmp_path, monkeypatch, "cv2.py", OPENCV)
     prototxt, _ = ORACLE[name].write(tmp_path)
     text = prototxt.read_text().replace('name: "loc"', 'name: "mbox"').replace('name: "f"', 'name: "flat"')
-    *rest, head = text.splitlines(keepends=True)
+    *rest, head = text.replace("code_type:", "clip: true code_type:").splitlines(keepends=True)
     within = layer("Power", "power_param { shift: 0.1 }", name="moved", bottom="loc", top="loc")
     prototxt.write_text("".join((*rest, within, head)))
     convert(prototxt, "--into", tmp_path / "models" / "ssd" / "1")

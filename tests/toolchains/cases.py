@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgex_inference.testing.kaldi_networks import NETWORKS
+from edgex_inference.testing.kaldi_networks import NETWORKS, OTHERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +108,7 @@ CASES: Sequence[Case] = (
     Case(toolchain="opencv", what="Caffe, MTCNN det3", source="mtcnn-caffe/det3.caffemodel", real=True),
     Case(toolchain="opencv", what="Caffe, SSD by centers", source="ssd centers.prototxt"),
     Case(toolchain="opencv", what="Caffe, SSD by corners", source="ssd corners.prototxt"),
-    *(_kaldi(f"{name}.raw", f"Kaldi nnet3, {name}") for name in NETWORKS),
+    *(_kaldi(f"{name}.raw", f"Kaldi nnet3, {name}") for name in (*NETWORKS, *OTHERS)),
     _kaldi("LSTM both ways.raw", "Kaldi nnet3, LSTM both ways", *OPENVINO),
     _kaldi("LSTM -3.raw", "Kaldi nnet3, LSTM -3", "--edges", "cut"),
-    _kaldi("components.raw", "Kaldi nnet3, 27 components"),
 )

@@ -5,9 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from edgex_inference.testing.kaldi_networks import NETWORKS, components, written
+from edgex_inference.testing.kaldi_networks import NETWORKS, OTHERS, written
 
 folder = Path(sys.argv[1])
 for name, (specs, _) in NETWORKS.items():
     written(specs).write(folder / f"{name}.raw", binary=True)
-components().write(folder / "components.raw", binary=False)
+for name, net in OTHERS.items():
+    net.write(folder / f"{name}.raw", binary=False)

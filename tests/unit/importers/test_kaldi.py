@@ -13,13 +13,17 @@ from edgex_inference.importers.kaldi.components.table import GENERATIONS
 from edgex_inference.testing.kaldi_components import (
     NATURAL,
     NNET3,
+    PAIRS,
     POSITIVE,
     B,
     V,
     W,
     affine,
+    grid,
     random,
     softmax,
+    with_ivector,
+    x_vector,
 )
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
@@ -206,14 +210,7 @@ def test_descriptors_of_nnet3(tmp_path: Path) -> None:
 
 def test_an_ivector_is_an_input_of_its_own(tmp_path: Path) -> None:
     weights, bias = random(4, 13), random(4)
-    parts = [KaldiPart("FixedAffineComponent", (("LinearParams", weights), ("BiasParams", bias)), "lda")]
-    lines = [
-        "input-node name=ivector dim=3",
-        "input-node name=input dim=5",
-        "component-node name=lda component=lda input=Append(Offset(input, -1), input, ReplaceIndex(ivector, t, 0))",
-        "output-node name=output input=lda",
-    ]
-    file = KaldiNet("nnet3", parts, lines, within_model=True).write(tmp_path / "final.mdl", binary=True)
+    file = with_ivector(weights, bias).write(tmp_path / "final.mdl", binary=True)
     data, ivector = random(2, 6, 5), random(2, 3)
     found = run(convert(file), {"input": data, "ivector": ivector})
     for utterance in range(2):
@@ -225,29 +222,15 @@ def test_an_ivector_is_an_input_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
     """Heights beyond the picture are zeros; so are frames that are not required, at the ends."""
-    pairs = [(t, h) for t in (-2, 0, 2) for h in (-1, 0, 1)]
     made = 4 // stride
-    weights, bias = random(3, 2 * len(pairs)), random(3)
-    model = (
-        ("Model", None), ("ConvolutionModel", None), ("NumFiltersIn", 2), ("NumFiltersOut", 3), ("HeightIn", 4),
-        ("HeightOut", made), ("HeightSubsampleOut", stride), ("Offsets", pairs), ("RequiredTimeOffsets", [0]),
-        ("/ConvolutionModel", None), ("LinearParams", weights), ("BiasParams", bias), ("MaxMemoryMb", 200.0),
-        ("UseNaturalGradient", True), ("NumMinibatchesHistory", 4.0), ("AlphaInOut", 4.0), ("", 4.0),
-        ("RankInOut", 20), ("", 80),
-    )  # fmt: skip
-    part = KaldiPart("TimeHeightConvolutionComponent", (*NATURAL, *model), "conv")
-    lines = [
-        "input-node name=input dim=8",
-        "component-node name=c component=conv input=input",
-        "output-node name=output input=c",
-    ]
+    weights, bias = random(3, 2 * len(PAIRS)), random(3)
     data = random(1, 7, 8)
 
     def wanted(t: int) -> Any:
         rows = []
         for height in range(made):
             patch = []
-            for time, up in pairs:
+            for time, up in PAIRS:
                 there = 0 <= t + time < 7 and 0 <= height * stride + up < 4
                 at = (height * stride + up) * 2
                 patch.append(data[0, t + time, at : at + 2] if there else np.zeros(2))
@@ -255,30 +238,14 @@ def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
         return np.concatenate(rows)
 
     for binary in (True, False):
-        file = KaldiNet("nnet3", [part], lines).write(tmp_path / "final.raw", binary=binary)
+        file = grid(stride, weights, bias).write(tmp_path / "final.raw", binary=binary)
         found = run(convert(file), {"input": data})[0]
         np.testing.assert_allclose(found, np.stack([wanted(t) for t in range(7)]), rtol=1e-4, atol=1e-5)
 
 
 def test_an_x_vector_is_one_frame_for_the_utterance(tmp_path: Path) -> None:
-    extract = (("InputDim", 6), ("InputPeriod", 1), ("OutputPeriod", 1), ("IncludeVarinance", True))
-    pool = (("InputDim", 13), ("InputPeriod", 1), ("LeftContext", 0), ("RightContext", 10000),
-            ("NumLogCountFeatures", 0), ("OutputStddevs", True), ("VarianceFloor", 1e-10))  # fmt: skip
     weights, bias = random(4, 12), random(4)
-    parts = [
-        KaldiPart("StatisticsExtractionComponent", extract, "extract"),
-        KaldiPart("StatisticsPoolingComponent", pool, "pool"),
-        KaldiPart("NaturalGradientAffineComponent",
-                  (*NATURAL, ("LinearParams", weights), ("BiasParams", bias)), "affine"),
-    ]  # fmt: skip
-    lines = [
-        "input-node name=input dim=6",
-        "component-node name=e component=extract input=Offset(input, 2)",
-        "component-node name=p component=pool input=Round(e, 1)",
-        "component-node name=a component=affine input=Round(p, 1)",
-        "output-node name=output input=a",
-    ]
-    model = convert(KaldiNet("nnet3", parts, lines).write(tmp_path / "final.raw", binary=True))
+    model = convert(x_vector(weights, bias).write(tmp_path / "final.raw", binary=True))
     assert {pair.key: pair.value for pair in model.metadata_props}["edges"] == "cut"
     data = random(2, 11, 6)
     found = run(model, {"input": data})
