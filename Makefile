@@ -8,7 +8,7 @@
 # make toolchains  every conversion in its own stack (DOCS=1, TOOLCHAINS="sklearn torch"): fetches gigabytes
 # make nvidia   TensorRT-RTX's real wheels: stand-ins compared, engines built without a GPU
 # make hardware the contract suite and the bench on an NVIDIA GPU, where there is one; into the plug-ins' READMEs
-# make tvm    installs Apache TVM and runs its tests          make arm64  the accelerators on an emulated Cortex-A72, into docs/arm64.md
+# make tvm    installs Apache TVM and runs its tests, into its README   make arm64  the accelerators on an emulated Cortex-A72, into docs/arm64.md
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 # make qnn    ONNX Runtime's plug-in provider for Qualcomm's NPUs, on its simulator
 
@@ -86,7 +86,7 @@ flame: setup-test
 
 # 100 MB more than the tests need, hence not a part of them.
 tvm: $(VENV)/.installed-tvm
-	EDGEX_INFERENCE_STRICT=1 $(PYTHON) -m pytest -q tests/contract/test_accelerator_tvm.py tests/integration/test_tvm.py tests/unit/test_tvm_library.py
+	@$(PYTHON) -m tests.on_tvm
 
 $(VENV)/.installed-tvm: $(VENV)/.installed-test
 	@.ci/setup cross
