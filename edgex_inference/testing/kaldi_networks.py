@@ -279,10 +279,24 @@ def components() -> KaldiNet:
     return KaldiNet("nnet3", parts, [*lines, f"output-node name=output input=Append({fed})"])
 
 
+def remembering_ivector() -> KaldiNet:
+    """A plain recurrent layer that reads an iVector of 2 columns in each frame."""
+    past = affine("a", 3, 10, Ref("input"), Ref("ivector"), Ref("t", -1, 3))
+    again = simple("t", "TanhComponent", 3, np.tanh, Ref("a"))
+    lines = [
+        "input-node name=ivector dim=2",
+        "input-node name=input dim=5",
+        "output-node name=output input=t",
+    ]
+    lines += [past.line().replace("ivector", "ReplaceIndex(ivector, t, 0)"), again.line()]
+    return KaldiNet("nnet3", [one.part for one in (past, again) if one.part], lines)
+
+
 OTHERS: Mapping[str, KaldiNet] = {
     "components": components(),
     "iVector": with_ivector(random(4, 13), random(4)),
+    "iVector that a memory reads": remembering_ivector(),
     "convolution over time and height": grid(2, random(3, 2 * len(PAIRS)), random(3)),
     "x-vector": x_vector(random(4, 12), random(4)),
 }
-"""Those that remember nothing."""
+"""Those that remember nothing, or have more than one input."""

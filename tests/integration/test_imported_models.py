@@ -134,9 +134,9 @@ def test_accelerators_agree_on_a_kaldi_network(tmp_path: Path, edges: kaldi.Edge
 
 @pytest.mark.parametrize("delay", [-3, 2])
 def test_accelerators_agree_on_a_network_that_remembers(tmp_path: Path, delay: int) -> None:
-    """An LSTM's states are no states of the session: a run knows nothing of the one before."""
+    """An LSTM's states are no states of the session: a run knows nothing of the one before. An iVector is read in it."""
     chance = np.random.default_rng(3)
-    gates, cells = (0.5 * chance.standard_normal(shape).astype(np.float32) for shape in ((16, 9), (3, 4)))
+    gates, cells = (0.5 * chance.standard_normal(shape).astype(np.float32) for shape in ((16, 11), (3, 4)))
     parts = [
         KaldiPart("FixedAffineComponent", (("LinearParams", gates), ("BiasParams", gates[:, 0])), "a"),
         KaldiPart("LstmNonlinearityComponent", (("Params", cells),), "cell"),
@@ -144,7 +144,9 @@ def test_accelerators_agree_on_a_network_that_remembers(tmp_path: Path, delay: i
     ]
     lines = [
         "input-node name=input dim=5",
-        f"component-node name=a component=a input=Append(Offset(input, -1), IfDefined(Offset(m, {delay})))",
+        "input-node name=ivector dim=2",
+        "component-node name=a component=a "
+        f"input=Append(Offset(input, -1), ReplaceIndex(ivector, t, 0), IfDefined(Offset(m, {delay})))",
         f"component-node name=cell component=cell input=Append(a, IfDefined(Offset(c, {delay})))",
         "component-node name=t component=t input=cell",
         "dim-range-node name=c input-node=t dim-offset=0 dim=4",
@@ -154,7 +156,10 @@ def test_accelerators_agree_on_a_network_that_remembers(tmp_path: Path, delay: i
     file, path = KaldiNet("nnet3", parts, lines).write(tmp_path / "f", binary=True), tmp_path / "m.onnx"
     onnx.save(kaldi.convert(file), path)
     for frames in (1, 10, 25):
-        given = {"input": chance.standard_normal((3, frames, 5)).astype(np.float32)}
+        given = {
+            "input": chance.standard_normal((3, frames, 5)).astype(np.float32),
+            "ivector": chance.standard_normal((3, 2)).astype(np.float32),
+        }
         exact = answer(REFERENCE, path, given)["output"]
         assert exact.shape == (3, frames, 4)
         for plugin in (ONNXRUNTIME, OPENVINO):

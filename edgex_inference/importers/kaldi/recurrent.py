@@ -29,7 +29,7 @@ class Turning:
     span: Span
     outer: Look
     make: Make
-    _scanned: dict[Node, Value] = field(default_factory=dict)
+    _scanned: dict[Node | Once, Value] = field(default_factory=dict)
     _slots: dict[tuple[str, int], int] = field(default_factory=dict)
     """A node and how many rounds ago it was, and the number of the state that holds it."""
 
@@ -37,16 +37,21 @@ class Turning:
         """Those of its nodes that others read, over the circle's span; raises Malformed."""
         for name in self.circle.names:
             for one in reads(self.network.nodes[name]):
-                if isinstance(one, Node) and not self._inside(one):
+                if isinstance(one, Once) or not self._inside(one):
                     self._scanned.setdefault(one, self.outer(one, self.span))
         widths = self._states()
-        frames = {one: value for one, value in self._scanned.items() if not value.once}
-        way = Way(self.circle.stride, self.circle.backward)
+        outside = {
+            one: value for one, value in self._scanned.items() if value.name not in self.graph.constants
+        }
+        frames = {one: value for one, value in outside.items() if not value.once}
+        same = {one: value for one, value in outside.items() if value.once}
+        way = Way(self.circle.stride, self.circle.backward, [(one.name, one.dim) for one in same.values()])
+        read = [*frames, *same]
         found = scan(
             self.graph,
             [(value.name, value.dim) for value in frames.values()],
-            list(widths),
-            lambda held, seen: self._round(held, dict(zip(frames, seen, strict=True))),
+            widths,
+            lambda held, seen: self._round(held, dict(zip(read, seen, strict=True))),
             way,
         )
         return {
@@ -89,13 +94,13 @@ class Turning:
             return _declared(node.component)
         raise Malformed(f"node {name!r} is no node of a circle")
 
-    def _round(self, held: Sequence[str], seen: Mapping[Node, str]) -> tuple[Sequence[str], Sequence[Named]]:
+    def _round(
+        self, held: Sequence[str], seen: Mapping[Node | Once, str]
+    ) -> tuple[Sequence[str], Sequence[Named]]:
         made = dict[str, Value]()
 
         def look(one: Node | Once, span: Span) -> Value:
-            if isinstance(one, Once):
-                return self.outer(one, span)
-            if not self._inside(one):
+            if isinstance(one, Once) or not self._inside(one):
                 value = self._scanned[one]
                 return Value(seen.get(one, value.name), value.dim, _WITHIN, value.once)
             if one.offset:

@@ -20,10 +20,15 @@ Round = Callable[[Sequence[str], Sequence[str]], tuple[Sequence[str], Sequence[N
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How time goes: `stride` frames in one round, from the last frame to the first where `backward`."""
+    """How time goes: `stride` frames in one round, from the last frame to the first where `backward`.
+
+    `same` are values of one frame, [batch, 1, columns], which every round reads, behind its frames: OpenVINO takes
+    nothing but constants from around a body, so that they are states that stay as they are.
+    """
 
     stride: int = 1
     backward: bool = False
+    same: Sequence[Named] = ()
 
 
 def scan(graph: Graph, frames: Sequence[Named], states: Sequence[int], one: Round, way: Way) -> list[Named]:
@@ -34,18 +39,18 @@ def scan(graph: Graph, frames: Sequence[Named], states: Sequence[int], one: Roun
     """
     first = frames[0][0]
     fed = [_cut(graph, name, dim, way) for name, dim in frames]
-    begin = [_zeros(graph, first, way.stride, dim) for dim in states]
+    begin = [_zeros(graph, first, way.stride, dim) for dim in states] + [name for name, _ in way.same]
+    shapes = [_shape(way, dim) for dim in states] + [(None, 1, dim) for _, dim in way.same]
     with graph.body() as body:
-        held = [_end(graph, body.inputs, "state", _shape(way, dim)) for dim in states]
+        held = [_end(graph, body.inputs, "state", shape) for shape in shapes]
         seen = [_end(graph, body.inputs, "frame", _shape(way, dim)) for _, dim in frames]
-        following, given = one(held, seen)
-        ends = [*zip(following, states, strict=True), *given]
-        for name, dim in ends:
+        following, given = one(held[: len(states)], seen + held[len(states) :])
+        ends = [*following, *held[len(states) :], *(name for name, _ in given)]
+        for name, shape in zip(ends, shapes + [_shape(way, dim) for _, dim in given], strict=True):
             # A body may not end in what it was given.
-            shown = graph.node("Identity", (name,), "round/end")
-            body.outputs.append(Ended(shown, _shape(way, dim)))
-    names = ["scan/state"] * len(states) + ["scan/frames"] * len(given)
-    found = graph.scan(begin, fed, body, names)[len(states) :]
+            body.outputs.append(Ended(graph.node("Identity", (name,), "round/end"), shape))
+    names = ["scan/state"] * len(shapes) + ["scan/frames"] * len(given)
+    found = graph.scan(begin, fed, body, names)[len(shapes) :]
     return [(_joined(graph, name, first, dim, way), dim) for name, (_, dim) in zip(found, given, strict=True)]
 
 
