@@ -103,7 +103,7 @@ PRECONDITIONER: Sequence[tuple[str, Any]] = (
 )  # fmt: skip
 """Of a NaturalGradientAffineComponent, for training."""
 PAIRS = [(t, h) for t in (-2, 0, 2) for h in (-1, 0, 1)]
-"""Of frames and heights that `grid` looks at."""
+"""Of frames and heights that `heights` looks at."""
 
 
 def with_ivector(weights: Any, bias: Any) -> KaldiNet:
@@ -118,7 +118,7 @@ def with_ivector(weights: Any, bias: Any) -> KaldiNet:
     return KaldiNet("nnet3", parts, lines, within_model=True)
 
 
-def grid(stride: int, weights: Any, bias: Any) -> KaldiNet:
+def heights(stride: int, weights: Any, bias: Any) -> KaldiNet:
     """A TimeHeightConvolutionComponent over 4 heights of 2 filters, giving 3 for each `stride`-th."""
     model = (
         ("Model", None), ("ConvolutionModel", None), ("NumFiltersIn", 2), ("NumFiltersOut", 3), ("HeightIn", 4),

@@ -11,7 +11,7 @@ from edgex_inference.testing.kaldi_components import (
     NNET3,
     PAIRS,
     PRECONDITIONER,
-    grid,
+    heights,
     with_ivector,
     x_vector,
 )
@@ -296,7 +296,7 @@ OTHERS: Mapping[str, KaldiNet] = {
     "components": components(),
     "iVector": with_ivector(random(4, 13), random(4)),
     "iVector that a memory reads": remembering_ivector(),
-    "convolution over time and height": grid(2, random(3, 2 * len(PAIRS)), random(3)),
+    "convolution over time and height": heights(2, random(3, 2 * len(PAIRS)), random(3)),
     "x-vector": x_vector(random(4, 12), random(4)),
 }
 """Those that remember nothing, or have more than one input."""

@@ -134,7 +134,7 @@ def test_accelerators_agree_on_a_kaldi_network(tmp_path: Path, edges: kaldi.Edge
 
 @pytest.mark.parametrize("delay", [-3, 2])
 def test_accelerators_agree_on_a_network_that_remembers(tmp_path: Path, delay: int) -> None:
-    """An LSTM's states are no states of the session: a run knows nothing of the one before. An iVector is read in it."""
+    """An LSTM's states are no states of the session: a run knows nothing of the one before. It reads an iVector too."""
     chance = np.random.default_rng(3)
     gates, cells = (0.5 * chance.standard_normal(shape).astype(np.float32) for shape in ((16, 11), (3, 4)))
     parts = [

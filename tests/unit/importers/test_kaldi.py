@@ -19,7 +19,7 @@ from edgex_inference.testing.kaldi_components import (
     V,
     W,
     affine,
-    grid,
+    heights,
     random,
     softmax,
     with_ivector,
@@ -238,7 +238,7 @@ def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
         return np.concatenate(rows)
 
     for binary in (True, False):
-        file = grid(stride, weights, bias).write(tmp_path / "final.raw", binary=binary)
+        file = heights(stride, weights, bias).write(tmp_path / "final.raw", binary=binary)
         found = run(convert(file), {"input": data})[0]
         np.testing.assert_allclose(found, np.stack([wanted(t) for t in range(7)]), rtol=1e-4, atol=1e-5)
 
