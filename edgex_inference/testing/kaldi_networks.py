@@ -292,11 +292,21 @@ def remembering_ivector() -> KaldiNet:
     return KaldiNet("nnet3", [one.part for one in (past, again) if one.part], lines)
 
 
+def counting() -> KaldiNet:
+    """What is read depends on the number of the frame: each third, each fourth, one of two in turn."""
+    node = affine("a", 4, 10, Ref("input", -1), Ref("third"))
+    lines = ["input-node name=input dim=5", node.line().replace("third", "Round(input, 3)")]
+    parts = "Switch(a, Offset(a, 1)), Round(Offset(a, -2), 4), Offset(Round(a, 2), 1), IfDefined(Round(a, 5))"
+    lines.append(f"output-node name=output input=Append({parts}, Offset(Switch(a, Offset(a, -1), a), 2))")
+    return KaldiNet("nnet3", [node.part] if node.part else [], lines)
+
+
 OTHERS: Mapping[str, KaldiNet] = {
     "components": components(),
     "iVector": with_ivector(random(4, 13), random(4)),
     "iVector that a memory reads": remembering_ivector(),
     "convolution over time and height": heights(2, random(3, 2 * len(PAIRS)), random(3)),
+    "counted frames": counting(),
     "x-vector": x_vector(random(4, 12), random(4)),
 }
 """Those that remember nothing, or have more than one input."""

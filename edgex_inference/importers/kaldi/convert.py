@@ -9,8 +9,8 @@ from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.importers.graph import Ended, Graph
 from edgex_inference.importers.kaldi import files
 from edgex_inference.importers.kaldi.components.table import ELSE, GENERATIONS, Known
-from edgex_inference.importers.kaldi.descriptor import Node, Once
-from edgex_inference.importers.kaldi.feeding import Look, Value, columns, fed, shown
+from edgex_inference.importers.kaldi.descriptor import Descriptor, Node, Once, references, switches
+from edgex_inference.importers.kaldi.feeding import Look, Value, columns, every, fed, shown
 from edgex_inference.importers.kaldi.files import Component, KaldiFile
 from edgex_inference.importers.kaldi.items import Malformed, Scalar
 from edgex_inference.importers.kaldi.network import (
@@ -26,7 +26,7 @@ from edgex_inference.importers.kaldi.network import (
 from edgex_inference.importers.kaldi.order import ordered
 from edgex_inference.importers.kaldi.recurrent import Turning
 from edgex_inference.importers.kaldi.scanning import BATCH
-from edgex_inference.importers.kaldi.spans import ALWAYS, Reach, Span, available, made, needed
+from edgex_inference.importers.kaldi.spans import ALWAYS, Reach, Span, available, made, needed, shifted
 from edgex_inference.importers.kaldi.step import MOST_COLUMNS, Step
 
 FRAMES = "frames"
@@ -138,10 +138,14 @@ class _Importing:
             "context.left": str(-whole[0]),
             "context.right": str(whole[1]),
             "edges": "held" if self._held else "cut",
+            "counted": _word(any(_counts(one) for one in self._fed())),
             "pooled": _word(any(self._of(one).pools for one in self._computed)),
             "recurrent": _word(network.circles or any(self._of(one).whole for one in self._computed)),
         }
         return self._graph.build(inputs, self._outputs(), metadata)
+
+    def _fed(self) -> Sequence[Descriptor]:
+        return [*(one.fed for one in self._computed), *self._network.outputs.values()]
 
     def _outputs(self) -> Sequence[tuple[str, Ended]]:
         found = []
@@ -197,7 +201,10 @@ class _Importing:
         value = self._values[one.name]
         if isinstance(one, Once):
             return value
-        return shown(self._graph, value, (span[0] + one.offset, span[1] + one.offset), span)
+        wanted = shifted(span, one)
+        if one.every == 1:
+            return shown(self._graph, value, wanted, span)
+        return every(self._graph, shown(self._graph, value, wanted, wanted), one, span)
 
     def _turn(self, circle: Circle, span: Span) -> None:
         """The nodes of a circle, all at once."""
@@ -247,6 +254,12 @@ class _Importing:
 
     def _rejected(self, component: Component, error: Malformed) -> ModelRejected:
         return ModelRejected(self._network.path, f"component {component.name!r} ({component.kind}) {error}")
+
+
+def _counts(descriptor: Descriptor) -> bool:
+    """Whether it reads other frames of others by their number."""
+    rounds = any(isinstance(one, Node) and one.every > 1 for one in references(descriptor))
+    return rounds or switches(descriptor)
 
 
 def _word(said: object) -> str:

@@ -14,6 +14,7 @@ from edgex_inference.importers.kaldi.descriptor import (
     Once,
     Scaled,
     Sum,
+    Switch,
 )
 from edgex_inference.importers.kaldi.items import Malformed
 from edgex_inference.importers.kaldi.spans import Span
@@ -49,6 +50,8 @@ def fed(graph: Graph, descriptor: Descriptor, span: Span, look: Look) -> Value:
         factor = graph.constant(descriptor.factor)
         return Value(graph.node("Mul", (part.name, factor), "descriptor/Mul"), part.dim, span, part.once)
     parts = [fed(graph, one, span, look) for one in descriptor.parts]
+    if isinstance(descriptor, Switch):
+        return _switched(graph, parts, span, descriptor.before)
     return _sum(graph, parts, span) if isinstance(descriptor, Sum) else _append(graph, parts, span)
 
 
@@ -65,6 +68,42 @@ def shown(graph: Graph, value: Value, wanted: Span, span: Span) -> Value:
         ends = (shape(max(before, 0)), shape(-behind if behind > 0 else _END), shape(1))
         name = graph.node("Slice", (name, *ends), "descriptor/Slice")
     return Value(name, value.dim, span)
+
+
+def every(graph: Graph, value: Value, one: Node, span: Span) -> Value:
+    """Of a value over the span that a rounded node is read in those frames that it is read at."""
+    if value.once:
+        return value
+    first = span[0] + one.before
+    behind = span[1] - span[0] - (value.span[1] - value.span[0])
+    number = _numbers(graph, value.name, behind, first % one.every)
+    stride = graph.shape(one.every)
+    number = graph.node("Mul", (graph.node("Div", (number, stride), "every/Div"), stride), "every/Mul")
+    return Value(graph.node("Gather", (value.name, number), "every/Gather", axis=1), value.dim, span)
+
+
+def _numbers(graph: Graph, like: str, behind: int, first: int) -> str:
+    """[frames]: first, first + 1, … for as many frames as a value has, and `behind` more."""
+    count = graph.node("Shape", (like,), "numbers/Shape", start=1, end=2)
+    end = graph.node("Add", (count, graph.shape(behind + first)), "numbers/Add")
+    end = graph.node("Squeeze", (end,), "numbers/Squeeze")
+    start, step = graph.constant(first, np.int64), graph.constant(1, np.int64)
+    return graph.node("Range", (start, end, step), "numbers/Range")
+
+
+def _switched(graph: Graph, parts: Sequence[Value], span: Span, before: int) -> Value:
+    """The parts in turn, frame by frame."""
+    model = next((one for one in parts if not one.once), None)
+    if len({one.dim for one in parts}) > 1 or model is None:
+        raise Malformed("switches between parts of other widths, or of one frame")
+    number = _numbers(graph, model.name, 0, (span[0] + before) % len(parts))
+    turn = graph.node("Mod", (number, graph.shape(len(parts))), "switch/Mod")
+    turn = graph.node("Unsqueeze", (turn, graph.shape(1)), "switch/Unsqueeze")
+    name = parts[0].name
+    for index, part in enumerate(parts[1:], 1):
+        mine = graph.node("Equal", (turn, graph.shape(index)), "switch/Equal")
+        name = graph.node("Where", (mine, part.name, name), "switch/Where")
+    return Value(name, model.dim, span)
 
 
 def columns(graph: Graph, source: Value, first: int, dim: int) -> Value:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.importers.kaldi.descriptor import Node, references
-from edgex_inference.importers.kaldi.network import Circle, Network, reads
+from edgex_inference.importers.kaldi.descriptor import Node, references, switches
+from edgex_inference.importers.kaldi.network import Circle, Computed, Network, reads
 
 
 def ordered(network: Network) -> Network:
@@ -84,6 +84,11 @@ def _circle(network: Network, group: Sequence[str]) -> Circle:
         reason = "read both earlier and later frames of each other, which no order of the frames can give"
         raise ModelRejected(network.path, f"nodes {_named(group)} {reason}")
     for name, read in within.items():
+        node = network.nodes[name]
+        counts = isinstance(node, Computed) and switches(node.fed)
+        if counts or any(one.every > 1 for one in read):
+            reason = "depends on itself, and counts frames (Round, Switch), which cannot be brought over"
+            raise ModelRejected(network.path, f"node {name!r} {reason}")
         bare = next((one for one in read if one.offset and not one.optional), None)
         if bare is not None:
             reason = (

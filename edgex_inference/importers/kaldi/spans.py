@@ -33,12 +33,12 @@ def needed(network: Network, reaches: Reaches) -> Mapping[str, Span]:
     for descriptor in network.outputs.values():
         for one in references(descriptor):
             if isinstance(one, Node) and not one.optional:
-                _widen(spans, one.name, _shifted((0, 0), one))
+                _widen(spans, one.name, shifted((0, 0), one))
     for name, node in reversed(list(network.nodes.items())):
         if name in spans:
             asked = _asked(node, spans[name], reaches)
             for one in _required(node):
-                _widen(spans, one.name, _shifted(asked, one))
+                _widen(spans, one.name, shifted(asked, one))
     return spans
 
 
@@ -99,7 +99,7 @@ def made(network: Network, there: Mapping[str, Span], reaches: Reaches) -> Mappi
 
 def _ask(spans: dict[str, Span], there: Mapping[str, Span], one: Node | Once, asked: Span) -> None:
     """Of optional frames those that there are, and the output's own so that none is empty."""
-    name, wanted = one.name, _shifted(asked, one)
+    name, wanted = one.name, shifted(asked, one)
     if isinstance(one, Node) and one.optional:
         first, last = there[name]
         if not first <= 0 <= last:
@@ -117,8 +117,8 @@ def _there(node: AnyNode, spans: Mapping[str, Span], reaches: Reaches) -> Span:
     first, last = ALWAYS
     for one in _required(node):
         if one.name in spans and spans[one.name] != ALWAYS:
-            first = max(first, spans[one.name][0] - one.offset - reach.first)
-            last = min(last, spans[one.name][1] - one.offset - reach.last)
+            enough = _unshifted(spans[one.name], one)
+            first, last = max(first, enough[0] - reach.first), min(last, enough[1] - reach.last)
     return first, last
 
 
@@ -134,9 +134,18 @@ def _asked(node: AnyNode, span: Span, reaches: Reaches) -> Span:
     return (0, 0) if reach.pools else (span[0] + reach.first, span[1] + reach.last)
 
 
-def _shifted(span: Span, one: Node | Once) -> Span:
-    offset = one.offset if isinstance(one, Node) else 0
-    return span[0] + offset, span[1] + offset
+def shifted(span: Span, one: Node | Once) -> Span:
+    """The frames of a node that are read for those of a span."""
+    if not isinstance(one, Node):
+        return span
+    first, last = span[0] + one.before, span[1] + one.before
+    return first // one.every * one.every + one.offset, last + one.offset
+
+
+def _unshifted(span: Span, one: Node) -> Span:
+    """The frames for which those of a node's span are enough."""
+    first, last = span[0] - one.offset, span[1] - one.offset
+    return -(-first // one.every) * one.every - one.before, last - one.before
 
 
 def _widen(spans: dict[str, Span], name: str, wanted: Span) -> None:

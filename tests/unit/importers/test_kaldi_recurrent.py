@@ -18,6 +18,7 @@ from edgex_inference.testing.kaldi_networks import (
     NETWORKS,
     Spec,
     components,
+    counting,
     random,
     sigmoid,
     written,
@@ -64,6 +65,30 @@ def test_a_network_as_kaldi_computes_it(name: str, tmp_path: Path) -> None:
                     first = context[0] if edges == "cut" else 0
                     wanted = np.stack([value("out", first + t) for t in range(frames)])
                     np.testing.assert_allclose(answer, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_frames_are_read_by_their_number(tmp_path: Path) -> None:
+    """Round and Switch count from the first frame of the output; IfDefined gives zeros."""
+    net = counting()
+    said = dict(net.parts[0].items)
+    model = convert(net.write(tmp_path / "final.raw", binary=False))
+    for frames in (1, 4, 13):
+        data = random(2, frames, 5, seed=1)
+        held = [np.concatenate((one[:1].repeat(99, 0), one, one[-1:].repeat(99, 0)), 0) for one in data]
+        for found in answers(model, {"input": data}):
+            for x, answer in zip(held, found, strict=True):
+
+                def a(t: int, x: Any = x) -> Any:
+                    fed = np.concatenate((x[99 + t - 1], x[99 + t // 3 * 3]))
+                    return said["LinearParams"] @ fed + said["BiasParams"]
+
+                def counted(t: int, a: Callable[[int], Any] = a) -> Any:
+                    turns, later = (a(t), a(t + 1)), (a(t + 2), a(t + 1), a(t + 2))
+                    parts = [turns[t % 2], a(t // 4 * 4 - 2), a((t + 1) // 2 * 2), a(t // 5 * 5)]
+                    return np.concatenate((*parts, later[(t + 2) % 3]))
+
+                wanted = np.stack([counted(t) for t in range(frames)])
+                np.testing.assert_allclose(answer, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_components_side_by_side(tmp_path: Path) -> None:
