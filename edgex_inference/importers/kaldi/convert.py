@@ -21,6 +21,7 @@ from edgex_inference.importers.kaldi.network import (
     Input,
     Network,
     chain,
+    reads,
     wired,
 )
 from edgex_inference.importers.kaldi.order import ordered
@@ -114,6 +115,7 @@ class _Importing:
         self._held = edges == "held" and not any(self._of(one).pools for one in self._computed)
         self._pads = self._held and network.generation == "nnet1"
         self._values: dict[str, Value] = {}
+        self._shared = frozenset(_read_by_others(network))
 
     def _of(self, node: Computed) -> Known:
         return self._known[node.component.kind]
@@ -214,7 +216,7 @@ class _Importing:
                 reason = "looks at other frames within a circle, which cannot be brought over"
                 raise self._rejected(node.component, Malformed(reason))
         with self._named(f"nodes {', '.join(map(repr, circle.names[:3]))}"):
-            turning = Turning(self._graph, self._network, circle, span, self._look, self._node)
+            turning = Turning(self._graph, self._network, circle, span, self._look, self._node, self._shared)
             self._values |= turning.values()
 
     def _node(self, name: str, node: Computed | Columns, span: Span, look: Look) -> Value:
@@ -264,6 +266,15 @@ def _counts(descriptor: Descriptor) -> bool:
 
 def _word(said: object) -> str:
     return "true" if said else "false"
+
+
+def _read_by_others(network: Network) -> Iterator[str]:
+    """The nodes that are read from outside of their circles."""
+    for descriptor in network.outputs.values():
+        yield from (one.name for one in references(descriptor))
+    for name, node in network.nodes.items():
+        circle = network.circles.get(name)
+        yield from (one.name for one in reads(node) if network.circles.get(one.name) is not circle)
 
 
 def _by_frame(known: Known, component: Component) -> bool:

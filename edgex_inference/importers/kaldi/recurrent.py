@@ -1,11 +1,12 @@
 """A circle of nnet3's nodes, each of which reads what others gave some frames before, as one Scan."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from edgex_inference.importers.graph import Graph
 from edgex_inference.importers.kaldi.components.recurrent import cells
-from edgex_inference.importers.kaldi.descriptor import Node, Once, references
+from edgex_inference.importers.kaldi.descriptor import Node, Once
 from edgex_inference.importers.kaldi.feeding import Look, Value
 from edgex_inference.importers.kaldi.files import Component
 from edgex_inference.importers.kaldi.items import Malformed, Scalar
@@ -13,6 +14,8 @@ from edgex_inference.importers.kaldi.network import Circle, Columns, Computed, N
 from edgex_inference.importers.kaldi.scanning import Named, Way, scan
 from edgex_inference.importers.kaldi.spans import Span
 
+_MOST_ROUNDS, _MOST_STRIDE = 64, 1024
+"""How far a circle may look back at itself: a limit of ours, so that a short file cannot ask for endless states."""
 _WITHIN: Span = (0, 0)
 """Of values of one round: time is not counted there."""
 Make = Callable[[str, Computed | Columns, Span, Look], Value]
@@ -21,7 +24,10 @@ Make = Callable[[str, Computed | Columns, Span, Look], Value]
 
 @dataclass(slots=True)
 class Turning:
-    """One circle on its way into the graph; `outer` shows other nodes, `make` computes one."""
+    """One circle on its way into the graph.
+
+    `outer` shows other nodes, `make` computes one of these, `read` are those that others read.
+    """
 
     graph: Graph
     network: Network
@@ -29,12 +35,16 @@ class Turning:
     span: Span
     outer: Look
     make: Make
+    read: AbstractSet[str]
+    _members: AbstractSet[str] = frozenset()
     _scanned: dict[Node | Once, Value] = field(default_factory=dict)
     _slots: dict[tuple[str, int], int] = field(default_factory=dict)
     """A node and how many rounds ago it was, and the number of the state that holds it."""
 
     def values(self) -> Mapping[str, Value]:
         """Those of its nodes that others read, over the circle's span; raises Malformed."""
+        self._members = frozenset(self.circle.names)
+        shown = [name for name in self.circle.names if name in self.read]
         for name in self.circle.names:
             for one in reads(self.network.nodes[name]):
                 if isinstance(one, Once) or not self._inside(one):
@@ -54,22 +64,10 @@ class Turning:
             lambda held, seen: self._round(held, dict(zip(read, seen, strict=True))),
             way,
         )
-        return {
-            name: Value(value, dim, self.span)
-            for name, (value, dim) in zip(self._read_outside(), found, strict=True)
-        }
-
-    def _read_outside(self) -> Sequence[str]:
-        read = {one.name for fed in self.network.outputs.values() for one in references(fed)} | {
-            one.name
-            for name, node in self.network.nodes.items()
-            if name not in self.circle.names
-            for one in reads(node)
-        }
-        return [name for name in self.circle.names if name in read]
+        return {name: Value(value, dim, self.span) for name, (value, dim) in zip(shown, found, strict=True)}
 
     def _inside(self, one: Node) -> bool:
-        return one.name in self.circle.names
+        return one.name in self._members
 
     def _states(self) -> Sequence[int]:
         """How many columns each state has: of every node that is read later all rounds up to the farthest."""
@@ -78,6 +76,8 @@ class Turning:
             for one in reads(self.network.nodes[name]):
                 if isinstance(one, Node) and self._inside(one) and one.offset:
                     rounds = abs(one.offset) // self.circle.stride
+                    if rounds > _MOST_ROUNDS or self.circle.stride > _MOST_STRIDE:
+                        raise Malformed(f"read {one.name!r} {one.offset} frames away, which is too far")
                     farthest[one.name] = max(farthest.get(one.name, 0), rounds)
         widths = list[int]()
         for name, rounds in farthest.items():
@@ -119,7 +119,9 @@ class Turning:
                     f"node {name!r} has {made[name].dim} columns where {self._width(name)} are said"
                 )
             following.append(made[name].name if ago == 1 else held[slot - 1])
-        return following, [(made[name].name, made[name].dim) for name in self._read_outside()]
+        return following, [
+            (made[name].name, made[name].dim) for name in self.circle.names if name in self.read
+        ]
 
 
 def _declared(component: Component) -> int:

@@ -1,5 +1,6 @@
 """Which frames of each node are needed, which there are, and which are made."""
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -56,9 +57,9 @@ def available(network: Network, whole: Span, reaches: Reaches) -> Mapping[str, S
     return spans
 
 
-def _of_circle(network: Network, circle: Circle, known: Mapping[str, Span], reaches: Reaches) -> Span:
+def _of_circle(network: Network, circle: Circle, known: dict[str, Span], reaches: Reaches) -> Span:
     """What all of its nodes can give; Malformed where one that is read by its past has frames beyond that."""
-    spans = dict(known)
+    spans = ChainMap[str, Span]({}, known)
     for name in circle.names:
         spans[name] = _there(network.nodes[name], spans, reaches)
     mine = [spans[name] for name in circle.names]
@@ -67,12 +68,8 @@ def _of_circle(network: Network, circle: Circle, known: Mapping[str, Span], reac
         raise Malformed(f"node {circle.names[0]!r} depends on nothing but itself")
     for name in circle.names:
         for one in reads(network.nodes[name]):
-            if (
-                isinstance(one, Node)
-                and one.offset
-                and spans.get(one.name) != found
-                and one.name in circle.names
-            ):
+            past = isinstance(one, Node) and one.offset and network.circles.get(one.name) is circle
+            if past and spans[one.name] != found:
                 raise Malformed(f"node {one.name!r} has frames for which its circle has none")
     return found
 

@@ -57,6 +57,8 @@ def test_all_unknown_components_are_named_at_once(tmp_path: Path) -> None:
         ((fed("a", "b"), fed("b", "a"), *ENDS), "'a' ← 'b' ← 'a'"),
         ((fed("a", "Append(IfDefined(Offset(a, -1)), IfDefined(Offset(a, 1)), input)"), *ENDS), "earlier and later"),
         ((fed("a", "IfDefined(Offset(a, -1))"), *ENDS), "no input"),
+        ((fed("a", "Append(IfDefined(Offset(a, -5000)), input)"), *ENDS), "'a' read 'a' -5000 frames away, .* too far"),
+        ((fed("a", "Append(IfDefined(Offset(a, -1)), IfDefined(Offset(a, -99)), input)"), *ENDS), "-99 frames away"),
         ((fed("a", "Append(IfDefined(Offset(a, -1)), ReplaceIndex(input, t, 0))"), *ENDS), "no input"),
         ((fed("a", "Append(input, IfDefined(Sum(input, input)))"), *ENDS), "IfDefined around a Sum"),
         ((*GOOD[:2], "output-node name=output input=IfDefined(a)"), "needs more context than the whole network"),
@@ -205,3 +207,15 @@ def test_a_short_file_cannot_ask_for_gigabytes(tmp_path: Path) -> None:
         f"component-node name=n{at} component=a input={f'n{at - 1}' if at else 'input'}" for at in range(1000)
     ]
     assert "MiB of constants, which its" in refusal(nnet3(*lines, parts=(one,)), tmp_path)
+
+
+def test_many_nodes_that_remember(tmp_path: Path) -> None:
+    """Two thousand circles of one node, and one circle of two thousand: neither takes a square of that."""
+    part = KaldiPart("NoOpComponent", (("Dim", 4), ("BackpropScale", 1.0)), "a")
+    lines = ["input-node name=input dim=4", "output-node name=output input=Sum(s1999, c1999)"]
+    for at in range(2000):
+        before = f"{at - 1}" if at else ""
+        lines.append(fed(f"s{at}", f"Sum({f's{before}' if at else 'input'}, IfDefined(Offset(s{at}, -1)))"))
+        lines.append(fed(f"c{at}", f"c{before}" if at else "Sum(input, IfDefined(Offset(c1999, -1)))"))
+    model = convert(nnet3(*lines, parts=(part,)).write(tmp_path / "final.raw", binary=True))
+    assert sum(node.op_type == "Scan" for node in model.graph.node) == 2001
