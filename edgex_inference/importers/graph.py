@@ -62,16 +62,19 @@ class Graph:
     nodes: list[_Node] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
+    _counts: dict[str, int] = field(default_factory=dict)
+    """How often a name was wanted: thousands of nodes want the same one."""
     _held: int = 0
     _shared: dict[tuple[str, bytes, tuple[int, ...]], str] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
         """`wanted`, or with a number behind it where that is taken."""
-        found, count = wanted, 1
+        found, count = wanted, self._counts.get(wanted, 1)
         while found in self._taken:
             count += 1
             found = f"{wanted}_{count}"
         self._taken.add(found)
+        self._counts[wanted] = count
         return found
 
     def node(self, op: str, inputs: Sequence[str], name: str, **attributes: Attribute) -> str:
