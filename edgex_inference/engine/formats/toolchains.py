@@ -27,6 +27,7 @@ class Toolchain:
     """One environment: `python` are series in order of preference, `pins` a file of exact versions.
 
     A `bare` one holds nothing but its pins, whatever they ask for themselves.
+    `anyway`: its pins are installed although one of them asks for another Python; it was tried on these.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Toolchain:
     megabytes: int = 0
     note: str = ""
     bare: bool = False
+    anyway: bool = False
 
     @property
     def requirements(self) -> Sequence[str]:
@@ -82,6 +84,7 @@ def manifest(data: Path = DATA) -> Mapping[str, Toolchain]:
             megabytes=one.get("megabytes", 0),
             note=one.get("note", ""),
             bare=one.get("bare", False),
+            anyway=one.get("anyway", False),
         )
         for name, one in said.items()
     }
