@@ -126,9 +126,9 @@ class Journey:
         self._going.set()
 
     async def landed(self, timeout: float | None = None) -> None:
-        """Returns when no burst is under way, or after so many seconds."""
-        if self._bursts:
-            await asyncio.wait(tuple(self._bursts), timeout=timeout)
+        """Returns when no burst is under way, nor what a timer let out; or after so many seconds."""
+        if under_way := (*self._bursts, *self._emission.leaving):
+            await asyncio.wait(under_way, timeout=timeout)
 
     def take_over(self, before: "Journey") -> None:
         """Goes on where a paused journey of the same binding stopped: its devices' states, pace, and what waits."""
