@@ -5,7 +5,7 @@ from accelerators.openvino.devices import RETIRED
 from accelerators.openvino.files import FRONTENDS
 from accelerators.openvino.options import Options
 from accelerators.openvino.quantizing import quantize
-from accelerators.openvino.session import devices, load, version
+from accelerators.openvino.session import absent, devices, load, version
 from edgex_inference.contracts.accelerator import OPENVINO_BLOB, OPENVINO_IR, Accelerator, Level
 
 PLUGIN = Accelerator(
@@ -18,6 +18,7 @@ PLUGIN = Accelerator(
     load=load,
     version=version,
     retired=RETIRED,
+    absent=absent,
     device_options=frozenset({"plugins"}),
     compiles=frozenset(FRONTENDS),
     compile=compile_,

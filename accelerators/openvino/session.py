@@ -15,7 +15,7 @@ import numpy as np
 
 from accelerators.openvino.blob import Blob, Known
 from accelerators.openvino.cache import Cache
-from accelerators.openvino.devices import NAME, Target, described, target
+from accelerators.openvino.devices import NAME, Target, described, lacking, target
 from accelerators.openvino.files import FRONTENDS, metadata, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
 from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
@@ -61,6 +61,11 @@ def devices() -> Sequence[InferenceDevice]:
     """Every device the runtime finds, and its virtual ones; raises AcceleratorUnavailable without the runtime."""
     core = core_of(vendor(), "")
     return described({id_: property_(core, id_, "FULL_DEVICE_NAME", id_) for id_ in core.available_devices})
+
+
+def absent() -> Mapping[str, str]:
+    """What brings each kind of device that is not here."""
+    return lacking(core_of(vendor(), "").available_devices)
 
 
 def load(request: LoadRequest) -> Session:
