@@ -161,8 +161,8 @@ class Crew:
         else:
             self._begin(session)
             return
+        self._reports.refused(self, refusal)  # first: what waits is told with all others why
         self._leave()
-        self._reports.refused(self, refusal)
 
     def _proven(self, session: Session) -> Session:
         try:
