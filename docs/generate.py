@@ -236,9 +236,9 @@ def accelerators() -> str:
         (
             code(one.name),
             one.level.value,
-            ", ".join(sorted(one.formats)),
+            ", ".join(sorted(one.readable)),
             one.default_device,
-            code(f'pip install "edgex-inference[{one.extra}]"') if one.load else one.declared,
+            code(f'pip install "edgex-inference[{one.extra}]"') if one.extra else one.cure or one.declared,
         )
         for one in found
     ]
