@@ -19,7 +19,7 @@ TEST_PROCESSES ?= 2
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
 BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
 TVM := 'apache-tvm >=0.27,<0.28' 'apache-tvm-ffi >=0.1.14.post0,<0.2'
-QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
+QNN := tests/contract/test_accelerator_onnxruntime_qnn.py $(addprefix tests/integration/test_onnxruntime_,providers.py ahead.py)
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
