@@ -79,7 +79,9 @@ def played() -> tuple[bool, Sequence[str]]:
         )  # fmt: skip
         cases = list(ElementTree.parse(results).iter("testcase"))
     names = [str(case.get("classname")).rpartition(".")[2] for case in cases]
-    good = Counter(name for name, case in zip(names, cases, strict=True) if not _BAD & {part.tag for part in case})
+    good = Counter(
+        name for name, case in zip(names, cases, strict=True) if not _BAD & {part.tag for part in case}
+    )
     rows = [f"| {what} | {good[name]} of {names.count(name)} |" for name, what in SUITES]
     return done.returncode == 0 and all(good[name] for name, _ in SUITES), rows
 
