@@ -135,7 +135,6 @@ class _Slot:
         self._job, self._inputs, self._names = job, tuple(inputs), tuple(names)
         self._model = job.request.path.name
         self._unsettled = 0
-        self._indexes: tuple[int, ...] = ()
         self._searched = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
         self._indexes: tuple[int, ...] = ()
         self._adopt(native)
