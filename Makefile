@@ -1,5 +1,6 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
+# make migraphx  AMD's real MIGraphX on its target ref, which needs no GPU; into its README
 # make imported  real Caffe and Kaldi models, fetched, through our importers
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
@@ -17,12 +18,12 @@ PYTHON := $(VENV)/bin/python
 DEMO ?=
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
 BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
-QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
+QNN := $(addprefix tests/,contract/test_accelerator_onnxruntime_qnn.py $(addprefix integration/,test_onnxruntime_providers.py test_service_on_qnn.py))
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes migraphx
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -97,6 +98,10 @@ $(VENV)/.installed-tvm: $(VENV)/.installed-test
 	@.ci/setup cross
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[tvm]"
 	@touch $@
+
+# Downloads the library and a Python of Debian's sid into build/migraphx, once. MIGRAPHX_ONLY=journey,numbers for a part.
+migraphx: $(VENV)/.installed-test
+	@$(PYTHON) -m tests.migraphx
 
 # Downloads Debian's emulator and Python for ARM64 and wheels into build/arm64, once. ARM64_ONLY=litert,tvm for a part.
 arm64: $(VENV)/.installed-tvm

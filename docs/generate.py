@@ -235,10 +235,10 @@ def accelerators() -> str:
     rows = [
         (
             code(one.name),
-            one.level.value,
+            one.shown,
             ", ".join(sorted(one.formats)),
             one.default_device,
-            code(f'pip install "edgex-inference[{one.extra}]"') if one.load else one.declared,
+            one.declared or one.cure or code(one.remedy),
         )
         for one in found
     ]

@@ -17,4 +17,6 @@ PLUGIN = Accelerator(
     compiles=frozenset({ONNX}),
     compile=compile_,
     identity=identity,
+    cure="install ROCm's package migraphx (Debian: libmigraphx-c3)",
+    proven=("REF",),
 )

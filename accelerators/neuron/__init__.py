@@ -10,6 +10,7 @@ PLUGIN = Accelerator(
     options=Options,
     level=Level.SIMULATED,
     extra="neuron",
+    cure="install torch-neuronx (on inf1 torch-neuron) from AWS's own index",
     devices=devices,
     load=load,
     version=version,

@@ -15,6 +15,7 @@ PLUGIN = Accelerator(
     version=version,
     default_device="DPU",
     isolation="process",
+    cure="take its modules vart and xir from the Vitis AI image of the board or card",
     retired={
         "DNNDK": "DNNDK (n2cube, DNNC's .elf files) ended with Vitis AI 1.4, which took its place: compile the model "
         "to an .xmodel with vai_c, and say vitisai"

@@ -166,7 +166,8 @@ class Accelerator:
     """A plug-in: a value, found through the entry points `edgex_inference.accelerators`.
 
     `devices` is cheap, imports the vendor only when called, and raises AcceleratorUnavailable with the sentence that
-    says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install,
+    says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install, `cure` says
+    how else the runtime is to be had where pip does not bring it,
     `version` gives the runtime's version or None where it is not installed. `load` None: declared only, and
     `declared` says what is missing. `default_device` is the one that is used where nobody names one. `automatic`
     False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
@@ -183,6 +184,9 @@ class Accelerator:
     `quantize` writes files of the formats `quantizes` anew in 8 bits; it raises what `load` raises. `fileless`: it
     reads no file, so any card will do, whatever its files are; `load` is asked for the one format of `formats`, and a
     card may have an entry of that format without a path.
+
+    `level` is how far it was shown on the default device; `proven` names further ones on which the contract suite
+    passes on the real runtime.
     """
 
     name: str
@@ -206,9 +210,25 @@ class Accelerator:
     quantizes: frozenset[Format] = frozenset()
     quantize: Callable[[QuantizeRequest], None] | None = None
     fileless: bool = False
+    cure: str = ""
+    proven: tuple[str, ...] = ()
     contract: int = CONTRACT
 
     @property
     def readable(self) -> frozenset[Format]:
         """What it can run: as it is, or compiled first."""
         return self.formats if self.compile is None else self.formats | self.compiles
+
+    @property
+    def remedy(self) -> str:
+        """What to do where the runtime is missing."""
+        return self.cure or f'pip install "edgex-inference[{self.extra}]"'
+
+    @property
+    def shown(self) -> str:
+        """How far it was shown, and where: `tuned on CPU; proven on QNN's simulator`."""
+        real = self.level in (Level.PROVEN, Level.TUNED)
+        parts = [f"{self.level} on {self.default_device}" if real else str(self.level)]
+        if self.proven:
+            parts.append(f"proven on {', '.join(self.proven)}")
+        return "; ".join(parts)

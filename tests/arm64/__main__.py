@@ -5,19 +5,16 @@ of the others stay as they were.
 """
 
 import os
-import re
-import resource
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-import msgspec
-
 from tests.arm64 import provision
-from tests.arm64.provision import HOME, PROCESSOR, PYTHON, ROOT
+from tests.arm64.provision import HOME, PROCESSOR, PYTHON
+from tests.foreign import outcomes
+from tests.foreign.debian import ROOT, Unavailable
+from tests.foreign.outcomes import Outcome, Part
 
 PAGE = ROOT / "docs" / "arm64.md"
 SUITES = {
@@ -33,74 +30,35 @@ LEFT_OUT = ("test_closing_during_a_run",)
 
 MODELS = ("spindle-ae/2026.11/spindle-ae.onnx", "part-detect/2026.11/part-detect.onnx")
 PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "apache-tvm")
+JOURNEYS = ("onnxruntime:CPU", "openvino:CPU", "litert:CPU")
 _PATIENCE = 1800
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What ran when, whether it holds, what was seen, and the seconds of processor time that it took."""
-
-    name: str
-    holds: bool
-    seen: str
-    used: float
-    when: str
 
 
 def main() -> int:
     """0 when everything holds."""
-    parts: Mapping[str, Callable[[], tuple[bool, str]]] = {
+    parts: Mapping[str, Part] = {
         **{name: lambda name=name: suite(name) for name in SUITES},  # type: ignore[misc]
-        "journey": journey,
+        "journey": lambda: outcomes.journey(PYTHON, JOURNEYS, patience=_PATIENCE),
         "tvm": library,
     }
     wanted = [name for name in os.environ.get("ARM64_ONLY", "").split(",") if name] or list(parts)
     try:
         provision.provide()
-    except provision.Unavailable as error:
+    except Unavailable as error:
         print(f"make arm64: {error}", file=sys.stderr)
         return 1
     found = []
     for name in wanted:
-        found.append(measured(name, parts[name]))
-        one = found[-1]
-        print(f"{one.name}: {'holds' if one.holds else 'BROKEN'}: {one.seen} ({one.used:.0f} s)", flush=True)
+        found.append(outcomes.measured(name, parts[name]))
+        print(found[-1], flush=True)
     record(found, list(parts))
     return 0 if all(one.holds for one in found) else 1
 
 
-def measured(name: str, part: Callable[[], tuple[bool, str]]) -> Outcome:
-    """Runs a part; one that does not end in time does not hold."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    try:
-        holds, seen = part()
-    except subprocess.TimeoutExpired:
-        holds, seen = False, f"did not end within {_PATIENCE} s"
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Outcome(name=name, holds=holds, seen=seen, used=used, when=str(date.today()))
-
-
 def suite(name: str) -> tuple[bool, str]:
     """The contract suite of a plug-in, without what is left out."""
-    without = " and ".join(f"not {test}" for test in LEFT_OUT)
-    done = emulated(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "timeout=900",
-        f"tests/contract/test_accelerator_{name}.py::{SUITES[name]}", "-k", without,
-    )  # fmt: skip
-    (HOME / f"{name}.log").write_text(done.stdout + done.stderr)
-    last = next((line for line in reversed(done.stdout.splitlines()) if " in " in line), "no word")
-    counts = re.sub(r"=+ ?| in .*|, \d+ deselected", "", last).strip()
-    return done.returncode == 0, f"{counts} ({HOME.name}/{name}.log)" if done.returncode else counts
-
-
-def journey() -> tuple[bool, str]:
-    """Events on the memory bus through a binding on each accelerator, and out again."""
-    done = emulated(str(ROOT / "tests" / "arm64" / "journey.py"))
-    (HOME / "journey.log").write_text(done.stdout + done.stderr)
-    lines = done.stdout.splitlines()
-    holds = done.returncode == 0 and len(lines) == 3 and all(line.endswith("20 of 20") for line in lines)
-    return holds, "right answers: " + ", ".join(lines) if lines else f"none ({HOME.name}/journey.log)"
+    tests = f"tests/contract/test_accelerator_{name}.py::{SUITES[name]}"
+    return outcomes.suite(PYTHON, name, tests, without=LEFT_OUT, patience=_PATIENCE)
 
 
 def library() -> tuple[bool, str]:
@@ -113,7 +71,7 @@ def library() -> tuple[bool, str]:
         if made.returncode:
             return False, made.stderr.strip().splitlines()[-1]
         library = made.stdout.strip().splitlines()[-1]
-        ran = emulated(str(ROOT / "tests" / "arm64" / "cross.py"), "run", library)
+        ran = PYTHON.run(str(ROOT / "tests" / "arm64" / "cross.py"), "run", library, patience=_PATIENCE)
         if ran.returncode:
             return False, (ran.stderr.strip().splitlines() or ["no word"])[-1]
         compared = [sys.executable, "-m", "tests.arm64.cross", "compare", str(path), library]
@@ -124,41 +82,16 @@ def library() -> tuple[bool, str]:
     return holds, "; ".join(told)
 
 
-def emulated(*words: str) -> "subprocess.CompletedProcess[str]":
-    """A Python program on the emulated processor."""
-    return subprocess.run(
-        [str(PYTHON), *words], cwd=ROOT, env=provision.environment(), capture_output=True, text=True,
-        errors="replace", timeout=_PATIENCE, check=False,
-    )  # fmt: skip
-
-
 def record(found: Sequence[Outcome], parts: Sequence[str]) -> None:
     """Puts the outcomes into the page, beside those of other parts that ran before."""
-    kept = HOME / "outcomes.json"
-    known = (
-        {one.name: one for one in msgspec.json.decode(kept.read_bytes(), type=list[Outcome])}
-        if kept.exists()
-        else {}
-    )
-    known |= {one.name: one for one in found}
-    kept.write_bytes(msgspec.json.encode(list(known.values())))
+    known = outcomes.kept(HOME / "outcomes.json", found)
     shown = [known[name] for name in parts if name in known]
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    rows = [
-        f"| {one.name} | {'yes' if one.holds else '**no**'} | {one.seen} | {one.used:.0f} s | {one.when} |"
-        for one in shown
-    ]
-    lines = [
+    head = (
         f"Emulated {PROCESSOR}: qemu-user 10, Debian 12, Python 3.11, {packages}; "
-        f"{sum(one.used for one in shown) / 60:.1f} minutes of processor time in all.",
-        "",
-        "| | Holds | Seen | Processor time | |",
-        "|---|---|---|---|---|",
-        *rows,
-    ]
-    part = re.compile(r"(<!-- measured: arm64 -->\n).*?(<!-- end -->)", re.DOTALL)
-    text = "\n".join(lines)
-    PAGE.write_text(part.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", PAGE.read_text()))
+        f"{sum(one.used for one in shown) / 60:.1f} minutes of processor time in all."
+    )
+    outcomes.write(PAGE, "arm64", f"{head}\n\n{outcomes.table(shown)}")
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ from accelerators.migraphx.graph import names
 from edgex_inference.contracts.accelerator import MIGRAPHX_PROGRAM, ONNX, Format, LoadRequest, Session
 from edgex_inference.contracts.errors import AcceleratorUnavailable, DeviceLost, ModelRejected
 from edgex_inference.contracts.protobuf import Damaged
+from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.engine.options import decode, option_problems
 from edgex_inference.testing import onnx_models
-from tests.simulators.migraphx import Library
+from tests.simulators.migraphx import BEFORE_7_1, SINCE_7_1, Library
 
 
 @pytest.fixture
 def native(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Library]:
-    def make(*, gpu: bool = True) -> Library:
-        made = Library(gpu=gpu)
+    def make(**keys: Any) -> Library:
+        made = Library(**keys)
         monkeypatch.setattr(library, "_loaded", lambda _name: made)
         return made
 
@@ -58,6 +59,21 @@ def test_without_a_gpu_the_reference_is_listed_and_the_gpu_refused(
     assert np.all(session.infer({"x": np.ones((1, 4), np.float32)})["y"] == 3)
     assert session.traits.placement == {"REF": 1}
     session.close()
+
+
+def test_the_numbers_of_element_types_are_found_out(
+    native: Callable[..., Library], tmp_path: Path
+) -> None:
+    path = onnx_models.write_affine(tmp_path / "m.onnx", shape=(1, 4))
+    for types in (BEFORE_7_1, SINCE_7_1):
+        native(types=types)
+        session = opened(path)
+        assert session.inputs[0].datatype is Datatype.FP32
+        assert np.all(session.infer({"x": np.ones((1, 4), np.float32)})["y"] == 3)
+        session.close()
+    native(types=("", "bool"))
+    with pytest.raises(AcceleratorUnavailable, match="numbers its element types as none before"):
+        opened(path)
 
 
 def test_an_open_batch_is_compiled_for_the_length_that_is_asked_for(
