@@ -1,6 +1,7 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
 # make migraphx  AMD's real MIGraphX on its target ref, which needs no GPU; into its README
+# make vitisai   AMD's XIR library and our reader on the same compiled files (EDGEX_INFERENCE_TESTDATA)
 # make imported  real Caffe and Kaldi models, fetched, through our importers
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
@@ -23,7 +24,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes migraphx
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes migraphx vitisai
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -102,6 +103,9 @@ $(VENV)/.installed-tvm: $(VENV)/.installed-test
 # Downloads the library and a Python of Debian's sid into build/migraphx, once. MIGRAPHX_ONLY=journey,numbers for a part.
 migraphx: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.migraphx
+
+vitisai: $(VENV)/.installed-test
+	@$(PYTHON) -m tests.vitisai
 
 # Downloads Debian's emulator and Python for ARM64 and wheels into build/arm64, once. ARM64_ONLY=litert,tvm for a part.
 arm64: $(VENV)/.installed-tvm

@@ -128,9 +128,7 @@ class _MigraphxSession:
         if missing:
             raise ModelRejected(request.path, f"the program has no input {', '.join(missing)}")
         self.inputs: Sequence[TensorSpec] = tuple(
-            self._spec(
-                request, name, library.borrowed("program_parameter_shapes_get", shapes, name.encode())
-            )
+            self._spec(request, name, library.borrowed("program_parameter_shapes_get", shapes, name.encode()))
             for name in known.inputs
         )
         given = library.made("shapes", "program_get_output_shapes", programs[0])
@@ -261,9 +259,7 @@ def _program(library: Library, request: LoadRequest, target: Handle, known: Name
         if None not in fixed and fixed:
             lengths = (ctypes.c_size_t * len(fixed))(*[extent or 0 for extent in fixed])
             size = ctypes.c_size_t(len(fixed))
-            library.call(
-                "onnx_options_set_input_parameter_shape", options, name.encode(), lengths, size
-            )
+            library.call("onnx_options_set_input_parameter_shape", options, name.encode(), lengths, size)
     content = request.path.read_bytes()  # never mapped: whoever writes there would change answers
     size = ctypes.c_size_t(len(content))
     program = library.made("program", "parse_onnx_buffer", content, size, options)

@@ -318,7 +318,9 @@ def test_the_command_lists_every_plugin() -> None:
     )
     listed = json.loads(done.stdout)
     assert {"onnxruntime", "openvino", "reference"} <= {one["name"] for one in listed}
-    assert all(set(one) == {"name", "level", "shown", "version", "formats", "devices", "reason"} for one in listed)
+    assert all(
+        set(one) == {"name", "level", "shown", "version", "formats", "devices", "reason"} for one in listed
+    )
     table = subprocess.run(
         [sys.executable, "-P", "-c", _COMMAND], capture_output=True, text=True, timeout=60, check=True
     ).stdout

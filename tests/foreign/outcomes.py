@@ -42,7 +42,9 @@ def measured(name: str, part: Part) -> Outcome:
     return Outcome(name=name, holds=holds, seen=seen, used=used, when=str(date.today()))
 
 
-def suite(python: ForeignPython, name: str, tests: str, *, without: Sequence[str], patience: float) -> tuple[bool, str]:
+def suite(
+    python: ForeignPython, name: str, tests: str, *, without: Sequence[str], patience: float
+) -> tuple[bool, str]:
     """The tests of a file or class, but those `without`; what pytest said lies beside the environment."""
     left_out = ["-k", " and ".join(f"not {test}" for test in without)] if without else []
     done = python.run(

@@ -83,7 +83,9 @@ class ForeignPython:
     def _wheel(self) -> Path:
         wheels, sources = self.home / "wheel", self.home / "sources"
         shutil.rmtree(wheels, ignore_errors=True)
-        shutil.rmtree(sources, ignore_errors=True)  # a build beside them would find modules again that are gone
+        shutil.rmtree(
+            sources, ignore_errors=True
+        )  # a build beside them would find modules again that are gone
         files = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, capture_output=True, check=True,

@@ -144,12 +144,14 @@ class Library:
         self._put(out, {})
 
     def save(self, program: Any, name: bytes, options: Any) -> None:
+        self._get(options)
         held = self._get(program)
         shapes = {key: list(extents) for key, (_, extents) in held.inputs.items()}
         with open(name, "wb") as file:
             file.write(b"MXR" + repr(shapes).encode() + b"\0" + held.model.SerializeToString())
 
     def load(self, out: Any, name: bytes, options: Any) -> None:
+        self._get(options)
         with open(name, "rb") as file:
             head, _, body = file.read().partition(b"\0")
         if not head.startswith(b"MXR"):
