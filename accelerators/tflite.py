@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,10 +37,25 @@ COMPILED = "edgetpu-custom-op"
 _HEAVY = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", COMPILED}
 )
+_REMEMBERING = frozenset(
+    {
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+    }
+)
+"""Operators whose states live from run to run."""
 _WHOLE = (np.int8, np.uint8, np.int16)
 _LONGEST = 400
 _FEW = 256
 """Numbers of an input for each of which a run is tried with a NaN in its place."""
+
+_SETTLED = 16
+"""Runs with the same extents after which an interpreter is made for them: one that was resized is some 5 % slower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +134,9 @@ class _Slot:
     def __init__(self, job: Job, native: Any, inputs: Sequence[TensorSpec], names: Sequence[str]) -> None:
         self._job, self._inputs, self._names = job, tuple(inputs), tuple(names)
         self._model = job.request.path.name
+        self._unsettled = 0
         self._searched = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
+        self._indexes: tuple[int, ...] = ()
         self._adopt(native)
 
     def renew(self) -> None:
@@ -125,15 +144,20 @@ class _Slot:
         if self._resized:
             self._adopt(self._job.natives())
 
-    def _adopt(self, native: Any) -> None:
+    def _adopt(self, native: Any, shapes: Sequence[tuple[int, ...]] | None = None) -> None:
+        if shapes is not None:
+            for index, shape in zip(self._indexes, shapes, strict=True):
+                native._interpreter.ResizeInputTensor(index, np.array(shape, np.int32), False)
         allocate(native)
-        self._resized = False
+        self._resized, self._unsettled = False, 0
         ins, outs = native.get_input_details(), _distinct(native.get_output_details())
         self._native, raw = (
             native,
             native._interpreter,
         )  # kept, for it owns the delegates that the raw one runs
-        self._set, self._invoke, self._get = raw.SetTensor, raw.Invoke, raw.GetTensor
+        remembers = any(one["op_name"] in _REMEMBERING for one in native._get_ops_details())
+        self._set, self._get = raw.SetTensor, raw.GetTensor
+        self._invoke = partial(_afresh, raw) if remembers else raw.Invoke
         self._resize, self._allocate = raw.ResizeInputTensor, raw.AllocateTensors
         self._indexes = tuple(one["index"] for one in ins)
         self._outs = tuple(zip(self._names, (one["index"] for one in outs), strict=True))
@@ -144,7 +168,7 @@ class _Slot:
         dtypes = [spec.datatype.numpy for spec in self._inputs]
         names = [spec.name for spec in self._inputs]
         self._steps = tuple(zip(self._indexes, names, shapes, dtypes, strict=True))
-        alone = len(self._steps) == len(self._outs) == 1 and not self._searched
+        alone = len(self._steps) == len(self._outs) == 1 and not self._searched and not self._unsettled
         self._only = (*self._steps[0], *self._outs[0]) if alone else None
 
     def search(self, names: tuple[str, ...]) -> None:
@@ -166,6 +190,8 @@ class _Slot:
             if array.shape != shape or array.dtype != dtype:
                 self._reshape(tensors)
                 break
+        if self._unsettled:
+            self._settle()
         for name in self._searched:
             if holds_nan(tensors[name]):
                 reason = f"{name} holds NaN, of which the model may make a plausible number"
@@ -218,7 +244,23 @@ class _Slot:
         except Exception:
             self._adopt(self._job.natives())
             raise
+        self._unsettled = _SETTLED
         self._fit(wanted)
+
+    def _settle(self) -> None:
+        """Counts a run with the extents of the last; after some an interpreter that knows no others takes over."""
+        self._unsettled -= 1
+        if self._unsettled == 0:
+            try:
+                self._adopt(self._job.natives(), [shape for _, _, shape, _ in self._steps])
+            except Exception:  # noqa: BLE001 - the one that works stays
+                self._fit([shape for _, _, shape, _ in self._steps])
+
+
+def _afresh(raw: Any) -> None:
+    """A run that knows nothing of those before: samples come from anywhere, and to any interpreter."""
+    raw.ResetVariableTensors()
+    raw.Invoke()
 
 
 def allocate(native: Any) -> None:
@@ -240,6 +282,10 @@ def sentence(error: BaseException) -> str:
 
 
 def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
+    return tuple(_fixed(request, spec) for spec in specs(request.path, details, what))
+
+
+def specs(path: Path, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
     """The declared tensors; raises ModelRejected for what cannot be fed or read."""
     found: list[TensorSpec] = []
     for n, one in enumerate(details):
@@ -249,12 +295,10 @@ def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str
         datatype = _datatype(one["dtype"])
         if datatype is None or (datatype is Datatype.BYTES and what == "input"):
             kind = np.dtype(one["dtype"]).name
-            raise ModelRejected(
-                request.path, f"the {what} {name} is of type {kind}, which cannot be fed or read"
-            )
+            raise ModelRejected(path, f"the {what} {name} is of type {kind}, which cannot be fed or read")
         extents = tuple(None if extent < 0 else int(extent) for extent in _signature(one))
         found.append(TensorSpec(name=name, datatype=datatype, shape=extents, quantization=_quantization(one)))
-    return tuple(_fixed(request, spec) for spec in found)
+    return tuple(found)
 
 
 def _signature(one: Mapping[str, Any]) -> Sequence[int]:

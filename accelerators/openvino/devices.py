@@ -1,9 +1,10 @@
 """Device names: which a machine has, what the runtime is told, and what became of old ones."""
 
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edgex_inference.contracts.accelerator import InferenceDevice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
@@ -28,7 +29,7 @@ _KINDS: Mapping[str, Literal["cpu", "gpu", "npu", "fpga"]] = {
     "NPU": "npu",
     "FPGA": "fpga",
 }
-DEPENDS_ON: Mapping[str, str] = {
+_DEPENDS_ON: Mapping[str, str] = {
     "name": "FULL_DEVICE_NAME",
     "capabilities": "OPTIMIZATION_CAPABILITIES",
     "driver": "NPU_DRIVER_VERSION",
@@ -53,6 +54,11 @@ class Target:
         return head if head in VIRTUAL else ""
 
     @property
+    def static(self) -> bool:
+        """Whether it takes fixed shapes only: NPUs do, and what gathers batches by itself."""
+        return self.virtual == "BATCH" or any(_base(member) == "NPU" for member in self.members)
+
+    @property
     def all_cpu(self) -> bool:
         """Whether only the CPU is behind it."""
         return all(_base(member) == "CPU" for member in self.members)
@@ -74,6 +80,23 @@ def described(names: Mapping[str, str]) -> Sequence[InferenceDevice]:
         for id_ in VIRTUAL
     ]
     return [*real, *virtual]
+
+
+def made_with(core: Any, place: Target) -> Mapping[str, str]:
+    """What a blob depends on besides the runtime: the device, by its full name."""
+    found = {"device": place.native, "machine": platform.machine()}
+    for member in place.members:
+        for word, name in _DEPENDS_ON.items():
+            found[f"{word} of {member}"] = property_(core, member, name, "unknown")
+    return found
+
+
+def property_(core: Any, device: str, name: str, otherwise: str) -> str:
+    try:
+        found = core.get_property(device, name)
+    except Exception:  # noqa: BLE001 - a device without a name is still one
+        return otherwise
+    return str(sorted(found) if isinstance(found, list) else found)
 
 
 def target(device: str, available: Sequence[str]) -> Target:

@@ -82,6 +82,13 @@ def most_rows(batch: Batch, tensors: Tensors, rows: int) -> int:
     return max(1, min(MOST_ROWS, MOST_BYTES // max(1, size)))
 
 
+def capped(batch: Batch, rows: int | None) -> Batch:
+    """The lengths of runs with no more than so many rows; a fixed length stays what it is."""
+    if rows is None or batch.kind not in ("any", "range"):
+        return batch
+    return Batch(kind="range", most=min(rows, batch.most or rows))
+
+
 def join(items: Sequence[Item], batch: Batch) -> Tensors:
     """The items' tensors stacked on axis 0; a fixed batch is filled up with copies of the last row."""
     missing = (batch.most or 0) - sum(item.rows for item in items) if batch.kind == "fixed" else 0

@@ -24,7 +24,7 @@ from edgex_inference.contracts.errors import (
 )
 from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.tensors import Datatype
-from edgex_inference.engine.batching import Answer, Hopper, Item, RowsLost, join, split
+from edgex_inference.engine.batching import Answer, Hopper, Item, RowsLost, capped, join, split
 
 logger = logging.getLogger(__name__)
 
@@ -72,15 +72,16 @@ class Crew:
         load: Callable[[], Session],
         reports: Reports,
         proof: Callable[[Session], None] | None = None,
+        rows: int | None = None,
     ) -> None:
-        """`proof` raises SetupError for a session that must not be trusted."""
+        """`proof` raises SetupError for a session that must not be trusted; `rows` is the most that a run may have."""
         self.hopper = Hopper()
         self.handed_on: set[Item] = set()  # from a run that hangs to another crew: its failing says no more
         self.is_open = False  # the lane has heard that the session is loaded, proven and warm
         self.cautious = False  # one run at a time: what is tried may take the worker down
         self._retired = threading.Event()
         self.session: Session | None = None
-        self._name, self._load, self._reports, self._proof = name, load, reports, proof
+        self._name, self._load, self._reports, self._proof, self._rows = name, load, reports, proof, rows
         self.batch = Batch()
         self._lead = threading.Lock()
         self._books = threading.Lock()
@@ -174,7 +175,7 @@ class Crew:
         return session
 
     def _begin(self, session: Session) -> None:
-        self.batch = session.traits.batch
+        self.batch = capped(session.traits.batch, self._rows)
         if not self.retired:
             _warm_up(session)
         self._reports.opened(self, session)

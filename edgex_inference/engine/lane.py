@@ -207,7 +207,7 @@ class Lane:
                     await self._left.wait()
 
     def _enlist(self, *, cautious: bool = False) -> None:
-        self._crew = Crew(self.name, self._load, Post(self, self._loop), self.proof)
+        self._crew = Crew(self.name, self._load, Post(self, self._loop), self.proof, self.settings.rows)
         self._crew.cautious = cautious
         self._crew.start()
         if self._opened is not None and self._opened.done():

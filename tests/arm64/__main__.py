@@ -1,15 +1,22 @@
 """`make arm64`: the accelerators, a whole journey and TVM's cross-compiled code on an emulated Cortex-A72.
 
 Writes docs/arm64.md; exit code 1 when something does not hold. ARM64_ONLY=litert,journey,tvm runs some of it: the rows
-of the others stay as they were.
+of the others stay as they were. Two parts run at a time.
 """
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
+import msgspec
+
+from tests import dated
 from tests.arm64 import provision
 from tests.arm64.provision import HOME, PROCESSOR, PYTHON
 from tests.foreign import outcomes
@@ -25,8 +32,11 @@ SUITES = {
 }
 """The plug-ins, and the classes of their contract suites that run: further ones repeat it with other options."""
 
-LEFT_OUT = ("test_closing_during_a_run",)
-"""Its model has 3.4 billion operations: minutes for each run in an emulator."""
+LEFT_OUT = {
+    name: ("test_closing_during_a_run", *(("test_placement_counts_the_graph",) if name == "litert" else ()))
+    for name in SUITES
+}
+"""Their model has 3.4 billion operations: minutes for each run in an emulator, and LiteRT runs it while it loads."""
 
 MODELS = ("spindle-ae/2026.11/spindle-ae.onnx", "part-detect/2026.11/part-detect.onnx")
 PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "apache-tvm")
@@ -34,31 +44,50 @@ JOURNEYS = ("onnxruntime:CPU", "openvino:CPU", "litert:CPU")
 _PATIENCE = 1800
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The last outcome of each part; `took` are the minutes from beginning to end of the last run of them all."""
+
+    outcomes: Sequence[Outcome] = ()
+    took: str = ""
+
+
 def main() -> int:
     """0 when everything holds."""
-    parts: Mapping[str, Part] = {
-        **{name: lambda name=name: suite(name) for name in SUITES},  # type: ignore[misc]
-        "journey": lambda: outcomes.journey(PYTHON, JOURNEYS, patience=_PATIENCE),
-        "tvm": library,
-    }
-    wanted = [name for name in os.environ.get("ARM64_ONLY", "").split(",") if name] or list(parts)
+    began = time.monotonic()
+    wanted = [name for name in os.environ.get("ARM64_ONLY", "").split(",") if name] or list(PARTS)
     try:
         provision.provide()
     except Unavailable as error:
         print(f"make arm64: {error}", file=sys.stderr)
         return 1
+    ready = time.monotonic()
     found = []
-    for name in wanted:
-        found.append(outcomes.measured(name, parts[name]))
-        print(found[-1], flush=True)
-    record(found, list(parts))
+    with ProcessPoolExecutor(2) as pool:
+        for one in pool.map(measured, wanted):
+            found.append(one)
+            print(one, flush=True)
+    now = time.monotonic()
+    took = f"{(now - began) / 60:.1f} minutes, {(ready - began) / 60:.1f} of them to fetch and install"
+    print(took)
+    record(found, took if set(wanted) == set(PARTS) else "")
     return 0 if all(one.holds for one in found) else 1
+
+
+def measured(name: str) -> Outcome:
+    """Runs a part, alone in this process."""
+    return outcomes.measured(name, PARTS[name])
 
 
 def suite(name: str) -> tuple[bool, str]:
     """The contract suite of a plug-in, without what is left out."""
     tests = f"tests/contract/test_accelerator_{name}.py::{SUITES[name]}"
-    return outcomes.suite(PYTHON, name, tests, without=LEFT_OUT, patience=_PATIENCE)
+    return outcomes.suite(PYTHON, name, tests, without=LEFT_OUT[name], patience=_PATIENCE)
+
+
+def journey() -> tuple[bool, str]:
+    """Events on the memory bus through a binding on each accelerator, and out again."""
+    return outcomes.journey(PYTHON, JOURNEYS, patience=_PATIENCE)
 
 
 def library() -> tuple[bool, str]:
@@ -82,16 +111,32 @@ def library() -> tuple[bool, str]:
     return holds, "; ".join(told)
 
 
-def record(found: Sequence[Outcome], parts: Sequence[str]) -> None:
+def record(found: Sequence[Outcome], took: str) -> None:
     """Puts the outcomes into the page, beside those of other parts that ran before."""
-    known = outcomes.kept(HOME / "outcomes.json", found)
-    shown = [known[name] for name in parts if name in known]
+    file = HOME / "outcomes.json"
+    kept = msgspec.json.decode(file.read_bytes(), type=Kept) if file.exists() else Kept()
+    known = {one.name: one for one in (*kept.outcomes, *found)}
+    kept = Kept(outcomes=tuple(known.values()), took=took or kept.took)
+    file.write_bytes(msgspec.json.encode(kept))
+    shown = [known[name] for name in PARTS if name in known]
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    head = (
+    lines = [
+        "",
         f"Emulated {PROCESSOR}: qemu-user 10, Debian 12, Python 3.11, {packages}; "
-        f"{sum(one.used for one in shown) / 60:.1f} minutes of processor time in all."
-    )
-    outcomes.write(PAGE, "arm64", f"{head}\n\n{outcomes.table(shown)}")
+        f"{sum(one.used for one in shown) / 60:.1f} minutes of processor time in all.",
+        *([f"The last whole run, two parts at a time: {kept.took}."] if kept.took else []),
+        "",
+        outcomes.table(shown),
+        "",
+    ]
+    dated.write(PAGE, "measured: arm64", "\n".join(lines) + "\n")
+
+
+PARTS: Mapping[str, Part] = {
+    **{name: partial(suite, name) for name in SUITES},
+    "journey": journey,
+    "tvm": library,
+}
 
 
 if __name__ == "__main__":

@@ -2,13 +2,24 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_TRIES = 3
+_PATIENT = {
+    "LC_ALL": "C.UTF-8",
+    "PIP_RETRIES": "10",
+    "PIP_TIMEOUT": "60",
+    "PIP_RESUME_RETRIES": "20",
+    "PIP_CACHE_DIR": str(ROOT / "build" / "pip"),
+}
+"""pip's: what was downloaded stays here, with what came before a connection broke off."""
 
 
 class Unavailable(Exception):
@@ -17,7 +28,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debian:
-    """A suite for an architecture, with apt's state in a folder of its own below `home`: the machine's is left alone."""
+    """A suite for an architecture; apt's state lies in a folder of its own below `home`."""
 
     suite: str
     arch: str
@@ -29,24 +40,18 @@ class Debian:
         Raises Unavailable.
         """
         apt = self._apt()
-        run([*apt, "update"])
+        fetch([*apt, "update"])
         said = run([*apt, "--no-install-recommends", "--simulate", "install", *packages])
         wanted = [line.split()[1] for line in said.splitlines() if line.startswith("Inst ")]
         kept = [name for name in wanted if name.partition(":")[0] not in without]
-        run([*apt, "download", *kept], cwd=self._archives)
-        to.mkdir(parents=True, exist_ok=True)
+        fetch([*apt, "download", *kept], cwd=self._archives)
+        half = to.with_name(f"{to.name}.half")
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
         for package in sorted(self._archives.glob("*.deb")):
-            run(["dpkg-deb", "--extract", str(package), str(to)])
-
-    def source(self, package: str, to: Path) -> None:
-        """Downloads the source of a package and unpacks it into a folder; raises Unavailable."""
-        to.mkdir(parents=True, exist_ok=True)
-        apt = self._apt()
-        run([*apt, "update"])
-        run([*apt, "--download-only", "source", package], cwd=to)
-        for file in sorted(to.glob("*.orig.tar.*")):
-            if not file.name.endswith(".asc"):
-                run(["tar", "-xf", str(file), "-C", str(to)])
+            run(["dpkg-deb", "--extract", str(package), str(half)])
+        shutil.rmtree(to, ignore_errors=True)
+        half.rename(to)
 
     def versions(self) -> Mapping[str, str]:
         """Package → version of what was downloaded."""
@@ -67,7 +72,7 @@ class Debian:
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()
-        said = {"Types": "deb deb-src", "URIs": "http://deb.debian.org/debian", "Suites": self.suite}
+        said = {"Types": "deb", "URIs": "http://deb.debian.org/debian", "Suites": self.suite}
         said |= {"Components": "main", "Signed-By": _KEYS}
         lines = [f"{key}: {value}\n" for key, value in said.items()]
         (folder / "debian.sources").write_text("".join(lines))
@@ -75,6 +80,9 @@ class Debian:
             "APT::Architecture": self.arch,
             "APT::Architectures::": self.arch,
             "APT::Sandbox::User": "root",
+            "Acquire::Retries": 5,
+            "Acquire::http::Timeout": 30,
+            "APT::Update::Error-Mode": "any",
             "Dir::State": folder,
             "Dir::State::lists": folder / "lists",
             "Dir::State::status": folder / "status",
@@ -86,6 +94,19 @@ class Debian:
         return ["apt-get", "-q", "-y", *(f"-o{key}={value}" for key, value in settings.items())]
 
 
+def fetch(command: Sequence[str], cwd: Path = ROOT) -> None:
+    """Runs what downloads, which goes on where it broke off: three times until it comes through."""
+    for left in reversed(range(_TRIES)):
+        try:
+            run(command, cwd)
+        except Unavailable as error:
+            if not left:
+                raise
+            print(f"{error}; once more …", file=sys.stderr)
+        else:
+            return
+
+
 def run(command: Sequence[str], cwd: Path = ROOT) -> str:
     """Runs it and gives its output; raises Unavailable with its last line."""
     done = subprocess.run(
@@ -95,7 +116,7 @@ def run(command: Sequence[str], cwd: Path = ROOT) -> str:
         text=True,
         errors="replace",
         check=False,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        env={**os.environ, **_PATIENT},
     )
     if done.returncode:
         last = next((line for line in reversed((done.stdout + done.stderr).splitlines()) if line.strip()), "")

@@ -5,11 +5,11 @@ import resource
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import msgspec
 
+from tests import dated
 from tests.foreign.python import ForeignPython
 
 Part = Callable[[], tuple[bool, str]]
@@ -39,7 +39,7 @@ def measured(name: str, part: Part) -> Outcome:
         holds, seen = False, f"did not end within {error.timeout:.0f} s"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Outcome(name=name, holds=holds, seen=seen, used=used, when=str(date.today()))
+    return Outcome(name=name, holds=holds, seen=seen, used=used, when=dated.today())
 
 
 def suite(
@@ -89,7 +89,4 @@ def table(shown: Sequence[Outcome]) -> str:
 
 def write(page: Path, mark: str, text: str) -> None:
     """Puts a text between `<!-- measured: MARK -->` and `<!-- end -->`."""
-    part = re.compile(rf"(<!-- measured: {re.escape(mark)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    whole, places = part.subn(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page.read_text())
-    assert places == 1, f"{page}: {places} places for {mark}"
-    page.write_text(whole)
+    dated.write(page, f"measured: {mark}", f"\n{text}\n\n")

@@ -1,4 +1,4 @@
-"""A Python that this machine's own libraries cannot run, with this project and its tests: emulated, or of a newer glibc.
+"""A Python that this machine's own libraries cannot run, with this project: emulated, or of a newer glibc.
 
 Everything is downloaded once, but the project itself, which is installed every time. `env/bin/python` is a script
 that starts the interpreter as `command` says, so children that a process starts by `sys.executable` run likewise.
@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.foreign.debian import ROOT, run
+from tests.foreign.debian import ROOT, fetch, run
 
 _TESTS = ("pytest", "pytest-asyncio", "pytest-timeout")
 _OLD = {"aarch64": ("manylinux2014",), "x86_64": ("manylinux2014", "manylinux2010", "manylinux1")}
@@ -55,14 +55,14 @@ class ForeignPython:
         wanted, noted = f"{self.series} {(ROOT / 'setup.cfg').read_text()}", self.home / "installed-for.cfg"
         if not noted.exists() or noted.read_text() != wanted:
             own = f"edgex-inference[{self.extras}] @ {wheel.as_uri()}"
-            run([*pip, *onto, *self._tags(), "--only-binary=:all:", own, *_TESTS])
+            fetch([*pip, *onto, *self._tags(), "--only-binary=:all:", own, *_TESTS])
             noted.write_text(wanted)
         run([*pip, *onto, "--no-deps", str(wheel)])
 
     def run(self, *words: str, patience: float) -> "subprocess.CompletedProcess[str]":
         """A program on it, strict; raises TimeoutExpired after so many seconds."""
         return subprocess.run(
-            [str(self.program), *words], cwd=ROOT, env=self.environment(), capture_output=True, text=True,
+            [str(self.program), "-u", *words], cwd=ROOT, env=self.environment(), capture_output=True, text=True,
             errors="replace", timeout=patience, check=False,
         )  # fmt: skip
 

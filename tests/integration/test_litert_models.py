@@ -114,7 +114,16 @@ def test_rows_in_any_number_and_order_answer_like_single_ones(testdata: Path) ->
     loaded = opened(testdata / "models" / "mlperf-tiny" / "ad01_fp32.tflite", options={"interpreters": 1})
     rows = np.random.default_rng(0).normal(size=(9, 640)).astype(np.float32)
     single = np.concatenate([loaded.infer({"input_1": row[None]})["Identity"] for row in rows])
-    for amount in (9, 2, 5, 1, 9):
+    for amount in (
+        9,
+        2,
+        5,
+        1,
+        *[9] * 20,
+        2,
+        *[3] * 20,
+        1,
+    ):  # after many alike an interpreter is made for them
         several = loaded.infer({"input_1": rows[:amount]})["Identity"]
         assert np.allclose(several, single[:amount], rtol=1e-4, atol=1e-4)
     with pytest.raises(SignatureMismatch, match="no rows"):
@@ -315,3 +324,29 @@ def test_doubly_given_and_nameless_tensors(tmp_path: Path) -> None:
     assert [spec.name for spec in loaded.outputs] == ["y"]
     assert np.all(loaded.infer({"input0": ONES, "x": ONES})["y"] == 2)
     assert loaded.inputs[0].datatype is Datatype.FP32
+
+
+def test_a_recurrent_operator_begins_each_run_afresh(tmp_path: Path) -> None:
+    one = np.eye(4, dtype=np.float32)
+    path = tflite_models.save(
+        tmp_path / "rnn.tflite",
+        [
+            Node(
+                kind="UNIDIRECTIONAL_SEQUENCE_RNN",
+                inputs=["x", "w", "r", "b", "state"],
+                outputs=["y"],
+                options={"timeMajor": True},
+            )
+        ],
+        [
+            Tensor(name="x", shape=(2, 1, 4)),
+            Tensor(name="state", shape=(1, 4), variable=True),
+            Tensor(name="y", shape=(2, 1, 4)),
+        ],
+        {"w": one, "r": one, "b": np.zeros(4, np.float32)},
+    )
+    session = opened(path)
+    steps = np.stack([ONES, 2 * ONES])
+    for _ in range(3):
+        assert session.infer({"x": steps})["y"][:, 0, 0].tolist() == [1, 3]
+    session.close()

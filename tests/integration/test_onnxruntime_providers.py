@@ -14,10 +14,12 @@ import pytest
 
 from accelerators.onnxruntime import PLUGIN, plugins, providers, session, targets
 from accelerators.onnxruntime.options import Options
-from edgex_inference.contracts.accelerator import ONNX, LoadRequest, Session
+from edgex_inference.contracts.accelerator import ONNX, Batch, LoadRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, DeviceLost, ModelRejected
+from edgex_inference.contracts.models import Build, ModelCard, NumbersInput, Task
 from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.fleet import Fleet
 from edgex_inference.testing import onnx_models
 from edgex_inference.testing.kinds import Kind
 
@@ -283,6 +285,25 @@ def test_qnn_wants_to_know_every_extent_but_the_batch(qnn: Any, tmp_path: Path) 
     ):
         opened(path, device="QNN")
     assert opened(path, device="QNN", shapes={"x": (None, 6)}).inputs[0].shape == (1, 6)
+
+
+async def test_qnn_takes_what_card_and_binding_say(qnn: Any, tmp_path: Path) -> None:
+    """A card's shape and a binding's batch make a file with open extents one of fixed shapes; runs are filled up."""
+    path = onnx_models.write(Kind.OPEN, tmp_path)
+    build = Build(path=path, format=ONNX, inputs=(NumbersInput(name="x", shape=(6,)),))
+    card = ModelCard(name="m", version="1", task=Task.RAW, folder=tmp_path, builds=(build,))
+    choice = AcceleratorChoice(name="onnxruntime", device="QNN", batch=4)
+    (candidate,) = Catalog().candidates(choice, [ONNX])
+    fleet = Fleet()
+    lane, _ = await fleet.acquire(candidate, choice, card)
+    assert lane.session.inputs[0].shape == (4, 6)
+    assert lane.session.traits.batch == Batch(kind="fixed", most=4)
+    rows = [{"x": np.full((1, 6), n, np.float32)} for n in range(6)]
+    answers = await lane.infer_many(rows, timeout=60)
+    for n, answer in enumerate(answers):
+        assert isinstance(answer, Mapping)
+        assert np.allclose(answer["y"], np.full((1, 6), 2 * n + 1))
+    await fleet.close()
 
 
 def test_qnn_by_the_path_of_its_library(qnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The service as a process on a real broker, with models on Qualcomm's NPU simulator: strictly there, or told why not."""
+"""The service as a process on a real broker, with models on Qualcomm's NPU simulator: there, or told why not."""
 
 from collections.abc import Callable
 from pathlib import Path

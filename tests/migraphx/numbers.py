@@ -1,4 +1,4 @@
-"""How far `ref` is from the evaluator of the package `onnx`: prints the table, real models included where they are at hand.
+"""How far `ref` is from the evaluator of the package `onnx`: prints the table, with real models where there are any.
 
 Exit code 1 when an answer is further off than the other plug-ins may be.
 """

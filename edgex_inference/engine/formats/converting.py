@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgex_inference.contracts.accelerator import ONNX, Format
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format
 from edgex_inference.contracts.errors import ModelRejected, SetupError
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.formats.child import Job, Limits, Reply, run
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
-from edgex_inference.engine.formats.parity import Case, Samples, read_cases
+from edgex_inference.engine.formats.parity import Case, Samples, read_cases, turned
 from edgex_inference.engine.formats.recognize import recognize
 from edgex_inference.engine.formats.routes import Step, route
 from edgex_inference.engine.formats.screen import screen
@@ -43,7 +43,8 @@ class Wish:
 class Converted:
     """The converted model, not yet compared; `cases` None where the source's framework was not asked.
 
-    `missing` says why it was not, where it could have been.
+    `missing` says why it was not, where it could have been. `turns` are the axes of inputs, conversion by conversion,
+    that answers of the source still have to be brought into; those of `cases` are.
     """
 
     path: Path
@@ -53,6 +54,13 @@ class Converted:
     notes: tuple[str, ...]
     cases: Sequence[Case] | None
     missing: str = ""
+    turns: Sequence[Sequence[Sequence[int]]] = ()
+
+    def brought(self, case: Case) -> Case:
+        """The source's own case as the converted model takes it."""
+        for axes in self.turns:
+            case = turned(case, axes)
+        return case
 
 
 def kind_of(wish: Wish) -> Kind:
@@ -92,7 +100,12 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
         place = folder / f"step{number}"
         place.mkdir()
         job = _job(wish, source, kind if not number else recognize(source), place, first=not number)
-        replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
+        if step.target == TFLITE:  # which leaves no extent open that an earlier format did
+            job = replace(job, shapes=wish.shapes)
+        try:
+            replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
+        except ModelRejected as error:  # a later step speaks of a file that nobody knows
+            raise ModelRejected(wish.source, error.reason) from error
         source = replies[-1].file
     first, missing = replies[0], ""
     if steps[0].oracle:
@@ -100,15 +113,20 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
             first = _ask(wish, kind, steps[0], toolchains, folder, replies[0])
         except SetupError as error:
             missing = str(error)
-    return Converted(
+    found = Converted(
         path=source,
         kind=kind,
         framework=first.framework,
         tools=tuple(reply.tool for reply in replies),
         notes=tuple(note for reply in replies for note in reply.notes),
-        cases=read_cases(first.answers, wish.source) if first.answers is not None else None,
+        cases=None,
         missing=missing,
+        turns=[reply.axes for reply in replies],
     )
+    if first.answers is None:
+        return found
+    later = replace(found, turns=found.turns[1:])  # answers are written for the first conversion
+    return replace(later, cases=[later.brought(case) for case in read_cases(first.answers, wish.source)])
 
 
 def _named(source: Path) -> Path:

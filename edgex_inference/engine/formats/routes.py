@@ -57,6 +57,7 @@ STEPS: tuple[Step, ...] = (
     _step({Kind.PADDLE}, OPENVINO_IR, HERE, "to_openvino.py", "paddle/ask_paddle.py"),
     _step({Kind.ONNX, Kind.TFLITE}, OPENVINO_IR, HERE, "to_openvino.py"),
     _step({Kind.ONNX}, ONNX, HERE, "to_opset.py"),
+    _step({Kind.ONNX}, TFLITE, "onnx2tf", "onnx_to_tflite.py"),
 )
 """Preferred ones first."""
 

@@ -24,7 +24,10 @@ _COMPLETE = ".complete"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """One environment: `python` are series in order of preference, `pins` a file of exact versions."""
+    """One environment: `python` are series in order of preference, `pins` a file of exact versions.
+
+    `anyway`: its pins are installed although one of them asks for another Python; it was tried on these.
+    """
 
     name: str
     about: str
@@ -33,6 +36,7 @@ class Toolchain:
     modules: tuple[str, ...]
     megabytes: int = 0
     note: str = ""
+    anyway: bool = False
 
     @property
     def requirements(self) -> Sequence[str]:
@@ -77,6 +81,7 @@ def manifest(data: Path = DATA) -> Mapping[str, Toolchain]:
             modules=tuple(one["modules"]),
             megabytes=one.get("megabytes", 0),
             note=one.get("note", ""),
+            anyway=one.get("anyway", False),
         )
         for name, one in said.items()
     }

@@ -165,6 +165,12 @@ MISTAKES = [
         "Health.accelerator.threads",
         "in 1..4096",
     ),
+    (
+        MODEL + OUTPUTS + "accelerator: {name: x, batch: all}",
+        (4, 33),
+        "Health.accelerator.batch",
+        "must be a number",
+    ),
     (MODEL + OUTPUTS + "fallback: off", (4, 13), "Health.fallback", "never, warn or allow"),
     # postprocess
     (

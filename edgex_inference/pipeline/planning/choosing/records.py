@@ -40,6 +40,7 @@ class Fingerprint:
     model: str
     precision: str
     threads: int | None
+    batch: int | None
     options: str
     isolation: str | None
     release: str
@@ -89,6 +90,7 @@ class Records:
             model=self._model(card),
             precision=choice.precision or card.precision or "f32",
             threads=choice.threads or threads,
+            batch=choice.batch,
             options=json.dumps(choice.options, sort_keys=True, default=str),
             isolation=choice.isolation,
             release=version("edgex-inference"),
