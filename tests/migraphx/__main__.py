@@ -21,7 +21,7 @@ README = ROOT / "accelerators" / "migraphx" / "README.md"
 TESTS = "tests/contract/test_accelerator_migraphx_ref.py"
 JOURNEYS = ("migraphx:REF", "migraphx:REF/mxr")
 MODELS = ("spindle-ae",)
-"""Its golden samples are quick enough; a run of the part detector takes a minute, longer than a service waits."""
+"""Its golden samples are quick enough; a run of the part detector outlasts the deadline that a service sets."""
 _PATIENCE = 1800
 
 
