@@ -14,7 +14,7 @@ from edgex_inference.contracts.errors import AcceleratorUnavailable
 from edgex_inference.contracts.tensors import Array, Datatype
 
 NAMES = ("libmigraphx_c.so.3", "libmigraphx_c.so")
-_CURE = "install ROCm's package migraphx (Debian: libmigraphx-c3), or name the library in the option library"
+CURE = "install ROCm's package migraphx (Debian: libmigraphx-c3), or name the library in the option library"
 _WORDS = {1: "a wrong parameter", 3: "an unknown target", 4: "an error of its own"}
 _DATATYPES = (Datatype.BOOL, Datatype.FP16, Datatype.FP32, Datatype.FP64, Datatype.UINT8, Datatype.INT8,
               Datatype.UINT16, Datatype.INT16, Datatype.INT32, Datatype.INT64, Datatype.UINT32,
@@ -148,12 +148,12 @@ def opened(path: str, where: str) -> Library:
             reason = str(error)
             continue
         if not hasattr(native, "migraphx_parse_onnx_buffer"):
-            raise AcceleratorUnavailable(where, f"{name} is no libmigraphx_c: {_CURE}")
+            raise AcceleratorUnavailable(where, f"{name} is no libmigraphx_c: {CURE}")
         try:
             return Library(native)
         except Failed as error:
             raise AcceleratorUnavailable(where, f"{name} numbers its element types as none before") from error
     missing = "No such file" in reason or "cannot open shared object" in reason
     raise AcceleratorUnavailable(
-        where, f"{path or NAMES[0]} {'is missing' if missing else f'cannot be loaded ({reason})'}: {_CURE}"
+        where, f"{path or NAMES[0]} {'is missing' if missing else f'cannot be loaded ({reason})'}: {CURE}"
     )

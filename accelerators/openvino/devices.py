@@ -18,10 +18,15 @@ RETIRED: Mapping[str, str] = {
     "MYRIAD": _STICKS,
     "HDDL": _STICKS,
     "VPU": _STICKS,
+    "VPUX": "OpenVINO calls it NPU since 2023.2: say NPU",
     "GNA": "Intel ended GNA with OpenVINO 2023.3: use NPU, or CPU",
     "FPGA": "OpenVINO itself no longer has FPGAs: name the plug-ins file of the FPGA AI Suite in the option plugins, "
     "or use CPU",
     "NGRAPH": "nGraph became a part of OpenVINO's core and is no device: use CPU",
+}
+_BRINGS: Mapping[str, str] = {
+    "GPU": "it needs an Intel GPU and its OpenCL driver (Debian: intel-opencl-icd); add a fallback",
+    "NPU": "it needs an Intel NPU and its driver (linux-npu-driver); add a fallback",
 }
 _KINDS: Mapping[str, Literal["cpu", "gpu", "npu", "fpga"]] = {
     "CPU": "cpu",
@@ -150,9 +155,18 @@ def _has(name: str, available: Sequence[str]) -> bool:
 
 
 def _absent(device: str, available: Sequence[str]) -> AcceleratorUnavailable:
+    return AcceleratorUnavailable(f"{NAME}:{device}", _lacking(device.strip().upper(), available))
+
+
+def lacking(available: Sequence[str]) -> Mapping[str, str]:
+    """For each kind of device that is known and not here, what brings it."""
+    return {base: _lacking(base, available) for base in _BRINGS if not _has(base, available)}
+
+
+def _lacking(wanted: str, available: Sequence[str]) -> str:
     found = ", ".join(available) or "none"
-    reason = f"not on this machine (found {found}); add a fallback or install the driver that brings it"
-    return AcceleratorUnavailable(f"{NAME}:{device}", reason)
+    cure = _BRINGS.get(_base(wanted), "add a fallback or install the driver that brings it")
+    return f"not on this machine (found {found}); {cure}"
 
 
 def _ranked(available: Sequence[str]) -> Sequence[str]:

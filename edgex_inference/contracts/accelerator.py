@@ -171,15 +171,15 @@ class Accelerator:
     """A plug-in: a value, found through the entry points `edgex_inference.accelerators`.
 
     `devices` is cheap, imports the vendor only when called, and raises AcceleratorUnavailable with the sentence that
-    says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install,
-    `cure` says how else the runtime is to be had where pip does not bring it, `version` gives
-    the runtime's version or None where it is not installed. `load` None: declared only, and `declared` says what is
-    missing. `default_device` is the one that is used where nobody names one. `automatic`
-    False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
-    of them; `absent`, asked where `devices` is, says by device what brings those that are not here. `device_options`
-    are options that bring devices of their own, which `devices` cannot know: with one of them set, looking for the
-    device is left to `load`. `isolation` process: its library is known to crash or to hang, so sessions live in worker
-    processes where nobody says otherwise.
+    says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install; where no
+    pip brings the runtime, it is empty and `cure` says in the imperative what does. `impostors` are distributions that
+    look like the runtime and are none, each with what it is. `version` gives the runtime's version or None where it is
+    not installed. `load` None: declared only, and `declared` says what is missing. `default_device` is the one that is
+    used where nobody names one. `automatic` False: `auto` passes over it, a person must name it. `retired` maps devices
+    of earlier generations to what became of them; `absent`, asked where `devices` is, says by device what brings those
+    that are not here. `device_options` are options that bring devices of their own, or the runtime itself, which
+    `devices` cannot know: with one of them set, looking for the device is left to `load`. `isolation` process: its
+    library is known to crash or to hang, so sessions live in worker processes where nobody says otherwise.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
@@ -203,6 +203,8 @@ class Accelerator:
     version: Callable[[], str | None]
     options: type = NoOptions
     declared: str = ""
+    cure: str = ""
+    impostors: Mapping[str, str] = field(default_factory=dict, hash=False)
     default_device: str = "CPU"
     automatic: bool = True
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -215,7 +217,6 @@ class Accelerator:
     quantizes: frozenset[Format] = frozenset()
     quantize: Callable[[QuantizeRequest], None] | None = None
     fileless: bool = False
-    cure: str = ""
     proven: tuple[str, ...] = ()
     contract: int = CONTRACT
 
@@ -223,11 +224,6 @@ class Accelerator:
     def readable(self) -> frozenset[Format]:
         """What it can run: as it is, or compiled first."""
         return self.formats if self.compile is None else self.formats | self.compiles
-
-    @property
-    def remedy(self) -> str:
-        """What to do where the runtime is missing."""
-        return self.cure or f'pip install "edgex-inference[{self.extra}]"'
 
     @property
     def shown(self) -> str:

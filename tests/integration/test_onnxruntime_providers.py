@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,22 @@ def test_a_provider_that_nobody_knows_is_said_to_be_absent(tmp_path: Path) -> No
         opened(onnx_models.write(Kind.ONE, tmp_path), device="ACME")
 
 
+def test_each_name_of_the_runtime_itself_is_answered() -> None:
+    """By its short name with what it needs, what became of it, or that it is no use; by its full one with the short."""
+    import onnxruntime
+
+    catalog, here = Catalog(), onnxruntime.get_available_providers()
+    for full in onnxruntime.get_all_providers():
+        name = providers.short(full)
+        for device in {name, full} - {"CPU"} - ({name} if full in here and name != "AZURE" else set()):
+            (candidate,) = catalog.candidates(AcceleratorChoice(name="onnxruntime", device=device), [ONNX])
+            with pytest.raises(AcceleratorUnavailable) as caught:
+                candidate.check()
+            known = device == full and full not in providers.UNSUITED
+            wanted = rf": say {name}: " if known else "it needs |ended its|no use to a program|say "
+            assert re.search(wanted, str(caught.value)), caught.value
+
+
 # Packages of providers
 
 
@@ -141,10 +158,19 @@ def test_a_package_that_cannot_be_imported_harms_nobody(
 ) -> None:
     install(tmp_path / "site", "onnxruntime-ep-acme", "acme_ep_broken", "import no_such_module")
     install(tmp_path / "site", "onnxruntime-ep-empty", "acme_ep_empty", "")
+    install(tmp_path / "site", "onnxruntime-ep-migraphx", "nothing", "")
+    (tmp_path / "site" / "onnxruntime_ep_migraphx-7.1.dist-info" / "RECORD").write_text(
+        "onnxruntime_ep_migraphx-7.1.dist-info/METADATA,,\n"
+    )
     monkeypatch.syspath_prepend(tmp_path / "site")
     found = {package.distribution: package.trouble for package in plugins.packages()}
     assert found["onnxruntime-ep-acme"] == "it cannot be imported: No module named 'no_such_module'"
     assert found["onnxruntime-ep-empty"] == "it does not tell its provider"
+    assert found["onnxruntime-ep-migraphx"] == "it is an empty placeholder: uninstall it"
+    with pytest.raises(
+        AcceleratorUnavailable, match=r"onnxruntime-ep-migraphx 7\.1 is installed, but it is an empty"
+    ):
+        targets.target(import_module("onnxruntime"), "MIGraphX")
     assert "CPU" in {device.id for device in PLUGIN.devices()}
 
 

@@ -37,6 +37,7 @@ class Fingerprint:
     hardware: tuple[str, ...]
     candidates: tuple[str, ...]
     runtimes: Mapping[str, str | None]
+    plugins: Mapping[str, str]
     model: str
     precision: str
     threads: int | None
@@ -87,6 +88,7 @@ class Records:
             hardware=tuple(hardware),
             candidates=tuple(map(str, candidates)),
             runtimes={name: plugin.version() for name, plugin in plugins.items()},
+            plugins={one.accelerator.name: one.plugin for one in candidates},
             model=self._model(card),
             precision=choice.precision or card.precision or "f32",
             threads=choice.threads or threads,
