@@ -15,9 +15,11 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
+TEST_PROCESSES ?= 2
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
 BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
-QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
+TVM := 'apache-tvm >=0.27,<0.28' 'apache-tvm-ffi >=0.1.14.post0,<0.2'
+QNN := tests/contract/test_accelerator_onnxruntime_qnn.py $(addprefix tests/integration/test_onnxruntime_,providers.py ahead.py)
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
@@ -30,7 +32,7 @@ run: $(VENV)/.installed-run
 # Judges of all releases, and the official services of EdgeX 4.
 test: setup-test
 	@$(PYTHON) tests/judge.py build judge 4 >/dev/null || $(UNBUILT)
-	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 matrix: peers
 	EDGEX_INFERENCE_MATRIX=all $(PYTHON) -m pytest -q $(MATRIX)
@@ -49,14 +51,9 @@ bench: setup-test
 live: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.live
 
-# Real models that are fetched, through our importers of Caffe and Kaldi; OpenCV 4, which still reads Caffe, in build/opencv4.
-imported: build/opencv4/.installed
-	PYTHONPATH=. build/opencv4/bin/python tests/imported.py
-
-build/opencv4/.installed: | $(VENV)/.installed-run
-	@$(PYTHON) -m venv build/opencv4
-	@build/opencv4/bin/pip install -q --disable-pip-version-check 'opencv-python-headless>=4.13,<5' onnx onnxruntime msgspec setuptools wheel
-	@touch $@
+# Real models that are fetched, through our importers; OpenCV 4 and Kaldi's own code answer, in toolchains that are kept.
+imported: setup-test
+	@$(PYTHON) -m tests.imported
 
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test
@@ -89,18 +86,18 @@ flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"
 	@$(PYTHON) -m tests.bench.flame
 
-# 100 MB more than the tests need, hence not a part of them.
-tvm: $(VENV)/.installed-tvm
-	@$(PYTHON) -m tests.on_tvm
+# 100 MB more than the tests need, hence not a part of them; beside the environment, or `make test` would play its tests too.
+tvm: build/tvm/.installed
+	@PYTHONPATH=build/tvm $(PYTHON) -m tests.on_tvm
 
-$(VENV)/.installed-tvm: $(VENV)/.installed-test
+build/tvm/.installed: $(VENV)/.installed-test
 	@.ci/setup cross
-	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[tvm]"
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/tvm $(TVM)
 	@touch $@
 
 # Downloads Debian's emulator and Python for ARM64 and wheels into build/arm64, once. ARM64_ONLY=litert,tvm for a part.
-arm64: $(VENV)/.installed-tvm
-	@$(PYTHON) -m tests.arm64
+arm64: build/tvm/.installed
+	@PYTHONPATH=build/tvm $(PYTHON) -m tests.arm64
 
 setup: $(VENV)/.installed-run
 

@@ -143,7 +143,7 @@ def library() -> tuple[bool, str]:
 def emulated(*words: str) -> "subprocess.CompletedProcess[str]":
     """A Python program on the emulated processor."""
     return subprocess.run(
-        [str(PYTHON), *words], cwd=ROOT, env=provision.environment(), capture_output=True, text=True,
+        [str(PYTHON), "-u", *words], cwd=ROOT, env=provision.environment(), capture_output=True, text=True,
         errors="replace", timeout=_PATIENCE, check=False,
     )  # fmt: skip
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgex_inference.testing.kaldi_networks import NETWORKS, OTHERS
+
 DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
 
 
@@ -40,6 +42,8 @@ BUILDERS: dict[str, Sequence[tuple[str, tuple[str, ...], dict[str, str]]]] = {
         ("paddle_models.py", ("old",), {"FLAGS_enable_pir_api": "0"}),
     ],
     "torch": [("torch_models.py", (), {})],
+    "opencv": [("caffe_models.py", (), {})],
+    "kaldi": [("kaldi_models.py", (), {})],
     "onnx2tf": [("onnx_models.py", (), {})],
 }
 """Toolchain → script, its further arguments and variables."""
@@ -57,6 +61,10 @@ def _tensorflow(name: str, what: str, *arguments: str, real: bool = False, refus
 
 def _torch(name: str, what: str, *arguments: str, refused: str = "") -> Case:
     return Case(toolchain="torch", what=what, source=name, arguments=arguments, refused=refused)
+
+
+def _kaldi(name: str, what: str, *arguments: str) -> Case:
+    return Case(toolchain="kaldi", what=what, source=name, arguments=arguments)
 
 
 def _onnx(name: str, what: str, *arguments: str, real: bool = False, refused: str = "") -> Case:
@@ -173,4 +181,9 @@ CASES: Sequence[Case] = (
     Case(toolchain="opencv", what="Caffe, MTCNN det1", source="mtcnn-caffe/det1.caffemodel", real=True),
     Case(toolchain="opencv", what="Caffe, MTCNN det2", source="mtcnn-caffe/det2.caffemodel", real=True),
     Case(toolchain="opencv", what="Caffe, MTCNN det3", source="mtcnn-caffe/det3.caffemodel", real=True),
+    Case(toolchain="opencv", what="Caffe, SSD by centers", source="ssd centers.prototxt"),
+    Case(toolchain="opencv", what="Caffe, SSD by corners", source="ssd corners.prototxt"),
+    *(_kaldi(f"{name}.raw", f"Kaldi nnet3, {name}") for name in (*NETWORKS, *OTHERS)),
+    _kaldi("LSTM both ways.raw", "Kaldi nnet3, LSTM both ways", *OPENVINO),
+    _kaldi("LSTM -3.raw", "Kaldi nnet3, LSTM -3", "--edges", "cut"),
 )

@@ -26,13 +26,18 @@ _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a user asks for; `shapes` by input, `factory` a `module:function` that makes a PyTorch module."""
+    """What a user asks for.
+
+    `shapes` are by input, `factory` is a `module:function` that makes a PyTorch module, `edges` are for Kaldi: what is
+    beyond the first and the last frame, `held` or `cut`.
+    """
 
     source: Path
     target: Format
     beside: Path | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     factory: str = ""
+    edges: str = ""
     opset: int | None = None
     samples: Samples | None = None
     trust: bool = False
@@ -80,6 +85,8 @@ def kind_of(wish: Wish) -> Kind:
 def planned(wish: Wish, toolchains: Toolchains) -> tuple[Kind, Sequence[Step]]:
     """The kind and its route, every toolchain of which is there; raises SetupError before anything is made."""
     kind = kind_of(wish)
+    if wish.edges and kind is not Kind.KALDI:
+        raise ModelRejected(wish.source, f"is {ABOUT[kind].label}: --edges is for Kaldi models")
     try:
         steps = route(kind, wish.target)
     except SetupError as error:
@@ -145,12 +152,16 @@ def _ask(wish: Wish, kind: Kind, step: Step, toolchains: Toolchains, folder: Pat
         inputs = [
             {
                 "name": one.name,
-                "shape": [extent if isinstance(extent, int) else 1 for extent in one.shape or ()],
+                "shape": [
+                    extent if isinstance(extent, int) else None if at else 1
+                    for at, extent in enumerate(one.shape or ())
+                ],
             }
             for one in said.inputs
         ]
-        options = {**job.options, "inputs": inputs, "outputs": [one.name for one in said.outputs]}
-        job = replace(job, options=options)
+        outputs = [one.name for one in said.outputs]
+        made = {"inputs": inputs, "outputs": outputs, "metadata": dict(said.metadata)}
+        job = replace(job, options={**job.options, **made})
     return run(python, step.oracle_script, job, place, wish.limits)
 
 
@@ -160,6 +171,8 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
         inputs = str(folder / "inputs.npz")
         _save(inputs, wish.samples.arrays)
     options: dict[str, object] = {"trust": wish.trust}
+    if kind is Kind.KALDI and wish.edges:
+        options["edges"] = wish.edges
     if first and kind is Kind.TORCH_FACTORY:
         options |= {"factory": wish.factory or str(wish.source), "where": str(Path.cwd())}
     beside = (str(wish.beside.absolute()),) if wish.beside is not None and first else ()

@@ -26,6 +26,7 @@ _COMPLETE = ".complete"
 class Toolchain:
     """One environment: `python` are series in order of preference, `pins` a file of exact versions.
 
+    A `bare` one holds nothing but its pins, whatever they ask for themselves.
     `anyway`: its pins are installed although one of them asks for another Python; it was tried on these.
     """
 
@@ -36,6 +37,7 @@ class Toolchain:
     modules: tuple[str, ...]
     megabytes: int = 0
     note: str = ""
+    bare: bool = False
     anyway: bool = False
 
     @property
@@ -81,6 +83,7 @@ def manifest(data: Path = DATA) -> Mapping[str, Toolchain]:
             modules=tuple(one["modules"]),
             megabytes=one.get("megabytes", 0),
             note=one.get("note", ""),
+            bare=one.get("bare", False),
             anyway=one.get("anyway", False),
         )
         for name, one in said.items()
