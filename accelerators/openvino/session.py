@@ -16,7 +16,7 @@ import numpy as np
 from accelerators.openvino.blob import Blob, Known
 from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, target
-from accelerators.openvino.files import FRONTENDS, metadata, missing
+from accelerators.openvino.files import FRONTENDS, metadata, misread, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
 from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
 from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
@@ -24,6 +24,7 @@ from accelerators.openvino.slot import Slot
 from accelerators.openvino.words import says_absent, says_lost, sentence
 from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
+    ONNX,
     OPENVINO_BLOB,
     Batch,
     InferenceDevice,
@@ -245,6 +246,9 @@ def read(request: LoadRequest) -> Any:
             model.reshape({port: extents(port, shape) for port, shape in fixed.items() if shape is not None})
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
+    unfit = misread(request.path, model) if request.format == ONNX else ""
+    if unfit:
+        raise ModelRejected(request.path, unfit)
     if not model.outputs:
         raise ModelRejected(request.path, "the file holds no model: it has no outputs")
     return model

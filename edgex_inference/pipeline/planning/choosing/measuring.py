@@ -81,7 +81,13 @@ class Judge:
 
     async def _asked(self, subject: Subject) -> Finding:
         lane, card, build = subject.lane, subject.card, subject.build
-        found = Finding(accelerator=subject.accelerator, batch=batch(lane.session.traits.batch))
+        traits = lane.session.traits
+        found = Finding(
+            accelerator=subject.accelerator,
+            batch=batch(traits.batch),
+            precision=traits.precision,
+            placement=dict(traits.placement),
+        )
         try:
             await golden.check(lane, card, build, max_pixels=self._max_pixels)
         except ModelRejected as error:
