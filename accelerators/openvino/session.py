@@ -21,11 +21,13 @@ from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on
 from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
 from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
+from accelerators.openvino.weights import write_out
 from accelerators.openvino.words import says_absent, says_lost, sentence
 from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
     ONNX,
     OPENVINO_BLOB,
+    TFLITE,
     Batch,
     InferenceDevice,
     LoadRequest,
@@ -244,6 +246,8 @@ def read(request: LoadRequest) -> Any:
         fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
             model.reshape({port: extents(port, shape) for port, shape in fixed.items() if shape is not None})
+        if request.format == TFLITE:
+            write_out(model, vendor().op.Constant)
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
     unfit = misread(request.path, model) if request.format == ONNX else ""

@@ -1,0 +1,30 @@
+"""Weights that a TFLite file keeps in whole numbers, written out: what OpenVINO would do with them at run time goes wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgex_inference.contracts.tensors import Array
+
+
+def write_out(model: Any, constant: Callable[[Array], Any]) -> None:
+    """Replaces converted whole numbers by the float32 that they stand for; `constant` makes a node of an array.
+
+    In files with quantized weights and floats between them (TFLite's dynamic range quantization) the CPU makes
+    floats of weights during each run. With two streams and without pinning it then reads memory that nobody wrote:
+    random answers, seen with OpenVINO 2026.4.1. Fully quantized files are computed in 8 bits, and stay as they are.
+    """
+    nodes = model.get_ops()
+    if any(node.get_type_name() == "FakeQuantize" for node in nodes):
+        return
+    for node in nodes:
+        if node.get_type_name() != "Convert" or node.get_output_element_type(0).get_type_name() != "f32":
+            continue
+        held = node.input_value(0).get_node()
+        if held.get_type_name() == "Constant" and held.get_output_element_type(0).get_type_name() in _WHOLE:
+            numbers = constant(np.asarray(held.data).astype(np.float32))
+            node.output(0).replace(numbers.output(0))
+
+
+_WHOLE = ("i8", "u8", "i4", "u4", "i16")
