@@ -1,6 +1,6 @@
 """Inputs and outputs of a model as OpenVINO declares them, and what it must not be given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ _ELEMENTS: Mapping[str, Datatype] = {
 _LEAST, _MOST = -(2**31), 2**31 - 1
 
 
-def spec_of(path: Path, port: Any, what: str) -> TensorSpec:
-    """The port as declared; raises ModelRejected for what cannot be fed or read. `what` is `input 0` and such."""
-    called, element = name_of(port, what.replace(" ", "")), port.get_element_type().get_type_name()
+def spec_of(path: Path, port: Any, what: str, known: str = "") -> TensorSpec:
+    """The port as declared; raises ModelRejected for what cannot be fed or read. `what` is `input 0` and such.
+
+    `known` is how the file calls it: compiled, a port has the names of neighbors too that were optimized away.
+    """
+    called, element = known or name_of(port, what.replace(" ", "")), port.get_element_type().get_type_name()
     datatype = _ELEMENTS.get(element)
     if datatype is None:
         raise ModelRejected(path, f"{what} ({called}) is of type {element}, which cannot be fed or read")
@@ -38,6 +41,11 @@ def spec_of(path: Path, port: Any, what: str) -> TensorSpec:
 def name_of(port: Any, otherwise: str) -> str:
     """The shortest of a port's names, which is the one that people gave; their order in the runtime is random."""
     return min(port.get_names(), key=lambda name: (len(name), name), default=otherwise)
+
+
+def names_of(ports: Sequence[Any], what: str) -> Sequence[str]:
+    """The names of a model's inputs or outputs before it is compiled."""
+    return [name_of(port, f"{what}{n}") for n, port in enumerate(ports)]
 
 
 def most_rows(port: Any) -> int | None:

@@ -18,7 +18,7 @@ from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, target
 from accelerators.openvino.files import FRONTENDS, metadata, misread, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
-from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
+from accelerators.openvino.ports import extents, most_rows, name_of, names_of, spec_of
 from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
 from accelerators.openvino.weights import write_out
@@ -137,11 +137,12 @@ class OvSession:
         self._model, self._where = request.path.name, f"{NAME}:{place.id}"
         self.metadata = known.metadata if known is not None else metadata(request, job.model)
         ports = list(compiled.inputs)
+        ins, outs = _called(job, known, compiled)
         self.inputs: Sequence[TensorSpec] = tuple(
-            spec_of(request.path, port, f"input {n}") for n, port in enumerate(ports)
+            spec_of(request.path, port, f"input {n}", ins[n]) for n, port in enumerate(ports)
         )
         declared = tuple(
-            spec_of(request.path, port, f"output {n}") for n, port in enumerate(compiled.outputs)
+            spec_of(request.path, port, f"output {n}", outs[n]) for n, port in enumerate(compiled.outputs)
         )
         self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
         self._expected = {spec.name for spec in self.inputs}
@@ -211,6 +212,16 @@ class OvSession:
         if says_lost(error):
             return DeviceLost(f"{self._where} is lost: {sentence(error)}")
         return InferenceFailed(f"model {self._model!r} on {self._where}: {sentence(error)}")
+
+
+def _called(job: "Job", known: Known | None, compiled: Any) -> tuple[Sequence[str], Sequence[str]]:
+    """The names of inputs and outputs: the file's own, else those that were noted beside a blob."""
+    if job.model is not None:
+        return names_of(job.model.inputs, "input"), names_of(job.model.outputs, "output")
+    outputs = names_of(compiled.outputs, "output")
+    if known is not None and len(known.probed.outputs) == len(outputs):
+        outputs = [spec.name for spec in known.probed.outputs]
+    return names_of(compiled.inputs, "input"), outputs
 
 
 def vendor() -> ModuleType:

@@ -15,7 +15,7 @@ _RESIZED_BEFORE = 11
 
 def operators(base: type, resize: type, *, opset: int, training: bool) -> list[type]:
     """The evaluator's further operators; `base` and `resize` are its own classes OpRun and Resize."""
-    found = [_zip_map(base)]
+    found = [_zip_map(base), _global_max_pool(base)]
     if opset < _TRAINED_BEFORE and not training:
         found.append(_batch_normalization(base))
     if opset < _DEQUANTIZED_SINCE:
@@ -58,6 +58,18 @@ def _zip_map(base: type) -> type:
             return ([dict(zip(labels, row, strict=True)) for row in rows],)
 
     return ZipMap
+
+
+def _global_max_pool(base: type) -> type:
+    class GlobalMaxPool(base):  # type: ignore[misc]
+        """The evaluator takes it right with two axes behind the channels only."""
+
+        op_domain = ""
+
+        def _run(self, x: Array, **said: Any) -> tuple[Array]:
+            return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
+
+    return GlobalMaxPool
 
 
 def _dequantize_linear(base: type) -> type:

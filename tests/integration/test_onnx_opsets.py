@@ -167,6 +167,10 @@ def quantized(g: Graph, out: str) -> None:
     g.add("DequantizeLinear", ["bytes", step, zero], out)
 
 
+def peak(g: Graph, out: str) -> None:
+    g.add("GlobalMaxPool", ["s"], out)
+
+
 def softmaxed(x: Array) -> Array:
     grown = np.exp(x - x.max(-1, keepdims=True))
     return np.asarray(grown / grown.sum(-1, keepdims=True))
@@ -246,6 +250,7 @@ PIECES: Mapping[str, Piece] = {
     "pooled": Piece(pooled, lambda x, _: averaged(x)),
     "recurrent": Piece(recurrent, lambda _, s: recurred(s)),
     "most": Piece(plain("ArgMax", axis=1, keepdims=0), lambda x, _: x.argmax(1)),
+    "peak": Piece(peak, lambda _, s: s.max(2, keepdims=True)),
     "power": Piece(plain("Pow", 2.0), lambda x, _: x**2),
     "slope": Piece(plain("PRelu", 0.2), lambda x, _: np.where(x < 0, 0.2 * x, x)),
     "quantized": Piece(quantized, lambda x, _: (np.rint(x / np.float32(0.1))) * 0.1, since=10),

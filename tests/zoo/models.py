@@ -4,7 +4,7 @@ None of them is in the data folder, and nothing of them is kept but the table of
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,21 +19,24 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A file or folder of a package, by how its path ends; `runs` says who must run it, `refused` what the others say.
+    """A file or folder of a package, by how its path ends.
 
-    `added` False: it is no model that the store takes; `said` are words of the sentence then. `slow`: the reference
-    evaluator is not asked.
+    `refused` are words of the sentence of each accelerator that does not take it, or answers otherwise, and of
+    `convert`; all others must run it and agree. `said` are those of `model add` for what is no model of the store.
+    `size` of pictures and `shapes` of inputs are what a person would write into the card and after `--shape`; `convert`
+    are further arguments. `slow`: the reference evaluator is not asked.
     """
 
     name: str
     package: Package
     path: str
     what: str
-    runs: tuple[str, ...] = ()
-    refused: Mapping[str, str] | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
     slow: bool = False
-    shapes: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    convert: tuple[str, ...] = ()
 
 
 def _pypi(name: str, version: str, licence: str) -> Package:
@@ -91,16 +94,27 @@ MODELS: tuple[Model, ...] = (
     Model(name="face-mesh", package=FACES, path="face_landmark.tflite", what="468 points of a face"),
     Model(name="iris", package=FACES, path="iris_landmark.tflite", what="points of an eye"),
     Model(
-        name="selfie", package=SELFIE, path="package/selfie_segmentation.tflite", what="person or background"
+        name="selfie",
+        package=SELFIE,
+        path="package/selfie_segmentation.tflite",
+        what="person or background",
+        refused={"openvino": "Convolution2DTransposeBias", "convert": "Convolution2DTransposeBias"},
     ),
     Model(
         name="selfie-wide",
         package=SELFIE,
         path="selfie_segmentation_landscape.tflite",
         what="the same, landscape",
+        refused={"openvino": "Convolution2DTransposeBias", "convert": "Convolution2DTransposeBias"},
     ),
     Model(name="hand", package=HANDS, path="hand_landmark_lite.tflite", what="21 points of a hand"),
-    Model(name="pose", package=BODY, path="pose_landmark_lite.tflite", what="33 points of a body"),
+    Model(
+        name="pose",
+        package=BODY,
+        path="pose_landmark_lite.tflite",
+        what="33 points of a body",
+        convert=("--tolerance", "0.05"),
+    ),
     Model(
         name="cup", package=OBJECTRON, path="object_detection_3d_cup.tflite", what="a cup in three dimensions"
     ),
@@ -115,26 +129,69 @@ MODELS: tuple[Model, ...] = (
         package=FER,
         path="emotion_model_quantized.tflite",
         what="mood of a face, quantized",
+        refused={"openvino": "come out other than on litert", "convert": "answers otherwise than litert"},
     ),
-    Model(name="wake", package=WAKE, path="okay_nabu.tflite", what="a wake word, streaming, quantized"),
-    Model(name="ocr-find", package=OCR, path="ch_PP-OCRv4_det_infer.onnx", what="PP-OCRv4, where text is"),
-    Model(name="ocr-read", package=OCR, path="ch_PP-OCRv4_rec_infer.onnx", what="PP-OCRv4, what it says"),
     Model(
-        name="ocr-turn", package=OCR, path="ch_ppocr_mobile_v2.0_cls_infer.onnx", what="PP-OCR, upside down"
+        name="wake",
+        package=WAKE,
+        path="okay_nabu.tflite",
+        what="a wake word, streaming, quantized",
+        refused={"openvino": "RESOURCE", "convert": "RESOURCE"},
     ),
-    Model(name="silero", package=SILERO, path="silero_vad/data/silero_vad.onnx", what="Silero VAD, branches"),
-    Model(name="silero-half", package=SILERO, path="silero_vad_half.onnx", what="Silero VAD in 16 bits"),
+    Model(
+        name="ocr-find",
+        package=OCR,
+        path="ch_PP-OCRv4_det_infer.onnx",
+        what="PP-OCRv4, where text is",
+        size=(160, 160),
+        shapes={"x": (1, 3, 160, 160)},
+    ),
+    Model(
+        name="ocr-read",
+        package=OCR,
+        path="ch_PP-OCRv4_rec_infer.onnx",
+        what="PP-OCRv4, what it says",
+        size=(160, 48),
+        shapes={"x": (1, 3, 48, 160)},
+    ),
+    Model(
+        name="ocr-turn",
+        package=OCR,
+        path="ch_ppocr_mobile_v2.0_cls_infer.onnx",
+        what="PP-OCR, upside down",
+        size=(192, 48),
+        shapes={"x": (1, 3, 48, 192)},
+    ),
+    Model(
+        name="silero",
+        package=SILERO,
+        path="silero_vad/data/silero_vad.onnx",
+        what="Silero VAD, branches",
+        refused={"openvino": "Conversion is failed for", "convert": "Conversion is failed for"},
+        shapes={"input": (1, 256), "state": (2, 1, 128)},
+    ),
+    Model(
+        name="silero-half",
+        package=SILERO,
+        path="silero_vad_half.onnx",
+        what="Silero VAD in 16 bits",
+        refused={"openvino": "Conversion is failed for", "convert": "Conversion is failed for"},
+        shapes={"input": (1, 256), "state": (2, 1, 128)},
+    ),
     Model(
         name="silero-15",
         package=SILERO,
         path="silero_vad_16k_op15.onnx",
         what="Silero VAD, 16 kHz, operator set 15",
+        refused={"openvino": "Conversion is failed for", "convert": "Conversion is failed for"},
+        shapes={"input": (1, 512), "state": (2, 1, 128)},
     ),
     Model(
         name="silero-plain",
         package=SILERO,
         path="silero_vad_op18_ifless.onnx",
         what="Silero VAD without branches",
+        shapes={"input": (1, 256), "state": (2, 1, 128)},
     ),
     Model(
         name="silero-row",
@@ -160,7 +217,14 @@ MODELS: tuple[Model, ...] = (
         said="safetensors",
     ),
     Model(name="magika", package=MAGIKA, path="standard_v3_3/model.onnx", what="Magika, kind of a file"),
-    Model(name="mtcnn-p", package=MTCNN, path="pnet.onnx", what="MTCNN, first stage"),
+    Model(
+        name="mtcnn-p",
+        package=MTCNN,
+        path="pnet.onnx",
+        what="MTCNN, first stage",
+        size=(48, 48),
+        shapes={"input_1": (1, 48, 48, 3)},
+    ),
     Model(name="mtcnn-r", package=MTCNN, path="rnet.onnx", what="MTCNN, second stage"),
     Model(name="mtcnn-o", package=MTCNN, path="onet.onnx", what="MTCNN, third stage"),
     Model(name="facenet", package=FACENET, path="pnet.pt", what="MTCNN's weights in PyTorch", said="PyTorch"),
@@ -200,6 +264,7 @@ MODELS: tuple[Model, ...] = (
         package=ORT,
         path="onnxruntime/datasets/logreg_iris.onnx",
         what="logistic regression",
+        refused={"openvino": "Unsupported value_info type", "convert": "Unsupported value_info type"},
     ),
     _light("bvlc_alexnet", "AlexNet"),
     _light("densenet121", "DenseNet-121"),

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -147,13 +147,23 @@ async def _asked(
             f"nothing here can answer for it ({converted.missing or error}): give --samples with the answers too, "
             f"{listed(names, last='and')}",
         ) from error
-    specs = opened.lane.session.inputs
+    specs = _shaped(opened.lane.session.inputs, wish)
     cases = []
     for feed in _feeds(specs, wish.samples):
         answers = await _run(opened, feed, wish)
         cases.append(Case(inputs=tuple(feed[one.name] for one in specs), outputs=answers))
     version = opened.candidate.accelerator.version() or ""
     return cases, f"{opened.candidate} {version}".strip()
+
+
+def _shaped(specs: Sequence[TensorSpec], wish: Wish) -> Sequence[TensorSpec]:
+    """The inputs with the extents that `--shape` says; an only input needs no name there."""
+    found = []
+    for spec in specs:
+        said = wish.shapes.get(spec.name) or (wish.shapes.get("") if len(specs) == 1 else None)
+        fits = said is not None and len(said) == len(spec.shape)
+        found.append(replace(spec, shape=said) if said is not None and fits else spec)
+    return found
 
 
 def _known(samples: Samples, session: Session) -> Sequence[Case]:
