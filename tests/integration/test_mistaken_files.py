@@ -1,4 +1,4 @@
-"""Files that are no model, as users bring them to `model info`, `add`, `check` and `convert`: one sentence, with the fix."""
+"""Files that are no model, as users bring them to `model info|add|check|convert`: one sentence, with the fix."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ from edgex_inference.testing import onnx_models
 
 Capture = pytest.CaptureFixture[str]
 DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 12345\n"
 PAGE = b"\n<!DOCTYPE html>\n<html lang='en'><head><title>Sign in</title></head></html>"
 TFLITE = b"\x1c\0\0\0TFL3" + bytes(400)
 

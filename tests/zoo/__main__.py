@@ -166,28 +166,40 @@ def _conversion(row: dict[str, Any]) -> str:
     return "refused" if isinstance(found, str) else f"{found['difference']:.0e}"
 
 
+_COLUMNS = ("onnxruntime", "openvino", "litert", "reference")
+
+
 def _page() -> str:
-    known = [
-        (one, json.loads((ROWS / f"{one.name}.json").read_text()))
-        for one in MODELS
-        if (ROWS / f"{one.name}.json").exists()
+    files = {one: ROWS / f"{one.name}.json" for one in MODELS}
+    known = [(model, json.loads(file.read_text())) for model, file in files.items() if file.exists()]
+    days = sorted({row["when"] for _, row in known})
+    ran = [(model, row) for model, row in known if "checked" in row]
+    lines = [f"Run on {' to '.join(dict.fromkeys((days[0], days[-1])))}: {len(ran)} models."]
+    lines += [
+        "",
+        f"| Model | From | Format | Task | {' | '.join(_COLUMNS)} | To OpenVINO |",
+        f"|{'---|' * 9}",
     ]
-    lines = [
-        "| Model | From | Format | Task | onnxruntime | openvino | litert | reference | To OpenVINO |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for model, row in known:
-        if "checked" not in row:
-            continue
-        cells = [
-            _cell(row["checked"][name]) if name in row["checked"] else ""
-            for name in ("onnxruntime", "openvino", "litert", "reference")
-        ]
-        package = f"{model.package.name} {model.package.version}, {model.package.licence}"
-        lines.append(
-            f"| {model.what} | {package} | {row['format']}, {row['size'] / 1e6:.2g} MB | {row['task']} | {' | '.join(cells)} | {_conversion(row)} |"
-        )
+    lines += [_cells(model, row) for model, row in ran]
+    lines += ["", "What is refused, and how:", "", "| Model | By | Sentence |", "|---|---|---|"]
+    lines += [f"| {model.what} | {by} | {said} |" for model, row in known for by, said in _refusals(row)]
     return "\n".join(lines)
+
+
+def _cells(model: Model, row: dict[str, Any]) -> str:
+    package = f"{model.package.name} {model.package.version}, {model.package.licence}"
+    size = f"{row['format']}, {row['size'] / 1e6:.2g} MB"
+    rest = [_cell(row["checked"][name]) if name in row["checked"] else "-" for name in _COLUMNS]
+    return f"| {' | '.join([model.what, package, size, row['task'], *rest, _conversion(row)])} |"
+
+
+def _refusals(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who refuses, and the sentence without the folders of this machine."""
+    found = [(name, one["reason"]) for name, one in row.get("checked", {}).items() if one["reason"]]
+    converted = row.get("converted")
+    found += [("`model convert`", converted)] if isinstance(converted, str) and converted else []
+    found += [("`model add`", row["refused"])] if "refused" in row else []
+    return [(by, re.sub(r"/[^ '`]*/", "…/", said.removeprefix("edgex-inference: "))) for by, said in found]
 
 
 if __name__ == "__main__":

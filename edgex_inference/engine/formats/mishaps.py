@@ -4,7 +4,6 @@ A download, a clone and a copy go wrong in few ways, and each runtime says of al
 """
 
 import shlex
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def is_there(path: Path) -> bool:
 
 
 def instead(path: Path, format_: Format) -> str:
-    """What a file is that is no model of this format, and what to do; empty where that is not known. Reads all of it."""
+    """What a file is that is no model of this format, and the way out; empty where that is not known. Reads it all."""
     told = mishap(path)
     if told or format_ not in _RECOGNIZED or path.is_dir():
         return told
