@@ -9,15 +9,17 @@
 # make toolchains  every conversion in its own stack (DOCS=1, TOOLCHAINS="sklearn torch"): fetches gigabytes
 # make nvidia   TensorRT-RTX's real wheels: stand-ins compared, engines built without a GPU
 # make hardware the contract suite and the bench on an NVIDIA GPU, where there is one; into the plug-ins' READMEs
-# make tvm    installs Apache TVM and runs its tests          make arm64  the accelerators on an emulated Cortex-A72, into docs/arm64.md
+# make tvm    installs Apache TVM and runs its tests, into its README   make arm64  the accelerators on an emulated Cortex-A72, into docs/arm64.md
 # make soak   ten minutes under load (SOAK_SECONDS=60)       make flame  flame graphs, into docs/benchmarks/
 # make qnn    ONNX Runtime's plug-in provider for Qualcomm's NPUs, on its simulator
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 DEMO ?=
+TEST_PROCESSES ?= 2
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
 BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
+TVM := 'apache-tvm >=0.27,<0.28' 'apache-tvm-ffi >=0.1.14.post0,<0.2'
 QNN := tests/contract/test_accelerator_onnxruntime_qnn.py tests/integration/test_onnxruntime_providers.py
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
@@ -31,7 +33,7 @@ run: $(VENV)/.installed-run
 # Judges of all releases, and the official services of EdgeX 4.
 test: setup-test
 	@$(PYTHON) tests/judge.py build judge 4 >/dev/null || $(UNBUILT)
-	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 matrix: peers
 	EDGEX_INFERENCE_MATRIX=all $(PYTHON) -m pytest -q $(MATRIX)
@@ -94,18 +96,18 @@ flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"
 	@$(PYTHON) -m tests.bench.flame
 
-# 100 MB more than the tests need, hence not a part of them.
-tvm: $(VENV)/.installed-tvm
-	EDGEX_INFERENCE_STRICT=1 $(PYTHON) -m pytest -q tests/contract/test_accelerator_tvm.py tests/integration/test_tvm.py tests/unit/test_tvm_library.py
+# 100 MB more than the tests need, hence not a part of them; beside the environment, or `make test` would play its tests too.
+tvm: build/tvm/.installed
+	@PYTHONPATH=build/tvm $(PYTHON) -m tests.on_tvm
 
-$(VENV)/.installed-tvm: $(VENV)/.installed-test
+build/tvm/.installed: $(VENV)/.installed-test
 	@.ci/setup cross
-	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[tvm]"
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/tvm $(TVM)
 	@touch $@
 
 # Downloads Debian's emulator and Python for ARM64 and wheels into build/arm64, once. ARM64_ONLY=litert,tvm for a part.
-arm64: $(VENV)/.installed-tvm
-	@$(PYTHON) -m tests.arm64
+arm64: build/tvm/.installed
+	@PYTHONPATH=build/tvm $(PYTHON) -m tests.arm64
 
 setup: $(VENV)/.installed-run
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""With it each of the many processes that tests start compiles all of us again, half of its time until it is up."""
+
 STRICT = os.environ.get("EDGEX_INFERENCE_STRICT") == "1"
 
 

@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import paho.mqtt.client as paho
 
+from tests.ports import free_port
+
 Answer = tuple[int, Any]
 _NAMED = "/api/v3/device/name/"
 
@@ -26,7 +28,7 @@ class Double:
     def __init__(self, answer: Callable[[str, str], Answer]) -> None:
         self._answer = answer
         self._server: ThreadingHTTPServer | None = None
-        self.port = 0
+        self.port = free_port()
         self.start()
 
     @property

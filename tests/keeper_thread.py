@@ -14,6 +14,7 @@ from edgex_inference.buses.mqtt.bus import MqttBus
 from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.keeper.server import KeeperDouble
+from tests.ports import free_port
 
 PATIENCE = 20.0
 Found = TypeVar("Found")
@@ -116,7 +117,7 @@ class KeeperThread:
                 await bus.open()
                 stack.push_async_callback(bus.close)
                 await eventually(lambda: bus.connected, "the double's bus connects")
-                self.double = await stack.enter_async_context(KeeperDouble(bus))
+                self.double = await stack.enter_async_context(KeeperDouble(bus, port=free_port()))
                 self._up.set_result(None)
                 await self._over.wait()
         except BaseException as error:

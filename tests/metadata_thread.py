@@ -13,6 +13,7 @@ from edgex_inference.buses.mqtt.settings import MqttSettings
 from edgex_inference.contracts.messages import Message
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.metadata.server import MetadataDouble
+from tests.ports import free_port
 
 PATIENCE = 20.0
 Found = TypeVar("Found")
@@ -29,7 +30,7 @@ class MetadataThread:
     ) -> None:
         self.heard: list[Message] = []
         self.double: MetadataDouble
-        self._options = {"version": version, "port": port}
+        self._options = {"version": version, "port": port or free_port()}
         settings = MqttSettings(host="127.0.0.1", port=bus, client_id="core-metadata")
         self._connect = connect or ((lambda: MqttBus(settings)) if bus else None)
         self._changed = threading.Condition()

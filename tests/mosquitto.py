@@ -8,16 +8,13 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 PATIENCE = 10.0
 
 
 class MosquittoUnavailable(Exception):
     """There is no mosquitto on this machine."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def binary() -> str:

@@ -7,12 +7,13 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 PATIENCE = 20.0
 SERVICE = "device-spindle"
@@ -107,7 +108,7 @@ class PeerDevice:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "device.log"
-        self.port = _free_port()
+        self.port = free_port()
         for name in ("profiles", "devices"):
             (folder / "res" / name).mkdir(parents=True, exist_ok=True)
         _write(folder / "res" / "configuration.yaml", _private(self.port))
@@ -231,8 +232,3 @@ def _common(bus: int, metadata: int) -> Any:
             },
         },
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

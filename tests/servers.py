@@ -10,16 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.ports import free_port
+
 PATIENCE = 10.0
 
 
 class ServerUnavailable(Exception):
     """This server is not installed on this machine."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def binary(name: str, package: str) -> str:

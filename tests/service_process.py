@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
+
+from tests.ports import free_port
 
 PATIENCE = 30.0
 ORIGIN = 1_795_418_138_745_047_301
@@ -374,8 +375,7 @@ class World:
 
     def free_port(self) -> int:
         """For a service that cannot tell which port it took."""
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            return int(server.getsockname()[1])
+        return free_port()
 
     def start(self, *arguments: str, **options: Any) -> Service:
         """A service in this folder, with `run` where no arguments say otherwise."""

@@ -7,6 +7,7 @@ from typing import Any
 from accelerators.openvino.devices import Target
 
 EXACTNESS = {"bf16": 1, "f16": 2, "f32": 3}
+HALVES = frozenset({"bf16", "f16"})
 _NO_WORK = frozenset({"Const", "Constant", "Input", "Output", "Parameter", "Result"})
 _HEAVY = frozenset(
     {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell"}

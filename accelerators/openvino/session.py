@@ -19,7 +19,7 @@ from accelerators.openvino.devices import NAME, Target, described, target
 from accelerators.openvino.files import FRONTENDS, metadata, misread, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
 from accelerators.openvino.ports import extents, most_rows, name_of, names_of, spec_of
-from accelerators.openvino.report import EXACTNESS, effective, granted, nodes, placement
+from accelerators.openvino.report import EXACTNESS, HALVES, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
 from accelerators.openvino.weights import write_out
 from accelerators.openvino.words import says_absent, says_lost, sentence
@@ -297,10 +297,13 @@ def _said(job: Job, streams: int | None = None) -> Properties:
 def compiled(job: Job, *, streams: int | None = None) -> Any:
     """The compiled model in the precision that was asked for, or ModelRejected."""
     native = _native(job, _said(job, streams))
-    gets = granted(native)
-    if EXACTNESS.get(gets or "", 9) < EXACTNESS.get(job.request.precision, 0):
+    asked, gets = job.request.precision, granted(native)
+    if asked in HALVES:  # ARM without f16 grants it and computes in f32
+        gets = effective(nodes(native), gets or asked)
+    less_exact = EXACTNESS.get(gets or "", 9) < EXACTNESS.get(asked, 0)
+    if less_exact or (asked in HALVES and gets == "f32"):
         where = f"{NAME}:{job.place.id}"
-        reason = f"{where} would run it in {gets}, not in {job.request.precision}: say {gets} or native"
+        reason = f"{where} would run it in {gets}, not in {asked}: say {gets} or native"
         raise ModelRejected(job.request.path, reason)
     return native
 

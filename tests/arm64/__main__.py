@@ -1,7 +1,7 @@
 """`make arm64`: the accelerators, a whole journey and TVM's cross-compiled code on an emulated Cortex-A72.
 
 Writes docs/arm64.md; exit code 1 when something does not hold. ARM64_ONLY=litert,journey,tvm runs some of it: the rows
-of the others stay as they were.
+of the others stay as they were. Two parts run at a time.
 """
 
 import os
@@ -9,13 +9,16 @@ import re
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
 
+from tests import dated
 from tests.arm64 import provision
 from tests.arm64.provision import HOME, PROCESSOR, PYTHON, ROOT
 
@@ -28,8 +31,11 @@ SUITES = {
 }
 """The plug-ins, and the classes of their contract suites that run: further ones repeat it with other options."""
 
-LEFT_OUT = ("test_closing_during_a_run",)
-"""Its model has 3.4 billion operations: minutes for each run in an emulator."""
+LEFT_OUT = {
+    name: ("test_closing_during_a_run", *(("test_placement_counts_the_graph",) if name == "litert" else ()))
+    for name in SUITES
+}
+"""Their model has 3.4 billion operations: minutes for each run in an emulator, and LiteRT runs it while it loads."""
 
 MODELS = ("spindle-ae/2026.11/spindle-ae.onnx", "part-detect/2026.11/part-detect.onnx")
 PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "apache-tvm")
@@ -47,43 +53,53 @@ class Outcome:
     when: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The last outcome of each part; `took` are the minutes from beginning to end of the last run of them all."""
+
+    outcomes: Sequence[Outcome] = ()
+    took: str = ""
+
+
 def main() -> int:
     """0 when everything holds."""
-    parts: Mapping[str, Callable[[], tuple[bool, str]]] = {
-        **{name: lambda name=name: suite(name) for name in SUITES},  # type: ignore[misc]
-        "journey": journey,
-        "tvm": library,
-    }
-    wanted = [name for name in os.environ.get("ARM64_ONLY", "").split(",") if name] or list(parts)
+    began = time.monotonic()
+    wanted = [name for name in os.environ.get("ARM64_ONLY", "").split(",") if name] or list(PARTS)
     try:
         provision.provide()
     except provision.Unavailable as error:
         print(f"make arm64: {error}", file=sys.stderr)
         return 1
+    ready = time.monotonic()
     found = []
-    for name in wanted:
-        found.append(measured(name, parts[name]))
-        one = found[-1]
-        print(f"{one.name}: {'holds' if one.holds else 'BROKEN'}: {one.seen} ({one.used:.0f} s)", flush=True)
-    record(found, list(parts))
+    with ProcessPoolExecutor(2) as pool:
+        for one in pool.map(measured, wanted):
+            found.append(one)
+            print(
+                f"{one.name}: {'holds' if one.holds else 'BROKEN'}: {one.seen} ({one.used:.0f} s)", flush=True
+            )
+    now = time.monotonic()
+    took = f"{(now - began) / 60:.1f} minutes, {(ready - began) / 60:.1f} of them to fetch and install"
+    print(took)
+    record(found, took if set(wanted) == set(PARTS) else "")
     return 0 if all(one.holds for one in found) else 1
 
 
-def measured(name: str, part: Callable[[], tuple[bool, str]]) -> Outcome:
-    """Runs a part; one that does not end in time does not hold."""
+def measured(name: str) -> Outcome:
+    """Runs a part, alone in this process; one that does not end in time does not hold."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
-        holds, seen = part()
+        holds, seen = PARTS[name]()
     except subprocess.TimeoutExpired:
         holds, seen = False, f"did not end within {_PATIENCE} s"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Outcome(name=name, holds=holds, seen=seen, used=used, when=str(date.today()))
+    return Outcome(name=name, holds=holds, seen=seen, used=used, when=dated.today())
 
 
 def suite(name: str) -> tuple[bool, str]:
     """The contract suite of a plug-in, without what is left out."""
-    without = " and ".join(f"not {test}" for test in LEFT_OUT)
+    without = " and ".join(f"not {test}" for test in LEFT_OUT[name])
     done = emulated(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "timeout=900",
         f"tests/contract/test_accelerator_{name}.py::{SUITES[name]}", "-k", without,
@@ -127,38 +143,42 @@ def library() -> tuple[bool, str]:
 def emulated(*words: str) -> "subprocess.CompletedProcess[str]":
     """A Python program on the emulated processor."""
     return subprocess.run(
-        [str(PYTHON), *words], cwd=ROOT, env=provision.environment(), capture_output=True, text=True,
+        [str(PYTHON), "-u", *words], cwd=ROOT, env=provision.environment(), capture_output=True, text=True,
         errors="replace", timeout=_PATIENCE, check=False,
     )  # fmt: skip
 
 
-def record(found: Sequence[Outcome], parts: Sequence[str]) -> None:
+def record(found: Sequence[Outcome], took: str) -> None:
     """Puts the outcomes into the page, beside those of other parts that ran before."""
-    kept = HOME / "outcomes.json"
-    known = (
-        {one.name: one for one in msgspec.json.decode(kept.read_bytes(), type=list[Outcome])}
-        if kept.exists()
-        else {}
-    )
-    known |= {one.name: one for one in found}
-    kept.write_bytes(msgspec.json.encode(list(known.values())))
-    shown = [known[name] for name in parts if name in known]
+    file = HOME / "outcomes.json"
+    kept = msgspec.json.decode(file.read_bytes(), type=Kept) if file.exists() else Kept()
+    known = {one.name: one for one in (*kept.outcomes, *found)}
+    kept = Kept(outcomes=tuple(known.values()), took=took or kept.took)
+    file.write_bytes(msgspec.json.encode(kept))
+    shown = [known[name] for name in PARTS if name in known]
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    rows = [
-        f"| {one.name} | {'yes' if one.holds else '**no**'} | {one.seen} | {one.used:.0f} s | {one.when} |"
-        for one in shown
-    ]
     lines = [
+        "",
         f"Emulated {PROCESSOR}: qemu-user 10, Debian 12, Python 3.11, {packages}; "
         f"{sum(one.used for one in shown) / 60:.1f} minutes of processor time in all.",
+        *([f"The last whole run, two parts at a time: {kept.took}."] if kept.took else []),
         "",
         "| | Holds | Seen | Processor time | |",
         "|---|---|---|---|---|",
-        *rows,
+        *(
+            f"| {one.name} | {'yes' if one.holds else '**no**'} | {one.seen} | {one.used:.0f} s | {one.when} |"
+            for one in shown
+        ),
+        "",
     ]
-    part = re.compile(r"(<!-- measured: arm64 -->\n).*?(<!-- end -->)", re.DOTALL)
-    text = "\n".join(lines)
-    PAGE.write_text(part.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", PAGE.read_text()))
+    dated.write(PAGE, "measured: arm64", "\n".join(lines) + "\n")
+
+
+PARTS: Mapping[str, Callable[[], tuple[bool, str]]] = {
+    **{name: partial(suite, name) for name in SUITES},
+    "journey": journey,
+    "tvm": library,
+}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,15 @@ _TESTS = ("pytest", "pytest-asyncio", "pytest-timeout")
 _GLIBC = (36, 35, 34, 31, 28, 27, 26, 24, 17)
 """The minor versions of what wheels may be built for; bookworm has 36."""
 
+_TRIES = 3
+_PATIENT = {
+    "PIP_RETRIES": "10",
+    "PIP_TIMEOUT": "60",
+    "PIP_RESUME_RETRIES": "20",
+    "PIP_CACHE_DIR": str(HOME / "pip"),
+}
+"""pip's: what was downloaded stays here, with what came before a connection broke off."""
+
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -52,6 +61,9 @@ class Debian:
             "APT::Architecture": self.arch,
             "APT::Architectures::": self.arch,
             "APT::Sandbox::User": "root",
+            "Acquire::Retries": 5,
+            "Acquire::http::Timeout": 30,
+            "APT::Update::Error-Mode": "any",
             "Dir::State": folder,
             "Dir::State::lists": folder / "lists",
             "Dir::State::status": folder / "status",
@@ -61,11 +73,15 @@ class Debian:
             "Dir::Etc::preferencesparts": "/dev/null",
         }
         apt = ["apt-get", "-q", "-y", *(f"-o{key}={value}" for key, value in settings.items())]
-        run([*apt, "update"])
-        run([*apt, "--no-install-recommends", "--download-only", "install", *packages])
-        to.mkdir(parents=True, exist_ok=True)
+        fetch([*apt, "update"])
+        fetch([*apt, "--no-install-recommends", "--download-only", "install", *packages])
+        half = to.with_name(f"{to.name}.half")
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
         for package in sorted((folder / "cache" / "archives").glob("*.deb")):
-            run(["dpkg-deb", "--extract", str(package), str(to)])
+            run(["dpkg-deb", "--extract", str(package), str(half)])
+        shutil.rmtree(to, ignore_errors=True)
+        half.rename(to)
 
 
 def provide() -> None:
@@ -87,9 +103,25 @@ def provide() -> None:
     _install()
 
 
+def fetch(command: Sequence[str], cwd: Path = ROOT) -> None:
+    """Runs what downloads, which goes on where it broke off: three times until it comes through."""
+    for left in reversed(range(_TRIES)):
+        try:
+            run(command, cwd)
+        except Unavailable as error:
+            if not left:
+                raise
+            print(f"make arm64: {error}; once more …", file=sys.stderr)
+        else:
+            return
+
+
 def run(command: Sequence[str], cwd: Path = ROOT) -> None:
     """Runs it; raises Unavailable with its last line."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **_PATIENT}, capture_output=True, text=True, errors="replace",
+        check=False,
+    )  # fmt: skip
     if done.returncode:
         last = next((line for line in reversed((done.stdout + done.stderr).splitlines()) if line.strip()), "")
         raise Unavailable(f"{' '.join(command[:3])} … failed: {last}")
@@ -119,7 +151,7 @@ def _install() -> None:
         abis = ["--abi=cp311", "--abi=abi3", "--abi=none"]
         python = ["--python-version=3.11", "--implementation=cp", "--only-binary=:all:"]
         own = f"edgex-inference[{_EXTRAS}] @ {wheel.as_uri()}"
-        run([*pip, *onto, *python, *abis, *platforms, "--platform=manylinux2014_aarch64", own, *_TESTS])
+        fetch([*pip, *onto, *python, *abis, *platforms, "--platform=manylinux2014_aarch64", own, *_TESTS])
         noted.write_text(wanted)
     run([*pip, *onto, "--no-deps", str(wheel)])
 

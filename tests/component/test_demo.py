@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from edgex_inference.cli.main import main
+from tests.ports import free_port
 
 COUNTS = {"PartCount", "BoltCount", "NutCount", "WasherCount", "DefectCount"}
 STATUS = {"InferenceStatus", "InferenceReason"}
@@ -67,12 +68,6 @@ def fate(played: Played, binding: str) -> Fate:
 
 def names(event: dict[str, Any]) -> set[str]:
     return {reading["resourceName"] for reading in event["readings"]}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def start(*options: str, directory: Path | None = None) -> subprocess.Popen[str]:

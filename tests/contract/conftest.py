@@ -1,8 +1,11 @@
-"""What the suites of several buses need."""
+"""What several suites need."""
 
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +43,21 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
         openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signing)
     return folder
+
+
+@pytest.fixture(params=["http", "grpc"])
+def server(request: pytest.FixtureRequest, needs: Callable[..., None]) -> Iterator[Any]:
+    """A server with the model `m`, y = 2x + 1."""
+    needs("urllib3", "grpc", "tritonclient")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
+    import open_inference
+
+    from tests.contract import remote_stage
+
+    found = open_inference.OpenInference(transport=request.param)
+    found.models["m"] = remote_stage.model(open_inference)
+    found.package = open_inference
+    yield found
+    while remote_stage.opened:
+        remote_stage.opened.pop().close()
+    found.die()

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -16,11 +15,7 @@ from edgex_inference.contracts.errors import SetupError
 from edgex_inference.contracts.messages import Message
 from edgex_inference.demo.broker import USUAL_PORT, EmbeddedBroker
 from edgex_inference.testing.bus import BusContract, BusServer, collect, opened
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+from tests.ports import free_port
 
 
 class EmbeddedServer:

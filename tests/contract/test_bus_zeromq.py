@@ -1,13 +1,12 @@
 """The ZeroMQ bus keeps the Bus port's promises between several of its own publishers."""
 
-import socket
-
 import pytest
 
 from edgex_inference.buses.zeromq.bus import ZeroMqBus
 from edgex_inference.buses.zeromq.settings import Address, ZeroMqSettings
 from edgex_inference.contracts.bus import Bus
 from edgex_inference.testing.bus import PATIENCE, BusContract, BusServer
+from tests.ports import free_port
 
 
 class Neighbors:
@@ -17,8 +16,7 @@ class Neighbors:
         self.addresses: list[Address] = []
 
     def client(self, name: str) -> Bus:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.addresses.append(Address("127.0.0.1", int(free.getsockname()[1])))
+        self.addresses.append(Address("127.0.0.1", free_port()))
         return ZeroMqBus(
             ZeroMqSettings(
                 publishers=tuple(self.addresses),

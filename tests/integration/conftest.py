@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -234,3 +235,22 @@ def enter(
             return cell.enter(stack, ground, line, generation, wish or cell.Wish())
 
         yield start
+
+
+@pytest.fixture
+def plant(world: Any) -> Any:
+    """The world of Wear = 2 · Load + 1, on ONNX Runtime or else OpenVINO."""
+    from tests.integration.plant import edit, version
+
+    edit(world, level=1e9)
+    version(world, "1")
+    return world
+
+
+@pytest.fixture
+def under_load(plant: Any, process: ModuleType, mosquitto: Callable[..., Any]) -> Callable[..., Any]:
+    """`with under_load() as (service, stream, client)`: afterwards every event has its result, in order."""
+    from tests.integration.plant import loaded
+
+    broker = mosquitto("max_inflight_messages 0", "max_queued_messages 0")
+    return partial(loaded, plant, process, broker)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,17 +11,15 @@ import pytest
 
 from edgex_inference.demo.devices import Camera, Device, VibrationSensor
 from edgex_inference.edgex.dialect import Dialect, Major
+from tests.ports import free_port
 
 Judge = Callable[..., list[Any]]
 MAJORS: tuple[Major, ...] = ("3", "4")
 
 
 def demo(major: str) -> subprocess.Popen[str]:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
     command = [sys.executable, "-m", "edgex_inference", "demo", "--json", "--for", "4s", "--seed", "320001"]
-    command += ["--edgex", major, "--port", str(port)]
+    command += ["--edgex", major, "--port", str(free_port())]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     )

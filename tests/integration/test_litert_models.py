@@ -114,7 +114,16 @@ def test_rows_in_any_number_and_order_answer_like_single_ones(testdata: Path) ->
     loaded = opened(testdata / "models" / "mlperf-tiny" / "ad01_fp32.tflite", options={"interpreters": 1})
     rows = np.random.default_rng(0).normal(size=(9, 640)).astype(np.float32)
     single = np.concatenate([loaded.infer({"input_1": row[None]})["Identity"] for row in rows])
-    for amount in (9, 2, 5, 1, 9):
+    for amount in (
+        9,
+        2,
+        5,
+        1,
+        *[9] * 20,
+        2,
+        *[3] * 20,
+        1,
+    ):  # after many alike an interpreter is made for them
         several = loaded.infer({"input_1": rows[:amount]})["Identity"]
         assert np.allclose(several, single[:amount], rtol=1e-4, atol=1e-4)
     with pytest.raises(SignatureMismatch, match="no rows"):

@@ -183,3 +183,14 @@ def test_the_runtime_of_somebody_else_is_named(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setitem(__import__("sys").modules, "openvino", SimpleNamespace())
     with pytest.raises(AcceleratorUnavailable, match="another product"):
         opened(affine)
+
+
+@pytest.mark.parametrize("asked", ["f16", "bf16"])
+def test_a_precision_that_is_granted_and_not_computed_in_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """As on ARM without f16, where the wish is kept and every node runs in f32."""
+    monkeypatch.setattr(session, "granted", lambda _: asked)
+    monkeypatch.setattr(session, "nodes", lambda _: [("FullyConnected", "f32"), ("Eltwise", asked)])
+    with pytest.raises(ModelRejected, match=f"would run it in f32, not in {asked}: say f32 or native"):
+        opened(onnx_models.write(Kind.SUM, tmp_path), precision=asked)

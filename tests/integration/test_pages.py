@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgex_inference.cli.main import COMMANDS, module_of
 from edgex_inference.config.flags import spell_out
 from edgex_inference.testing import onnx_models
+from tests.ports import free_port
 
 
 def neighbor(name: str) -> Any:
@@ -180,11 +180,6 @@ GIVEN: Mapping[str, Callable[[Any], None]] = {
 
 
 # Playing
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 _READY = {

@@ -7,7 +7,6 @@ import asyncio
 import base64
 import io
 import json
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from nats.aio.msg import Msg
 from PIL import Image
 
 from edgex_inference.testing import onnx_models
+from tests.ports import free_port
 
 PATIENCE = 40.0
 ORIGIN = 1_795_418_138_745_047_301
@@ -345,11 +345,6 @@ async def test_jetstream_survives_a_kill(pump: Any, run_server: Start) -> None:
 
 
 # -- ZeroMQ -----------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def envelope_of_2(body: Any) -> bytes:

@@ -8,7 +8,6 @@ import email
 import importlib.metadata
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -23,6 +22,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = (".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "tests")
@@ -189,11 +190,6 @@ def works(binaries: Path, folder: Path) -> None:
     ).splitlines()
     sources = {json.loads(line)["event"]["sourceName"] for line in lines}
     assert {"PartInspection", "SpindleHealth"} <= sources
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_the_wheel_in_an_empty_environment(

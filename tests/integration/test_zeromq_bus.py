@@ -15,13 +15,9 @@ from edgex_inference.contracts.errors import BusUnavailable
 from edgex_inference.contracts.messages import Message
 from edgex_inference.telemetry.metrics import Counts
 from edgex_inference.testing.bus import PATIENCE, collect, eventually, opened
+from tests.ports import free_port
 
 LOGGER = "edgex_inference.buses"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +10,6 @@ from pathlib import Path
 
 PATIENCE = 60.0
 _FOREIGN = re.compile(r"(EDGEX_|MESSAGEBUS_|CLIENTS_|WRITABLE_|SERVICE_|DEVICE_|TRIGGER_)")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class OfficialService:

@@ -8,7 +8,8 @@ from typing import Any
 
 from official import settings
 from official.line import Line
-from official.process import OfficialService, free_port
+from official.process import OfficialService
+from tests.ports import free_port
 
 DEVICE, AUDIENCE = "device-spindle", "app-audience"
 PROFILE = "spindle"

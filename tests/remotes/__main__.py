@@ -3,9 +3,7 @@
 python -m tests.remotes [triton] [mlserver]
 """
 
-import datetime
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -21,11 +19,11 @@ import numpy as np
 from accelerators.remote import PLUGIN
 from edgex_inference.contracts.accelerator import REMOTE, LoadRequest
 from edgex_inference.engine.options import decode
+from tests import dated
 from tests.remotes.servers import SERVERS, Started, Unavailable
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "accelerators" / "remote" / "README.md"
-_MARKED = re.compile(r"(<!-- make remotes -->\n).*?(<!-- end -->)", re.DOTALL)
 _ROUNDS, _EACH = 15, 60
 
 
@@ -48,7 +46,7 @@ def main(names: list[str]) -> int:
     report = _report(promises, times)
     print(report)
     if not failed and set(names or SERVERS) == set(SERVERS):
-        README.write_text(_MARKED.sub(lambda found: f"{found[1]}{report}{found[2]}", README.read_text()))
+        dated.write(README, "make remotes", report)
     return 1 if failed else 0
 
 
@@ -139,9 +137,8 @@ def _in_turn(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float,
 
 
 def _report(promises: list[str], times: list[str]) -> str:
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     lines = [
-        f"Played on {today}, on loopback:",
+        f"Played on {dated.today()}, on loopback:",
         "",
         "| Server | Way | Promises kept |",
         "|---|---|---|",

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.remotes.kinds import KINDS, MOST
 
 HERE = Path(__file__).parent
@@ -48,7 +48,7 @@ def triton(folder: Path) -> "Iterator[Started]":
     shutil.copy(stub, back_ends / "python" / "triton_python_backend_stub")
     repository = folder / "triton-models"
     _triton_models(repository, packages)
-    rest, rpc = _port(), _port()
+    rest, rpc = free_port(), free_port()
     command = [
         str(home / "bin" / "tritonserver"),
         f"--model-repository={repository}",
@@ -72,7 +72,7 @@ def mlserver(folder: Path) -> "Iterator[Started]":
     """MLServer with a runtime of ours, which runs the same functions."""
     packages = _environment(folder / "mlserver", MLSERVER, sys.executable, bare=False)
     home = folder / "mlserver-models"
-    rest, rpc, metrics = _port(), _port(), _port()
+    rest, rpc, metrics = free_port(), free_port(), free_port()
     _mlserver_models(home, {"http_port": rest, "grpc_port": rpc, "metrics_port": metrics})
     command = [str(packages.parents[2] / "bin" / "mlserver"), "start", str(home)]
     with _running(command, {"PYTHONPATH": str(home)}, folder / "mlserver.log", rest, home):
@@ -245,9 +245,3 @@ def _json(url: str) -> dict[str, str]:
     with urllib.request.urlopen(url, timeout=10) as answer:
         found: dict[str, str] = json.load(answer)
         return found
-
-
-def _port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

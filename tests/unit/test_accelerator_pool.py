@@ -41,3 +41,24 @@ def test_closing_refuses_everybody_who_waits_and_keeps_nothing() -> None:
     assert told == ["model 'm': the session is closed"] * 3
     with pytest.raises(InferenceFailed):
         pool.take(1)
+
+
+def test_many_callers_share_two_slots_and_none_waits_for_ever() -> None:
+    pool = Pool("m", [[0], [0]], "machine")
+    rounds, callers = 2_000, 6
+
+    def work() -> None:
+        for _ in range(rounds):
+            held = pool.take(None)
+            before = held[0]
+            held[0] = before + 1
+            pool.give(held)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    counted = pool.take(None), pool.take(None)
+    assert sum(one[0] for one in counted) == rounds * callers, "two callers had the same slot at once"

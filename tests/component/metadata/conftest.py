@@ -10,6 +10,7 @@ from edgex_inference import service as room
 from edgex_inference.buses.memory import MemoryBus
 from edgex_inference.pipeline.platform import follower, platform
 from edgex_inference.testing.metadata.server import MetadataDouble
+from tests.ports import free_port
 
 OWNER = {"name": "device-virtual", "baseAddress": "http://localhost:59900", "adminState": "UNLOCKED"}
 
@@ -119,7 +120,7 @@ async def core(request: pytest.FixtureRequest, stage: Any) -> AsyncIterator[Core
     """A core-metadata of either generation on the stage's bus, with one device service."""
     bus = MemoryBus(stage.hub, name="core-metadata")
     await bus.open()
-    async with MetadataDouble(bus, version=request.param, request_timeout=0.05) as double:
+    async with MetadataDouble(bus, version=request.param, request_timeout=0.05, port=free_port()) as double:
         made = Core(double)
         assert await made.send("POST", "/deviceservice", "service", OWNER) == 201
         stage.metadata = double.port

@@ -76,7 +76,6 @@ async def test_a_device_is_renamed_while_its_picture_is_in_flight(
         await core.device("new")
         await stage.until(lambda: "new" in service.book.devices and "old" not in service.book.devices)
         await stage.until(lambda: run.journey.devices == ())
-        before = len(stage.results("old"))
         strings.always = "ok"
         strings.release.set()
         await stage.until(lambda: make.accounted(run.measures.counters()) == 2)
@@ -84,7 +83,10 @@ async def test_a_device_is_renamed_while_its_picture_is_in_flight(
         await stage.until(
             lambda: len(stage.results("new")) > 3
         )  # its keepAlive ticks, the old one's does not
-        assert len(stage.results("old")) == before + (ends == "ok")
+        told = [(one.event.device_name, one.values["Y"]) for one in stage.results()]
+        assert told.count(("old", "5")) == (ends == "ok"), "what was in flight, once"
+        ticks = told[told.index(("new", "7")) :]
+        assert {device for device, _ in ticks} == {"new"}
         assert run.journey.devices == ("new",)
         assert run.status == "running", "a device that is no more is no trouble"
         assert stage.statuses("old") == ["running"]
