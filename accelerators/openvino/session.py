@@ -27,6 +27,7 @@ from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
     ONNX,
     OPENVINO_BLOB,
+    OPENVINO_IR,
     TFLITE,
     Batch,
     InferenceDevice,
@@ -257,8 +258,8 @@ def read(request: LoadRequest) -> Any:
         fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
             model.reshape({port: extents(port, shape) for port, shape in fixed.items() if shape is not None})
-        if request.format == TFLITE:
-            write_out(model, vendor().op.Constant)
+        if request.format in (TFLITE, OPENVINO_IR):
+            write_out(model, vendor().op.Constant, convolutions=request.format == OPENVINO_IR)
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
     unfit = misread(request.path, model) if request.format == ONNX else ""

@@ -1,4 +1,4 @@
-"""Weights that a TFLite file keeps in whole numbers, written out: what OpenVINO does with them in a run goes wrong."""
+"""Weights that a file keeps in whole numbers, written out: what OpenVINO's CPU does with them in a run goes wrong."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,10 @@ import numpy as np
 from edgex_inference.contracts.tensors import Array
 
 
-def write_out(model: Any, constant: Callable[[Array], Any]) -> None:
+def write_out(model: Any, constant: Callable[[Array], Any], *, convolutions: bool = False) -> None:
     """Replaces converted whole numbers by the float32 that they stand for; `constant` makes a node of an array.
+
+    `convolutions`: only those that are weights of one; products of matrices take compressed weights as they are.
 
     In files with quantized weights and floats between them (TFLite's dynamic range quantization) the CPU makes
     floats of weights during each run. With two streams and without pinning it then reads memory that nobody wrote:
@@ -22,9 +24,22 @@ def write_out(model: Any, constant: Callable[[Array], Any]) -> None:
         if node.get_type_name() != "Convert" or node.get_output_element_type(0).get_type_name() != "f32":
             continue
         held = node.input_value(0).get_node()
+        if convolutions and not _leads_to_convolution(node):
+            continue
         if held.get_type_name() == "Constant" and held.get_output_element_type(0).get_type_name() in _WHOLE:
             numbers = constant(np.asarray(held.data).astype(np.float32))
             node.output(0).replace(numbers.output(0))
 
 
+def _leads_to_convolution(node: Any) -> bool:
+    """Whether a convolution comes after no more than scaling and turning around."""
+    after = [port.get_node() for output in node.outputs() for port in output.get_target_inputs()]
+    return any(
+        one.get_type_name().endswith(("Convolution", "ConvolutionBackpropData"))
+        or (one.get_type_name() in _BETWEEN and _leads_to_convolution(one))
+        for one in after
+    )
+
+
+_BETWEEN = ("Multiply", "Subtract", "Transpose", "Reshape")
 _WHOLE = ("i8", "u8", "i4", "u4", "i16")

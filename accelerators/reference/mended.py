@@ -1,5 +1,6 @@
 """Operators that the evaluator lacks, or computes in the way of a later operator set. Imports no vendor."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def _log_softmax(rows: Array) -> Array:
     return np.asarray(below - np.log(np.exp(below).sum(axis=1, keepdims=True)))
 
 
-_OF_ROWS = {
+_OF_ROWS: Mapping[str, Callable[[Array], Array]] = {
     "Softmax": lambda rows: np.exp(_log_softmax(rows)),
     "LogSoftmax": _log_softmax,
     "Hardmax": lambda rows: np.eye(rows.shape[1], dtype=rows.dtype)[rows.argmax(axis=1)],

@@ -97,7 +97,9 @@ async def test_two_hundred_reloads_leave_memory_flat(
 ) -> None:
     strings = stage.simple()
     async with stage.running() as service:
-        caplog.set_level(logging.WARNING, logger="edgex_inference")  # else pytest keeps every line that is said
+        caplog.set_level(
+            logging.WARNING, logger="edgex_inference"
+        )  # else pytest keeps every line that is said
         (run,) = service.router.runs
         for number in range(WARM):
             await reload(stage, make, run, number)

@@ -249,9 +249,7 @@ def reason(**environment: str) -> str:
 
 
 def test_the_list_names_chips_or_the_cure(edgetpu: Any) -> None:
-    done = child(
-        "-m", "edgex_inference", "accelerators", "--json", LD_LIBRARY_PATH=str(edgetpu().parent)
-    )
+    done = child("-m", "edgex_inference", "accelerators", "--json", LD_LIBRARY_PATH=str(edgetpu().parent))
     assert done.returncode == 0, done.stderr
     found = next(one for one in json.loads(done.stdout) if one["name"] == "edgetpu")
     assert (found["level"], found["devices"], found["reason"]) == ("simulated", ["TPU", "USB", "PCI"], "")

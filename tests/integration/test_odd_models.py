@@ -54,14 +54,25 @@ def kinds(model: openvino.Model) -> list[str]:
     return [node.get_type_name() for node in model.get_ops()]
 
 
-def test_whole_weights_are_written_out() -> None:
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_whole_weights_are_written_out(convolutions: bool) -> None:
     x = np.random.default_rng(1).uniform(-1, 1, (1, 2, 6, 6)).astype(np.float32)
     model, f32 = convolution(quantized=False), {"INFERENCE_PRECISION_HINT": "f32"}
     before = openvino.Core().compile_model(model, "CPU", f32)(x)[0]
     assert "Convert" in kinds(model)
-    write_out(model, openvino.op.Constant)
+    write_out(model, openvino.op.Constant, convolutions=convolutions)
     assert "Convert" not in kinds(model)
     np.testing.assert_allclose(openvino.Core().compile_model(model, "CPU", f32)(x)[0], before, atol=1e-5)
+
+
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_compressed_products_of_an_ir_stay_compressed(convolutions: bool) -> None:
+    x = ops.parameter([1, 8], np.float32, name="x")
+    whole = ops.constant(np.arange(32, dtype=np.int8).reshape(8, 4))
+    floats = ops.multiply(ops.convert(whole, "f32"), np.float32(0.01))
+    model = openvino.Model([ops.matmul(x, floats, False, False)], [x])
+    write_out(model, openvino.op.Constant, convolutions=convolutions)
+    assert ("Convert" in kinds(model)) is convolutions
 
 
 def test_those_of_a_model_in_8_bits_stay() -> None:
