@@ -153,7 +153,9 @@ def test_a_file_of_the_store(
 
 def test_a_file_is_no_model_of_the_store_yet(tmp_path: Path, capsys: Capture) -> None:
     path = onnx_models.write_affine(tmp_path / "my.onnx")
-    assert f"`edgex-inference model add {path}`" in told(capsys, "model", "check", path)
+    said = told(capsys, "model", "check", path)
+    assert "is a file, and models of the store are checked" in said
+    assert f"`edgex-inference model add {path}`" in said
 
 
 @pytest.mark.parametrize("command", ["info", "add", "convert"])
