@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,18 @@ COMPILED = "edgetpu-custom-op"
 _HEAVY = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", COMPILED}
 )
+_REMEMBERING = frozenset(
+    {
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+    }
+)
+"""Operators whose states live from run to run."""
 _WHOLE = (np.int8, np.uint8, np.int16)
 _LONGEST = 400
 _FEW = 256
@@ -122,8 +136,8 @@ class _Slot:
         self._job, self._inputs, self._names = job, tuple(inputs), tuple(names)
         self._model = job.request.path.name
         self._unsettled = 0
-        self._indexes: tuple[int, ...] = ()
         self._searched = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
+        self._indexes: tuple[int, ...] = ()
         self._adopt(native)
 
     def renew(self, *, anew: bool) -> None:
@@ -145,7 +159,9 @@ class _Slot:
             native,
             native._interpreter,
         )  # kept, for it owns the delegates that the raw one runs
-        self._set, self._invoke, self._get = raw.SetTensor, raw.Invoke, raw.GetTensor
+        remembers = any(one["op_name"] in _REMEMBERING for one in native._get_ops_details())
+        self._set, self._get = raw.SetTensor, raw.GetTensor
+        self._invoke = partial(_afresh, raw) if remembers else raw.Invoke
         self._resize, self._allocate = raw.ResizeInputTensor, raw.AllocateTensors
         self._indexes = tuple(one["index"] for one in ins)
         self._outs = tuple(zip(self._names, (one["index"] for one in outs), strict=True))
@@ -245,6 +261,12 @@ class _Slot:
                 self._fit([shape for _, _, shape, _ in self._steps])
 
 
+def _afresh(raw: Any) -> None:
+    """A run that knows nothing of those before: samples come from anywhere, and to any interpreter."""
+    raw.ResetVariableTensors()
+    raw.Invoke()
+
+
 def allocate(native: Any) -> None:
     """Makes room for the tensors; here unknown operators and unfit shapes come to light."""
     native._interpreter.AllocateTensors()
@@ -264,6 +286,10 @@ def sentence(error: BaseException) -> str:
 
 
 def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
+    return tuple(_fixed(request, spec) for spec in specs(request.path, details, what))
+
+
+def specs(path: Path, details: Sequence[Mapping[str, Any]], what: str) -> tuple[TensorSpec, ...]:
     """The declared tensors; raises ModelRejected for what cannot be fed or read."""
     found: list[TensorSpec] = []
     for n, one in enumerate(details):
@@ -273,12 +299,10 @@ def _specs(request: LoadRequest, details: Sequence[Mapping[str, Any]], what: str
         datatype = _datatype(one["dtype"])
         if datatype is None or (datatype is Datatype.BYTES and what == "input"):
             kind = np.dtype(one["dtype"]).name
-            raise ModelRejected(
-                request.path, f"the {what} {name} is of type {kind}, which cannot be fed or read"
-            )
+            raise ModelRejected(path, f"the {what} {name} is of type {kind}, which cannot be fed or read")
         extents = tuple(None if extent < 0 else int(extent) for extent in _signature(one))
         found.append(TensorSpec(name=name, datatype=datatype, shape=extents, quantization=_quantization(one)))
-    return tuple(_fixed(request, spec) for spec in found)
+    return tuple(found)
 
 
 def _signature(one: Mapping[str, Any]) -> Sequence[int]:

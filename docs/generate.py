@@ -236,9 +236,9 @@ def accelerators() -> str:
         (
             code(one.name),
             one.level.value,
-            ", ".join(sorted(one.formats)),
+            ", ".join(sorted(one.readable)),
             one.default_device,
-            code(f'pip install "edgex-inference[{one.extra}]"') if one.load else one.declared,
+            code(f'pip install "edgex-inference[{one.extra}]"') if one.extra else one.cure or one.declared,
         )
         for one in found
     ]
@@ -282,7 +282,7 @@ def toolchains() -> str:
 
 
 def _pins(one: Toolchain) -> Sequence[str]:
-    names = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
+    names = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "kaldi_library": "vosk"}
     wanted = {names.get(module, module) for module in one.modules}
     wanted |= {f"{name}-cpu" for name in wanted} | {"paddlepaddle"}
     return [line.replace("==", " ") for line in one.requirements if line.partition("==")[0] in wanted]

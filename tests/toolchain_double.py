@@ -29,11 +29,21 @@ def work(job):
         np.zeros(1 << 40, np.uint8)
     if how == "mute":
         sys.exit(0)
+    if how.startswith("turn"):
+        turn(job, how)
+        return
     shutil.copy(job.source, job.path("model.onnx"))
     cases = job.cases([("x", "float32", (None, 4))])
     factor = {"right": 2, "wrong": 2.5}[how]
     answers = [[case["x"] * factor + 1] for case in cases]
     job.reply("model.onnx", cases, answers, framework="double 1", tool="copier 2")
+
+
+def turn(job, how):
+    """Another file, the axes of whose inputs are in the order that is said; nobody is asked."""
+    shutil.copy(job.source + ".turned", job.path("model.onnx"))
+    axes = [[int(one) for one in how.removeprefix("turn")]]
+    job.reply("model.onnx", [], [], framework="", tool="turner 3", axes=axes)
 
 
 main(work)
@@ -43,13 +53,13 @@ METADATA = "Metadata-Version: 2.1\nName: tinything\nVersion: 1.5\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-def wheel(folder: Path) -> Path:
-    """A wheel of one module."""
+def wheel(folder: Path, python: str = "") -> Path:
+    """A wheel of one module, which asks for `python`."""
     path = folder / "tinything-1.5-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("tinything.py", "__version__ = '1.5'\n")
         info = "tinything-1.5.dist-info"
-        file.writestr(f"{info}/METADATA", METADATA)
+        file.writestr(f"{info}/METADATA", METADATA + (f"Requires-Python: {python}\n" if python else ""))
         file.writestr(f"{info}/WHEEL", WHEEL)
         file.writestr(
             f"{info}/RECORD", f"tinything.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
@@ -57,11 +67,12 @@ def wheel(folder: Path) -> Path:
     return path
 
 
-def data(folder: Path, *, python: str, pins: str = "", modules: str = "json") -> Path:
+def data(folder: Path, *, python: str, pins: str = "", modules: str = "json", anyway: bool = False) -> Path:
     """A folder as `toolchains/`, with the toolchain `tiny`."""
     (folder / "pins").mkdir(parents=True)
     (folder / "pins" / "tiny.txt").write_text(pins)
     (folder / "manifest.toml").write_text(
         f'[tiny]\nabout = "a double"\npython = ["{python}"]\npins = "pins/tiny.txt"\nmodules = ["{modules}"]\n'
+        + ("anyway = true\n" if anyway else "")
     )
     return folder

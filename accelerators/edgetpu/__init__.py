@@ -10,6 +10,7 @@ PLUGIN = Accelerator(
     options=Options,
     level=Level.SIMULATED,
     extra="edgetpu",
+    impostors={"pycoral": "another product, which is not needed"},
     devices=devices,
     load=load,
     version=version,

@@ -1,6 +1,7 @@
 """LiteRT (TensorFlow Lite): TFLite models, float and quantized, on the CPU by XNNPACK."""
 
 from accelerators.litert.options import Options
+from accelerators.litert.quantizing import quantize
 from accelerators.litert.session import devices, load, version
 from edgex_inference.contracts.accelerator import TFLITE, Accelerator, Level
 
@@ -13,4 +14,6 @@ PLUGIN = Accelerator(
     devices=devices,
     load=load,
     version=version,
+    quantizes=frozenset({TFLITE}),
+    quantize=quantize,
 )

@@ -14,7 +14,7 @@ from edgex_inference.contracts.errors import AcceleratorUnavailable
 from edgex_inference.contracts.tensors import Array, Datatype
 
 NAMES = ("libmigraphx_c.so.3", "libmigraphx_c.so")
-_CURE = "install ROCm's package migraphx (Debian: libmigraphx-c3), or name the library in the option library"
+CURE = "install ROCm's package migraphx (Debian: libmigraphx-c3), or name the library in the option library"
 _WORDS = {1: "a wrong parameter", 3: "an unknown target", 4: "an error of its own"}
 _DATATYPES = (None, Datatype.BOOL, Datatype.FP16, Datatype.FP32, Datatype.FP64, Datatype.UINT8, Datatype.INT8,
               Datatype.UINT16, Datatype.INT16, Datatype.INT32, Datatype.INT64, Datatype.UINT32,
@@ -119,9 +119,9 @@ def opened(path: str, where: str) -> Library:
             reason = str(error)
             continue
         if not hasattr(native, "migraphx_parse_onnx_buffer"):
-            raise AcceleratorUnavailable(where, f"{name} is no libmigraphx_c: {_CURE}")
+            raise AcceleratorUnavailable(where, f"{name} is no libmigraphx_c: {CURE}")
         return Library(native)
     missing = "No such file" in reason or "cannot open shared object" in reason
     raise AcceleratorUnavailable(
-        where, f"{path or NAMES[0]} {'is missing' if missing else f'cannot be loaded ({reason})'}: {_CURE}"
+        where, f"{path or NAMES[0]} {'is missing' if missing else f'cannot be loaded ({reason})'}: {CURE}"
     )

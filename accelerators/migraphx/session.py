@@ -245,13 +245,14 @@ def _program(library: Library, request: LoadRequest, target: Handle, known: Name
         reason = f"{NAME} computes in {', '.join(_PRECISIONS)}; int8 needs a model that is quantized itself"
         raise ModelRejected(request.path, reason)
     options, own = library.made("onnx_options", "onnx_options_create"), _options(request)
-    library.call("onnx_options_set_default_dim_value", options.pointer, ctypes.c_size_t(own.batch))
+    rows = request.batch or own.batch
+    library.call("onnx_options_set_default_dim_value", options.pointer, ctypes.c_size_t(rows))
     folder = bytes(Path(request.path).parent)
     library.call("onnx_options_set_external_data_path", options.pointer, folder)
     for name, extents in known.inputs.items():
         asked = request.shapes.get(name, ())
         fixed = [
-            have if have is not None else want if want is not None else own.batch if axis == 0 else None
+            have if have is not None else want if want is not None else rows if axis == 0 else None
             for axis, (have, want) in enumerate(zip(extents, asked or (None,) * len(extents), strict=False))
         ]
         if None not in fixed and fixed:

@@ -1,7 +1,7 @@
 """AWS Inferentia and Trainium: TorchScript files that were traced for Neuron, by torch-neuronx or torch-neuron."""
 
 from accelerators.neuron.options import Options
-from accelerators.neuron.session import devices, load, version
+from accelerators.neuron.session import CURE, PLACEHOLDERS, devices, load, version
 from edgex_inference.contracts.accelerator import NEURON, Accelerator, Level
 
 PLUGIN = Accelerator(
@@ -9,7 +9,9 @@ PLUGIN = Accelerator(
     formats=frozenset({NEURON}),
     options=Options,
     level=Level.SIMULATED,
-    extra="neuron",
+    extra="",
+    cure=CURE,
+    impostors=PLACEHOLDERS,
     devices=devices,
     load=load,
     version=version,

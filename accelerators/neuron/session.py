@@ -41,7 +41,11 @@ SAID = "edgex-inference.json"
 
 _NODES = Path("/dev")
 _INDEX = "https://pip.repos.neuron.amazonaws.com"
-_CURE = f"install torch-neuronx (Inferentia2, Trainium) or torch-neuron (Inferentia1) from AWS's own index {_INDEX}"
+CURE = f"install torch-neuronx (Inferentia2, Trainium) or torch-neuron (Inferentia1) from AWS's own index {_INDEX}"
+
+
+_PLACEHOLDER = "PyPI's placeholder, which can run nothing: uninstall it"
+PLACEHOLDERS = {name.replace("_", "-"): _PLACEHOLDER for name in STACKS}
 
 
 def version() -> str | None:
@@ -51,7 +55,8 @@ def version() -> str | None:
             found = distribution_version(name)
         except PackageNotFoundError:
             continue
-        return None if _is_placeholder(found) else found
+        if not _is_placeholder(found):
+            return found
     return None
 
 
@@ -179,27 +184,29 @@ class _NeuronSession:
 
 def _vendors(where: str) -> tuple[ModuleType, ModuleType]:
     """PyTorch and a Neuron stack; PyPI's packages of these names are placeholders that say so when imported."""
-    torch = load_vendor("torch", accelerator=where, extra=NAME, attribute="jit")
     reasons = []
     for name in STACKS:
         try:
-            return torch, load_vendor(name, accelerator=where, extra=NAME, attribute="trace")
+            stack = load_vendor(name, accelerator=where, extra=NAME, attribute="trace")
+            return load_vendor("torch", accelerator=where, extra=NAME, attribute="jit"), stack
         except AcceleratorUnavailable as error:
-            if "missing" not in error.reason:
-                wrong = "wrong package" in error.reason.lower() or "another product" in error.reason
-                reasons.append(
-                    f"the installed {name.replace('_', '-')} is PyPI's placeholder, which can run nothing: uninstall it"
-                    if wrong
-                    else error.reason
-                )
+            if not error.reason.startswith(f"{name} is missing"):
+                reasons.append(_trouble(name, error.reason))
     raise AcceleratorUnavailable(
-        where, "; ".join([*reasons, _CURE]) if reasons else f"no Neuron stack: {_CURE}"
+        where, "; ".join([*reasons, CURE]) if reasons else f"no Neuron stack: {CURE}"
     )
+
+
+def _trouble(name: str, reason: str) -> str:
+    """What is wrong with an installed stack; the cure comes after it."""
+    if "wrong package" in reason.lower() or "another product" in reason:
+        return f"the installed {name.replace('_', '-')} is {_PLACEHOLDER}"
+    return reason.partition(": pip install")[0]
 
 
 def _is_placeholder(number: str) -> bool:
     """PyPI's guards of these names have versions that AWS never released."""
-    return number.startswith(("0.", "1.0.0.0", "99."))
+    return number == "1.0" or number.startswith(("0.", "1.0.", "99."))
 
 
 def _nodes() -> Sequence[Path]:

@@ -34,7 +34,10 @@ Shapes = Mapping[str, tuple[int | None, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Everything that opening a session takes; `given` are the provider's options, `weights` files that were read."""
+    """Everything that opening a session takes; `given` are the provider's options, `weights` files that were read.
+
+    `keep` is the file that gets what the runtime compiles on the way; `kept`: the model is such a file.
+    """
 
     ort: ModuleType
     place: Target
@@ -44,6 +47,13 @@ class Job:
     weights: Mapping[str, bytes] = field(default_factory=dict)
     fixed: Mapping[str, int] = field(default_factory=dict)
     """Open extents by their names in the file, and what they are fixed to."""
+    keep: Path | None = None
+    kept: bool = False
+
+    @property
+    def bare(self) -> "Job":
+        """The same for any other model."""
+        return replace(self, fixed={}, weights={}, keep=None, kept=False)
 
 
 def settings(job: Job, *, strict: bool = True) -> Any:
@@ -55,12 +65,13 @@ def settings(job: Job, *, strict: bool = True) -> Any:
     said.inter_op_num_threads = options.inter_op_threads
     said.enable_cpu_mem_arena = options.arena
     levels = ort.GraphOptimizationLevel
+    level = "off" if job.kept else options.graph_optimization
     said.graph_optimization_level = {
         "all": levels.ORT_ENABLE_ALL,
         "extended": levels.ORT_ENABLE_EXTENDED,
         "basic": levels.ORT_ENABLE_BASIC,
         "off": levels.ORT_DISABLE_ALL,
-    }[options.graph_optimization]
+    }[level]
     parallel = options.execution_mode == "parallel"
     said.execution_mode = ort.ExecutionMode.ORT_PARALLEL if parallel else ort.ExecutionMode.ORT_SEQUENTIAL
     spinning = "1" if options.spinning else "0"
@@ -76,7 +87,20 @@ def settings(job: Job, *, strict: bool = True) -> Any:
         )
     for symbol, extent in job.fixed.items():
         said.add_free_dimension_override_by_name(symbol, extent)
+    if job.keep is not None:
+        _keep(job.keep, job.place, said)
     return said
+
+
+def _keep(path: Path, place: Target, said: Any) -> None:
+    """Has the runtime write down what it makes: of the CPU the optimized graph, of others what their compiler made."""
+    if place.provider == CPU:
+        said.optimized_model_filepath = os.fspath(path)
+        said.add_session_config_entry("session.save_model_format", "ORT")
+        return
+    said.add_session_config_entry("ep.context_enable", "1")
+    said.add_session_config_entry("ep.context_file_path", os.fspath(path))
+    said.add_session_config_entry("ep.context_embed_mode", "1")
 
 
 def placed(job: Job, said: Any) -> Mapping[str, Any]:
@@ -110,7 +134,7 @@ def rounds(job: Job) -> str:
     """
     given = np.array([[1 / 3, 2 / 3, 1 / 7, 1e-3]], np.float32)
     try:
-        (answer,) = opened(replace(job, fixed={}, weights={}), TINY).run(None, {"x": given})
+        (answer,) = opened(job.bare, TINY).run(None, {"x": given})
     except Exception as error:
         reason = f"it does not run a graph of one node: {last_line(error)}"
         raise AcceleratorUnavailable(f"{NAME}:{job.place.id}", reason) from error
@@ -120,7 +144,7 @@ def rounds(job: Job) -> str:
 def left(job: Job, path: Path) -> str:
     """Which nodes of a graph the target leaves to the CPU, as words; empty where that cannot be found out."""
     try:
-        said = settings(job, strict=False)
+        said = settings(replace(job, keep=None), strict=False)
         native = job.ort.InferenceSession(os.fspath(path), said, enable_fallback=0, **placed(job, said))
         parts = native.get_provider_graph_assignment_info()
     except Exception:  # noqa: BLE001 - the refusal has its sentence without it
@@ -134,7 +158,7 @@ def left(job: Job, path: Path) -> str:
 def works(job: Job) -> bool:
     """Whether a session of one node opens there."""
     try:
-        opened(replace(job, fixed={}, weights={}), TINY)
+        opened(job.bare, TINY)
     except Exception:  # noqa: BLE001 - whatever the vendor raises here means: not usable
         return False
     return True
@@ -149,7 +173,7 @@ def last_line(error: Exception) -> str:
 
 
 def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
-    """What the open extents are fixed to: as asked, and all of them for a provider of fixed shapes, a batch at 1.
+    """What the open extents are fixed to: as asked, and all of them for a provider of fixed shapes, a batch at 1 too.
 
     Raises ModelRejected naming an extent that nobody fixes.
     """
@@ -164,7 +188,7 @@ def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
         sizes = [len(one) for one in contents]
         said.add_external_initializers_from_files_in_memory(list(job.weights), contents, sizes)
     native = job.ort.InferenceSession(os.fspath(request.path), said, providers=[CPU])
-    fixed: dict[str, int] = {}
+    fixed, rows = dict[str, int](), request.batch or 1
     for arg in native.get_inputs():
         wanted: Sequence[int | None] = request.shapes.get(arg.name, ())
         for axis, symbol in enumerate(arg.shape):
@@ -172,7 +196,7 @@ def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
             if isinstance(symbol, int):
                 continue
             if asked is None and static:
-                asked = fixed.get(symbol or "") or (1 if axis == 0 else None)
+                asked = fixed.get(symbol or "") or (rows if axis == 0 else None)
                 if asked is None or not symbol:
                     raise _open_extent(job, request, arg.name, axis, symbol)
             if asked is not None and symbol:
@@ -186,5 +210,5 @@ def _open_extent(job: Job, request: LoadRequest, name: str, axis: int, symbol: s
     return ModelRejected(
         request.path,
         f"{where} takes fixed shapes only, and axis {axis}{called} of {name} is open: "
-        "export the model with a fixed one",
+        "export the model with a fixed one, or say it in the card (size, shape)",
     )

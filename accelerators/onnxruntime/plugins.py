@@ -44,6 +44,14 @@ def packages() -> Sequence[Package]:
             module = _module(distribution)
             if module:
                 found[name] = _package(name, distribution.version, module)
+            elif _is_empty(distribution):
+                provider, trouble = (
+                    name.removeprefix(_PREFIXES[0]),
+                    "it is an empty placeholder: uninstall it",
+                )
+                found[name] = Package(
+                    distribution=name, version=distribution.version, provider=provider, trouble=trouble
+                )
     return [found[name] for name in sorted(found)]
 
 
@@ -72,7 +80,7 @@ def _tried(ort: ModuleType, name: str, library: str) -> str:
 
 
 def _module(distribution: Distribution) -> str:
-    """The package that a distribution installs; empty where it has none, as AMD's placeholder."""
+    """The package that a distribution installs; empty where it has none of its own."""
     tops = {
         file.parts[0]
         for file in distribution.files or ()
@@ -80,6 +88,11 @@ def _module(distribution: Distribution) -> str:
     }
     tops.discard("onnxruntime")
     return min(tops, default="")
+
+
+def _is_empty(distribution: Distribution) -> bool:
+    """Whether there is nothing in it but what it says of itself."""
+    return all(file.parts[0].endswith(".dist-info") for file in distribution.files or ())
 
 
 def _package(name: str, version: str, module: str) -> Package:

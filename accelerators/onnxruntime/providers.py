@@ -140,6 +140,13 @@ def short(provider: str) -> str:
     return _NAMES.get(name, name)
 
 
+def written(name: str) -> str:
+    """How a provider's full name is written here, as QNN for QNNExecutionProvider; empty where it is no such name."""
+    plain = short(name.upper().removesuffix(_SUFFIX.upper()))
+    there = plain == "CPU" or plain in PROVIDERS or plain in RETIRED
+    return plain if there and plain != name.upper() else ""
+
+
 def known(name: str) -> Provider:
     """What is known of a provider by its short name."""
     return PROVIDERS.get(name, _OTHERS)

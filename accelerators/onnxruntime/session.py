@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from accelerators.known import Known
+from accelerators.known import read as known_of
 from accelerators.onnxruntime import targets
 from accelerators.onnxruntime.opening import (
     SILENT,
@@ -22,10 +24,19 @@ from accelerators.onnxruntime.opening import (
     works,
 )
 from accelerators.onnxruntime.options import Options, defaults, precision
+from accelerators.onnxruntime.plugins import packages
+from accelerators.onnxruntime.processor import processor
 from accelerators.onnxruntime.providers import CPU, known
 from accelerators.onnxruntime.report import MEASURED, effective, placement
 from accelerators.onnxruntime.targets import NAME, owners, target
-from edgex_inference.contracts.accelerator import ONNX, InferenceDevice, LoadRequest, Session, Traits
+from edgex_inference.contracts.accelerator import (
+    ONNX,
+    ONNXRUNTIME_MODEL,
+    InferenceDevice,
+    LoadRequest,
+    Session,
+    Traits,
+)
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
     DeviceLost,
@@ -69,24 +80,30 @@ def absent() -> Mapping[str, str]:
 
 
 def load(request: LoadRequest) -> Session:
-    """Loads an ONNX file; raises ModelRejected or AcceleratorUnavailable."""
-    if request.format != ONNX:
-        raise ModelRejected(request.path, f"{NAME} reads onnx, not {request.format}")
+    """Loads an ONNX file, or what was compiled of one; raises ModelRejected or AcceleratorUnavailable."""
+    if request.format not in (ONNX, ONNXRUNTIME_MODEL):
+        raise ModelRejected(request.path, f"{NAME} reads onnx and {ONNXRUNTIME_MODEL}, not {request.format}")
     if not request.path.is_file():
         raise ModelRejected(request.path, "no such file")
-    job = _job(request)
+    return open_(job_of(request), request)
+
+
+def open_(job: Job, request: LoadRequest) -> "OrtSession":
+    """A session for the job; raises ModelRejected or AcceleratorUnavailable."""
+    known = _known(job, request) if job.kept else None
     try:
-        job = replace(job, fixed=extents(job, request))
+        job = job if job.kept else replace(job, fixed=extents(job, request))
         native = opened(job, os.fspath(request.path))
-        exact = _exactness(request, job, native)
+        exact = _exactness(request, job, native, known)
     except EdgexInferenceError:
         raise
     except Exception as error:
         raise _refusal(request, job, error) from error
     cores = len(os.sched_getaffinity(0))
     parallel = max(1, min(_MOST_PARALLEL, cores // job.threads)) if job.place.provider == CPU else 2
-    traits = Traits(precision=exact, placement=placement(native, job.place))
-    return _OrtSession(job, native, request, parallel, traits)
+    placed = known.placement if known is not None else placement(native, job.place)
+    traits = Traits(precision=exact, placement=placed)
+    return OrtSession(job, native, request, parallel, traits, known)
 
 
 def _guards(job: Job, inputs: Sequence[TensorSpec]) -> Sequence[tuple[str, Callable[[Array], str]]]:
@@ -113,10 +130,10 @@ def _beyond_32_bits(array: Array) -> str:
     return ""
 
 
-def _exactness(request: LoadRequest, job: Job, native: Any) -> str:
+def _exactness(request: LoadRequest, job: Job, native: Any, known: Known | None) -> str:
     """The precision that it runs in; raises ModelRejected where that is not the one that was asked for."""
-    found = effective(native, job.place, request.precision)
-    if job.place.short in MEASURED and found != "int8":
+    found = known.precision if known is not None else effective(native, job.place, request.precision)
+    if known is None and job.place.short in MEASURED and found != "int8":
         found = rounds(job)
     if request.precision not in ("native", found) and found != "int8":
         where = f"{NAME}:{job.place.id}"
@@ -125,7 +142,32 @@ def _exactness(request: LoadRequest, job: Job, native: Any) -> str:
     return found
 
 
-def _job(request: LoadRequest) -> Job:
+def _known(job: Job, request: LoadRequest) -> Known:
+    """What was found out when the model was compiled; raises ModelRejected where that was not for here."""
+    found = known_of(request.path)
+    if found is None:
+        reason = "what `edgex-inference compile` wrote beside it is missing or damaged: compile it again"
+        raise ModelRejected(request.path, reason)
+    for name, here in made_with(job).items():
+        was = found.holds_for.get(name, "none")
+        if was != here:
+            reason = f"was compiled with {name} {was}, here is {here}: compile it again"
+            raise ModelRejected(request.path, reason)
+    return found
+
+
+def made_with(job: Job) -> Mapping[str, str]:
+    """What a compiled model depends on: the runtime, its provider, and the machine unless a chip is named."""
+    found = {"onnxruntime": version() or "", "provider": job.place.provider}
+    if job.place.provider == CPU:
+        return {**found, "processor": processor()}
+    package = next((str(one) for one in packages() if one.name == job.place.short), "")
+    chip = job.given.get("soc_model", "")
+    return {**found, "package": package, **({"chip": chip} if chip else {"processor": processor()})}
+
+
+def job_of(request: LoadRequest) -> Job:
+    """Where a model is to go, and how; raises ModelRejected or AcceleratorUnavailable."""
     ort = _vendor()
     options = request.options if isinstance(request.options, Options) else Options()
     place = target(ort, request.device or "CPU", options.library)
@@ -143,21 +185,31 @@ def _job(request: LoadRequest) -> Job:
             **exact,
             **options.provider_options,
         },
-        weights=_weights(request),
+        weights=_weights(request) if request.format == ONNX else {},
+        kept=request.format == ONNXRUNTIME_MODEL,
     )
 
 
-class _OrtSession:
+class OrtSession:
     """One shared native session: its runs are thread-safe, and closing makes those in flight end early."""
 
-    def __init__(self, job: Job, native: Any, request: LoadRequest, parallel: int, traits: Traits) -> None:
+    def __init__(
+        self,
+        job: Job,
+        native: Any,
+        request: LoadRequest,
+        parallel: int,
+        traits: Traits,
+        known: Known | None,
+    ) -> None:
         self._model, self._place = request.path.name, job.place
         self.parallel = parallel
         self.inputs: Sequence[TensorSpec] = tuple(
             _spec(request, arg, given=True) for arg in native.get_inputs()
         )
         outputs = tuple(_spec(request, arg, given=False) for arg in native.get_outputs())
-        self.metadata: Mapping[str, str] = dict(native.get_modelmeta().custom_metadata_map)
+        said = native.get_modelmeta().custom_metadata_map if known is None else known.metadata
+        self.metadata: Mapping[str, str] = dict(said)
         self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
         self._expected = {spec.name for spec in self.inputs}
         self._guards = _guards(job, self.inputs)
@@ -169,7 +221,7 @@ class _OrtSession:
         self._run: Any = (
             native._sess.run
         )  # the wrapper's own run rebuilds the session on the CPU after an EPFail
-        probed = probe(self.inputs, outputs, self.infer)
+        self.probed = probed = known.probed if known is not None else probe(self.inputs, outputs, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
         self.traits = replace(traits, batch=probed.batch)
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from accelerators.onnxruntime.plugins import packages, register, registered
-from accelerators.onnxruntime.providers import CPU, PROVIDERS, RETIRED, UNSUITED, known, short
+from accelerators.onnxruntime.providers import CPU, PROVIDERS, RETIRED, UNSUITED, known, short, written
 from edgex_inference.contracts.accelerator import InferenceDevice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
 
@@ -78,7 +78,9 @@ def target(ort: ModuleType, device: str, library: str = "") -> Target:
 def absent(ort: ModuleType) -> Mapping[str, str]:
     """For each provider that is known and not here, what a person must do who wants it."""
     here = [one.id for one in targets(ort)]
-    names = {*PROVIDERS, *(package.name for package in packages() if package.provider)}
+    every = ort.get_all_providers()
+    plugged = (package.name for package in packages() if package.provider)
+    names = {*PROVIDERS, *plugged, *map(short, every), *map(str.upper, every), "NVTENSORRTRTX"}
     return {name: missing(ort, name, here) for name in sorted(names) if name not in here}
 
 
@@ -86,6 +88,10 @@ def missing(ort: ModuleType, name: str, here: Sequence[str]) -> str:
     """Why a provider is not here and what to do, in one sentence."""
     if name in RETIRED:
         return RETIRED[name]
+    if written(name):
+        return f"say {written(name)}: providers are named without ExecutionProvider"
+    if name in map(short, UNSUITED):
+        return "it is of no use to a program in Python: use CPU"
     for package in packages():
         if package.provider and package.name == name:
             trouble = register(ort, package)

@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from platform import machine
 
-from accelerators.openvino.blob import Blob, Known
-from accelerators.openvino.devices import DEPENDS_ON, NAME, target
+from accelerators.known import Known
+from accelerators.openvino.devices import NAME, made_with, target
 from accelerators.openvino.options import Options
-from accelerators.openvino.session import compiled, core_of, job_of, open_, property_, translated, vendor
+from accelerators.openvino.session import (
+    compiled,
+    core_of,
+    holds_for,
+    job_of,
+    open_,
+    translated,
+    vendor,
+)
 from edgex_inference.contracts.accelerator import OPENVINO_BLOB, Artefact, LoadRequest
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 
@@ -28,12 +35,20 @@ def compile_(request: LoadRequest) -> Artefact:
     told(None, f"compiling for {job.place.native}")
     session = open_(job)
     told(None, "trying it out")
-    known = Known(metadata=session.metadata, probed=session.probed, quick=session.is_quick())
+    known = Known(
+        metadata=session.metadata,
+        probed=session.probed,
+        precision=session.traits.precision,
+        placement=session.traits.placement,
+        holds_for=holds_for(job),
+        quick=session.is_quick(),
+    )
     session.close()
     content = translated(job, lambda: bytes(compiled(job).export_model().getvalue()))
     made = request.cache / f"{request.path.stem}.blob"
     try:
-        beside = Blob(content=content, known=known).write(made)
+        made.write_bytes(content)
+        beside = known.write(made)
     except OSError as error:
         raise ModelRejected(request.path, f"cannot be written as a blob: {error.strerror}") from error
     return Artefact(path=made, format=OPENVINO_BLOB, beside=(beside,), made_with=identity(request))
@@ -43,9 +58,4 @@ def identity(request: LoadRequest) -> Mapping[str, str]:
     """What a blob depends on besides the runtime: the device, by its full name; raises AcceleratorUnavailable."""
     options = request.options if isinstance(request.options, Options) else Options()
     core = core_of(vendor(), options.plugins)
-    place = target(request.device or "CPU", core.available_devices)
-    found = {"device": place.native, "machine": machine()}
-    for member in place.members:
-        for word, name in DEPENDS_ON.items():
-            found[f"{word} of {member}"] = property_(core, member, name, "unknown")
-    return found
+    return made_with(core, target(request.device or "CPU", core.available_devices))

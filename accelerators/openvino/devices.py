@@ -1,9 +1,10 @@
 """Device names: which a machine has, what the runtime is told, and what became of old ones."""
 
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edgex_inference.contracts.accelerator import InferenceDevice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
@@ -17,10 +18,15 @@ RETIRED: Mapping[str, str] = {
     "MYRIAD": _STICKS,
     "HDDL": _STICKS,
     "VPU": _STICKS,
+    "VPUX": "OpenVINO calls it NPU since 2023.2: say NPU",
     "GNA": "Intel ended GNA with OpenVINO 2023.3: use NPU, or CPU",
     "FPGA": "OpenVINO itself no longer has FPGAs: name the plug-ins file of the FPGA AI Suite in the option plugins, "
     "or use CPU",
     "NGRAPH": "nGraph became a part of OpenVINO's core and is no device: use CPU",
+}
+_BRINGS: Mapping[str, str] = {
+    "GPU": "it needs an Intel GPU and its OpenCL driver (Debian: intel-opencl-icd); add a fallback",
+    "NPU": "it needs an Intel NPU and its driver (linux-npu-driver); add a fallback",
 }
 _KINDS: Mapping[str, Literal["cpu", "gpu", "npu", "fpga"]] = {
     "CPU": "cpu",
@@ -28,7 +34,7 @@ _KINDS: Mapping[str, Literal["cpu", "gpu", "npu", "fpga"]] = {
     "NPU": "npu",
     "FPGA": "fpga",
 }
-DEPENDS_ON: Mapping[str, str] = {
+_DEPENDS_ON: Mapping[str, str] = {
     "name": "FULL_DEVICE_NAME",
     "capabilities": "OPTIMIZATION_CAPABILITIES",
     "driver": "NPU_DRIVER_VERSION",
@@ -53,6 +59,11 @@ class Target:
         return head if head in VIRTUAL else ""
 
     @property
+    def static(self) -> bool:
+        """Whether it takes fixed shapes only: NPUs do, and what gathers batches by itself."""
+        return self.virtual == "BATCH" or any(_base(member) == "NPU" for member in self.members)
+
+    @property
     def all_cpu(self) -> bool:
         """Whether only the CPU is behind it."""
         return all(_base(member) == "CPU" for member in self.members)
@@ -74,6 +85,23 @@ def described(names: Mapping[str, str]) -> Sequence[InferenceDevice]:
         for id_ in VIRTUAL
     ]
     return [*real, *virtual]
+
+
+def made_with(core: Any, place: Target) -> Mapping[str, str]:
+    """What a blob depends on besides the runtime: the device, by its full name."""
+    found = {"device": place.native, "machine": platform.machine()}
+    for member in place.members:
+        for word, name in _DEPENDS_ON.items():
+            found[f"{word} of {member}"] = property_(core, member, name, "unknown")
+    return found
+
+
+def property_(core: Any, device: str, name: str, otherwise: str) -> str:
+    try:
+        found = core.get_property(device, name)
+    except Exception:  # noqa: BLE001 - a device without a name is still one
+        return otherwise
+    return str(sorted(found) if isinstance(found, list) else found)
 
 
 def target(device: str, available: Sequence[str]) -> Target:
@@ -127,9 +155,18 @@ def _has(name: str, available: Sequence[str]) -> bool:
 
 
 def _absent(device: str, available: Sequence[str]) -> AcceleratorUnavailable:
+    return AcceleratorUnavailable(f"{NAME}:{device}", _lacking(device.strip().upper(), available))
+
+
+def lacking(available: Sequence[str]) -> Mapping[str, str]:
+    """For each kind of device that is known and not here, what brings it."""
+    return {base: _lacking(base, available) for base in _BRINGS if not _has(base, available)}
+
+
+def _lacking(wanted: str, available: Sequence[str]) -> str:
     found = ", ".join(available) or "none"
-    reason = f"not on this machine (found {found}); add a fallback or install the driver that brings it"
-    return AcceleratorUnavailable(f"{NAME}:{device}", reason)
+    cure = _BRINGS.get(_base(wanted), "add a fallback or install the driver that brings it")
+    return f"not on this machine (found {found}); {cure}"
 
 
 def _ranked(available: Sequence[str]) -> Sequence[str]:

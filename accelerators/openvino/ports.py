@@ -81,11 +81,17 @@ def _harmless(array: Array) -> str:
     return ""
 
 
-def extents(port: Any, wanted: tuple[int | None, ...]) -> list[Any]:
-    """The declared extents with those filled in that are open and wanted."""
-    have = list(port.get_partial_shape())
-    if len(have) != len(wanted):
+def extents(port: Any, wanted: tuple[int | None, ...] | None, rows: int | None) -> list[Any] | None:
+    """The declared extents with those filled in that are open and wanted, `rows` on axis 0; None where none is."""
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return None if wanted is None else [-1 if one is None else one for one in wanted]
+    have = list(shape)
+    if wanted is not None and len(have) != len(wanted):
         raise ValueError(f"{name_of(port, 'the input')} has {len(have)} axes, {len(wanted)} are asked for")
-    return [
-        want if old.is_dynamic and want is not None else old for old, want in zip(have, wanted, strict=True)
+    asked = list(wanted or [None] * len(have))
+    asked[:1] = [asked[0] if asked[0] is not None else rows] if asked else []
+    filled = [
+        want if old.is_dynamic and want is not None else old for old, want in zip(have, asked, strict=True)
     ]
+    return filled if any(new is not old for new, old in zip(filled, have, strict=True)) else None

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from accelerators.openvino.blob import Blob, Known
+from accelerators.known import Known
+from accelerators.known import read as read_known
 from accelerators.openvino.cache import Cache
-from accelerators.openvino.devices import NAME, Target, described, target
+from accelerators.openvino.devices import NAME, Target, described, made_with, property_, target
 from accelerators.openvino.files import FRONTENDS, metadata, misread, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
 from accelerators.openvino.ports import extents, most_rows, name_of, names_of, spec_of
@@ -70,10 +72,10 @@ def devices() -> Sequence[InferenceDevice]:
 def load(request: LoadRequest) -> Session:
     """Loads a model on a device; raises ModelRejected or AcceleratorUnavailable."""
     job = job_of(request)
-    known = job.blob.known if job.blob is not None else None
+    known = job.known
     if known is not None:
         alone = known.quick and job.options.left_to_us and job.options.requests is None
-        return open_(job, known, streams=1 if alone else None)
+        return open_(job, streams=1 if alone else None)
     session = open_(job)
     if (
         session.parallel > 1
@@ -103,17 +105,25 @@ def job_of(request: LoadRequest, *, compiling: bool = False) -> "Job":
     options = request.options if isinstance(request.options, Options) else Options()
     core = core_of(ov, options.plugins)
     place = target(request.device or "CPU", core.available_devices)
-    blob = Blob.read(request.path) if request.format == OPENVINO_BLOB else None
+    blob = _blob(request.path) if request.format == OPENVINO_BLOB else None
     return Job(
         ov=ov,
         core=core,
         request=request,
         options=options,
         place=place,
-        model=read(request) if blob is None else None,
-        cache=_cache(request),
+        model=read(request, _rows(request, place)) if blob is None else None,
+        cache=_cache(request) if blob is None else None,
         blob=blob,
+        known=read_known(request.path) if blob is not None else None,
     )
+
+
+def _blob(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelRejected(path, f"cannot be read: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +137,15 @@ class Job:
     place: Target
     model: Any
     cache: Cache | None
-    blob: Blob | None = None
+    blob: bytes | None = None
+    known: Known | None = None
 
 
 class OvSession:
     """A compiled model and a pool of requests; closing lets runs in flight end and refuses the next."""
 
-    def __init__(self, job: Job, compiled: Any, known: Known | None = None) -> None:
-        request, place = job.request, job.place
+    def __init__(self, job: Job, compiled: Any) -> None:
+        request, place, known = job.request, job.place, job.known
         self._model, self._where = request.path.name, f"{NAME}:{place.id}"
         self.metadata = known.metadata if known is not None else metadata(request, job.model)
         ports = list(compiled.inputs)
@@ -160,6 +171,9 @@ class OvSession:
         batch, most = probed.batch, min((bound for bound in bounds if bound is not None), default=None)
         if batch.kind == "any" and most is not None:
             batch = Batch(kind="range", most=most)
+        if known is not None and known.holds_for == holds_for(job):
+            self.traits = Traits(batch=batch, precision=known.precision, placement=known.placement)
+            return
         ran = nodes(compiled)
         self.traits = Traits(
             batch=batch,
@@ -239,25 +253,26 @@ def core_of(ov: ModuleType, plugins: str) -> Any:
         raise AcceleratorUnavailable(NAME, f"{where}{sentence(error)}") from error
 
 
-def property_(core: Any, device: str, name: str, otherwise: str) -> str:
-    try:
-        found = core.get_property(device, name)
-    except Exception:  # noqa: BLE001 - a device without a name is still one
-        return otherwise
-    return str(sorted(found) if isinstance(found, list) else found)
+def holds_for(job: Job) -> Mapping[str, str]:
+    """What precision and placement depend on besides the blob."""
+    said = {"precision": job.request.precision, "options": repr(job.options)}
+    return {**said, **made_with(job.core, job.place)}
 
 
-def read(request: LoadRequest) -> Any:
-    """The graph, read by the reader of the declared format, with the extents that the request fixes."""
+def read(request: LoadRequest, rows: int | None = None) -> Any:
+    """The graph, read by the reader of the declared format, with the extents that the request fixes.
+
+    `rows` is what an open axis 0 is fixed to.
+    """
     from openvino.frontend import FrontEndManager
 
     try:
         reader = FrontEndManager().load_by_framework(FRONTENDS[request.format])
         # never mapped: weights that somebody overwrites would change answers, cut short they would end the process
         model = reader.convert(reader.load(os.fspath(request.path), enable_mmap=False))
-        fixed = {port: request.shapes.get(name_of(port, "")) for port in model.inputs}
+        fixed = {port: extents(port, request.shapes.get(name_of(port, "")), rows) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
-            model.reshape({port: extents(port, shape) for port, shape in fixed.items() if shape is not None})
+            model.reshape({port: shape for port, shape in fixed.items() if shape is not None})
         if request.format in (TFLITE, OPENVINO_IR):
             write_out(model, vendor().op.Constant, convolutions=request.format == OPENVINO_IR)
     except Exception as error:
@@ -270,9 +285,14 @@ def read(request: LoadRequest) -> Any:
     return model
 
 
-def open_(job: Job, known: Known | None = None, *, streams: int | None = None) -> OvSession:
-    """A session, with what is `known` of it taken over; raises ModelRejected or AcceleratorUnavailable."""
-    return translated(job, lambda: OvSession(job, compiled(job, streams=streams), known))
+def _rows(request: LoadRequest, place: Target) -> int | None:
+    """What an open axis 0 is fixed to: nothing, but where shapes must be fixed, or a run has one row anyway."""
+    return request.batch or 1 if place.static or request.batch == 1 else None
+
+
+def open_(job: Job, *, streams: int | None = None) -> OvSession:
+    """A session, with what is known of it taken over; raises ModelRejected or AcceleratorUnavailable."""
+    return translated(job, lambda: OvSession(job, compiled(job, streams=streams)))
 
 
 def translated(job: Job, work: Callable[[], Made]) -> Made:
@@ -316,7 +336,7 @@ def _native(job: Job, said: Properties) -> Any:
     """
     cache = job.cache
     if job.blob is not None:
-        return job.core.import_model(io.BytesIO(job.blob.content), job.place.native, said)
+        return job.core.import_model(io.BytesIO(job.blob), job.place.native, said)
     if cache is None:
         return job.core.compile_model(job.model, job.place.native, said)
     try:

@@ -16,6 +16,7 @@ PLUGIN = Accelerator(
     options=Options,
     level=Level.SIMULATED,
     extra="tensorrt",
+    impostors={"nvidia-tensorrt": "NVIDIA's guard of an old name, which can run nothing: uninstall it"},
     devices=devices,
     load=load,
     version=version,

@@ -41,6 +41,7 @@ def keep(request: LoadRequest, folder: Path, plan: memoryview, known: Described)
         sorted(known.made_with.items()),
         request.precision,
         sorted(request.shapes.items()),
+        request.batch,
         request.options,
     )
     mark = hashlib.sha256(repr(made).encode()).hexdigest()[:10]

@@ -208,11 +208,13 @@ def _profile(making: Making, name: str, shape: Extents) -> tuple[Extents, Extent
         example = [8 if extent < 0 else extent for extent in (1, *shape[1:])]
         raise making.rejected(
             f"the input {name} leaves more open than its first axis {list(shape)}: give the option profiles its least, "
-            f"best and most shape, as in {{{name}: [{example}, {example}, {example}]}}, or export it with fixed extents"
+            f"best and most shape, as in {{{name}: [{example}, {example}, {example}]}}, export it with fixed extents, "
+            "or say them in the card (size, shape)"
         )
     row = int(np.prod(shape[1:], dtype=np.int64))
-    most = making.options.max_batch or (_MANY if row <= _SMALL else _FEW)
-    best = min(making.options.best_batch, most)
+    options, asked = making.options, making.request.batch
+    most = options.max_batch or asked or (_MANY if row <= _SMALL else _FEW)
+    best = min(options.best_batch or asked or 1, most)
     return (1, *shape[1:]), (best, *shape[1:]), (most, *shape[1:])
 
 

@@ -14,14 +14,15 @@ class Options:
 
     `library` chooses where both are installed: `auto` is TensorRT, and TensorRT-RTX for GPUs elsewhere. `profiles`
     gives, for each input with open extents, the least, the best and the most shape; for those that it leaves out only
-    axis 0 may be open, from 1 to `max_batch` rows. `workspace` is in MiB. `timing_cache` is a file that several builds
+    axis 0 may be open, from 1 to `max_batch` rows, tuned for `best_batch`; where nobody says them,
+    both are the binding's `batch`. `workspace` is in MiB. `timing_cache` is a file that several builds
     share: what was timed for one need not be timed for the next.
     """
 
     library: Literal["auto", "tensorrt", "rtx"] = "auto"
     contexts: int = 2
     max_batch: int | None = None
-    best_batch: int = 1
+    best_batch: int | None = None
     profiles: Mapping[str, tuple[Extents, Extents, Extents]] = field(default_factory=dict)
     workspace: int | None = None
     optimization_level: int | None = None

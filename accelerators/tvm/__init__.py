@@ -13,6 +13,7 @@ PLUGIN = Accelerator(
     devices=devices,
     load=load,
     version=version,
+    impostors={"tvm": "another product, on the time value of money: uninstall it"},
     automatic=False,
     compiles=frozenset({ONNX}),
     compile=compiled,

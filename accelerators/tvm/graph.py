@@ -29,10 +29,10 @@ class Graph:
         shapes = [spec.shape for spec in self.inputs]
         return bool(shapes) and all(s[:1] == (None,) and None not in s[1:] for s in shapes)
 
-    def with_one_row(self) -> "Graph":
-        """The same model for single rows."""
-        _fix(self.model, {spec.name: (1,) for spec in self.inputs})
-        inputs = tuple(replace(spec, shape=(1, *spec.shape[1:])) for spec in self.inputs)
+    def with_rows(self, rows: int) -> "Graph":
+        """The same model for so many rows."""
+        _fix(self.model, {spec.name: (rows,) for spec in self.inputs})
+        inputs = tuple(replace(spec, shape=(rows, *spec.shape[1:])) for spec in self.inputs)
         return replace(self, inputs=inputs)
 
 

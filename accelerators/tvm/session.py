@@ -89,7 +89,7 @@ def compiled(request: LoadRequest) -> Artefact:
     with_linker = linker(place, options.linker)
     tell(0.1, "compiling")
     processor = _processor(tvm, place, options)
-    executable, graph = _built(tvm, processor, graph, request.path)
+    executable, graph = _built(tvm, processor, graph, request)
     tell(0.9, "linking")
     label = Label(
         tvm=version() or "",
@@ -114,18 +114,18 @@ def identity(request: LoadRequest) -> Mapping[str, str]:
     return _made_with(_cpu(_processor(_vendor(), place, _options(request))), place)
 
 
-def _built(tvm: ModuleType, processor: Any, graph: Graph, path: Path) -> tuple[Any, Graph]:
-    """The executable; for single rows where TVM cannot compile the model for any number of them."""
+def _built(tvm: ModuleType, processor: Any, graph: Graph, request: LoadRequest) -> tuple[Any, Graph]:
+    """The executable; for the rows of `batch`, or single ones, where TVM cannot compile for any number of them."""
     try:
         return _build(tvm, processor, graph), graph
     except Exception as error:
         if not graph.rows_open:
-            raise _refusal(path, error) from error
-    graph = graph.with_one_row()
+            raise _refusal(request.path, error) from error
+    graph = graph.with_rows(request.batch or 1)
     try:
         return _build(tvm, processor, graph), graph
     except Exception as error:
-        raise _refusal(path, error) from error
+        raise _refusal(request.path, error) from error
 
 
 def _build(tvm: ModuleType, processor: Any, graph: Graph) -> Any:

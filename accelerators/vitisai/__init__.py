@@ -1,7 +1,7 @@
 """AMD's (Xilinx's) DPU: compiled `.xmodel` files through VART, the runtime of Vitis AI."""
 
 from accelerators.vitisai.options import Options
-from accelerators.vitisai.session import devices, load, version
+from accelerators.vitisai.session import CURE, devices, load, version
 from edgex_inference.contracts.accelerator import XMODEL, Accelerator, Level
 
 PLUGIN = Accelerator(
@@ -9,7 +9,8 @@ PLUGIN = Accelerator(
     formats=frozenset({XMODEL}),
     options=Options,
     level=Level.SIMULATED,
-    extra="vitisai",
+    extra="",
+    cure=CURE,
     devices=devices,
     load=load,
     version=version,

@@ -33,7 +33,7 @@ from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Ten
 from edgex_inference.contracts.vendor import load_vendor
 
 NAME, DPU = "vitisai", "DPU"
-_CURE = "they come with the Vitis AI image of the board or card (packages vart and xir), not from PyPI"
+CURE = "take vart and xir from the Vitis AI image of the board or card, not from PyPI"
 _TYPES = {
     "XINT8": Datatype.INT8,
     "INT8": Datatype.INT8,
@@ -170,11 +170,11 @@ def _vendors(where: str) -> tuple[ModuleType, ModuleType]:
     found = []
     for module, attribute in (("xir", "Graph"), ("vart", "Runner")):
         if find_spec(module) is None:
-            raise AcceleratorUnavailable(where, f"Vitis AI's modules vart and xir are missing: {_CURE}")
+            raise AcceleratorUnavailable(where, f"Vitis AI's modules vart and xir are missing: {CURE}")
         try:
             found.append(load_vendor(module, accelerator=where, extra=NAME, attribute=attribute))
         except AcceleratorUnavailable as error:
-            raise AcceleratorUnavailable(where, error.reason.partition(": pip")[0] + f": {_CURE}") from None
+            raise AcceleratorUnavailable(where, error.reason.partition(": pip")[0] + f": {CURE}") from None
     return found[0], found[1]
 
 

@@ -26,9 +26,6 @@ class _Say(Protocol):
     def __call__(self, message: str, *, severity: str = "error") -> None: ...
 
 
-_NO_TENSOR = (ValueType.STRING, ValueType.STRING_ARRAY, ValueType.OBJECT_ARRAY)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """Where a block sits; `resources` None: the profile's file is not here, so names cannot be checked."""
@@ -195,7 +192,7 @@ def _step(reader: Reader, tasks: dict[str, Task | None], later: Later) -> None:
 
 
 def _check_inputs(reader: Reader, readings: tuple[InputReading, ...], scope: Scope) -> None:
-    """Resources exist in the profile and are of types that can become numbers or pictures."""
+    """Resources exist in the profile and are of types that can become a tensor, if only of texts."""
     if scope.resources is None:
         if not scope.resource and not readings:
             reader.say("names no resource to read: say it in match.resource or in inputs")
@@ -219,8 +216,8 @@ def _check_inputs(reader: Reader, readings: tuple[InputReading, ...], scope: Sco
 
 
 def _check_type(say: _Say, resource: Resource, *, pointer: bool) -> None:
-    if resource.value_type in _NO_TENSOR:
-        say(f"resource {resource.name} is {resource.value_type}, which cannot become numbers or a picture")
+    if resource.value_type == ValueType.OBJECT_ARRAY:
+        say(f"resource {resource.name} is an ObjectArray, which cannot become numbers, texts or a picture")
     elif resource.value_type == ValueType.OBJECT and not pointer:
         message = (
             f"resource {resource.name} is an Object: the model's names must be its fields, or name the number in it "

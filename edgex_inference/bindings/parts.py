@@ -183,6 +183,7 @@ def _accelerator_map(reader: Reader, later: Later) -> AcceleratorChoice | None:
     device = reader.at("device").text()
     precision = reader.at("precision").choice(PRECISIONS)
     threads = reader.at("threads").integer(1, 4096)
+    batch = reader.at("batch").integer(1, 4096)
     options = reader.at("options").reader()
     isolation = reader.at("isolation").choice(("none", "process"))
     reader.close()
@@ -193,6 +194,7 @@ def _accelerator_map(reader: Reader, later: Later) -> AcceleratorChoice | None:
         device=device,
         precision=precision,
         threads=threads,
+        batch=batch,
         options=options.node.plain() if options is not None else {},
         isolation=cast(Literal["none", "process"] | None, isolation),
     )

@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISIONS, help="as a binding asks for it (default: the card's, or f32)"
     )
     parser.add_argument(
+        "--batch", type=int, metavar="N", help="samples of one run, as a binding asks for it: part of the key"
+    )
+    parser.add_argument(
         "--quantize",
         choices=("int8",),
         help="first write the model in 8 bits, and a line for it into its card",
@@ -105,6 +108,8 @@ def _choices(args: argparse.Namespace) -> "list[AcceleratorChoice]":
     """The targets as bindings would name them; raises SetupError."""
     from edgex_inference.contracts.bindings import AcceleratorChoice
 
+    if args.batch is not None and args.batch < 1:
+        raise SetupError(f"--batch: must be 1 or more, not {args.batch}")
     options = {}
     if args.options:
         try:
@@ -119,7 +124,11 @@ def _choices(args: argparse.Namespace) -> "list[AcceleratorChoice]":
     pairs = [target.partition(":") for target in dict.fromkeys(targets)]
     return [
         AcceleratorChoice(
-            name=name, device=device or None, precision=args.precision or args.quantize, options=options
+            name=name,
+            device=device or None,
+            precision=args.precision or args.quantize,
+            batch=args.batch,
+            options=options,
         )
         for name, _, device in pairs
     ]

@@ -31,12 +31,14 @@ MIGRAPHX_PROGRAM = Format("mxr")
 TVM_LIBRARY = Format("tvm-library")
 NEURON = Format("neuron")
 OPENVINO_BLOB = Format("openvino-blob")
+ONNXRUNTIME_MODEL = Format("onnxruntime-model")
 REMOTE = Format("remote")
 """No file at all: what a card says of a model on another machine."""
 
 KNOWN_FORMATS: frozenset[Format] = frozenset(
     {ONNX, TFLITE, TFLITE_EDGETPU, OPENVINO_IR, TENSORFLOW, PADDLE, XMODEL}
-    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON, OPENVINO_BLOB, REMOTE}
+    | {TENSORRT_ENGINE, TENSORRT_RTX_ENGINE, MIGRAPHX_PROGRAM, TVM_LIBRARY, NEURON}
+    | {OPENVINO_BLOB, ONNXRUNTIME_MODEL, REMOTE}
 )
 
 
@@ -106,8 +108,10 @@ class LoadRequest:
 
     `path` is the graph file (its external-data files lie beside it), `device` an InferenceDevice id or None for
     the plug-in's first, `options` an instance of the plug-in's `options` type, `precision` one of f32, f16, bf16,
-    int8, native; `shapes` fixes extents that the file leaves open; `cache` a folder for compiled artefacts; `beside`
-    files of weights that lie beside the graph, as it names them. Nothing of a model may stay mapped: its files are
+    int8, native; `shapes` fixes extents that the file leaves open, input by input: one for each axis, None says
+    nothing of it. `batch` is how many rows a run may have: what makes something for a number of rows makes it for
+    these, exactly or at most; None leaves it to the plug-in. `cache` is a folder for compiled artefacts; `beside` files
+    of weights that lie beside the graph, as it names them. Nothing of a model may stay mapped: its files are
     replaced, cut short and deleted while it runs. `progress` is told how far a long step is (0 to 1, or None where
     nobody knows) and what is done, in the present participle: `building tactics`. `name` is the model's in its card;
     `secret` has the values of the secret whose SecretName the option `secret` says; empty where there is none.
@@ -120,6 +124,7 @@ class LoadRequest:
     threads: int | None = None
     precision: str = "f32"
     shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    batch: int | None = None
     cache: Path | None = None
     beside: tuple[str, ...] = ()
     progress: Callable[[float | None, str], None] | None = field(default=None, compare=False, repr=False)
@@ -166,14 +171,15 @@ class Accelerator:
     """A plug-in: a value, found through the entry points `edgex_inference.accelerators`.
 
     `devices` is cheap, imports the vendor only when called, and raises AcceleratorUnavailable with the sentence that
-    says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install,
-    `version` gives the runtime's version or None where it is not installed. `load` None: declared only, and
-    `declared` says what is missing. `default_device` is the one that is used where nobody names one. `automatic`
-    False: `auto` passes over it, a person must name it. `retired` maps devices of earlier generations to what became
-    of them; `absent`, asked where `devices` is, says by device what brings those that are not here. `device_options`
-    are options that bring devices of their own, which `devices` cannot know: with one of them set, looking for the
-    device is left to `load`. `isolation` process: its library is known to crash or to hang, so sessions live in worker
-    processes where nobody says otherwise.
+    says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install; where no
+    pip brings the runtime, it is empty and `cure` says in the imperative what does. `impostors` are distributions that
+    look like the runtime and are none, each with what it is. `version` gives the runtime's version or None where it is
+    not installed. `load` None: declared only, and `declared` says what is missing. `default_device` is the one that is
+    used where nobody names one. `automatic` False: `auto` passes over it, a person must name it. `retired` maps devices
+    of earlier generations to what became of them; `absent`, asked where `devices` is, says by device what brings those
+    that are not here. `device_options` are options that bring devices of their own, or the runtime itself, which
+    `devices` cannot know: with one of them set, looking for the device is left to `load`. `isolation` process: its
+    library is known to crash or to hang, so sessions live in worker processes where nobody says otherwise.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
@@ -194,6 +200,8 @@ class Accelerator:
     version: Callable[[], str | None]
     options: type = NoOptions
     declared: str = ""
+    cure: str = ""
+    impostors: Mapping[str, str] = field(default_factory=dict, hash=False)
     default_device: str = "CPU"
     automatic: bool = True
     retired: Mapping[str, str] = field(default_factory=dict, hash=False)

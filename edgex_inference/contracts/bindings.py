@@ -46,13 +46,15 @@ class ModelChoice:
 class AcceleratorChoice:
     """One candidate of the `accelerator` list; `name` may be `auto`.
 
-    `isolation` process has the session in a worker process of its own; None is what the plug-in says.
+    `batch` is how many samples a run may have together. `isolation` process has the session in a worker process of its
+    own; None is what the plug-in says.
     """
 
     name: str
     device: str | None = None
     precision: str | None = None
     threads: int | None = None
+    batch: int | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     isolation: Literal["none", "process"] | None = None
 

@@ -5,14 +5,14 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgex_inference.contracts.accelerator import Batch
 from edgex_inference.contracts.errors import DeadlineExceeded, EdgexInferenceError, RunHung
-from edgex_inference.contracts.tensors import Array, Tensors
+from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec
 
 Answer = Tensors | EdgexInferenceError
 
@@ -82,6 +82,13 @@ def most_rows(batch: Batch, tensors: Tensors, rows: int) -> int:
     return max(1, min(MOST_ROWS, MOST_BYTES // max(1, size)))
 
 
+def capped(batch: Batch, rows: int | None) -> Batch:
+    """The lengths of runs with no more than so many rows; a fixed length stays what it is."""
+    if rows is None or batch.kind not in ("any", "range"):
+        return batch
+    return Batch(kind="range", most=min(rows, batch.most or rows))
+
+
 def join(items: Sequence[Item], batch: Batch) -> Tensors:
     """The items' tensors stacked on axis 0; a fixed batch is filled up with copies of the last row."""
     missing = (batch.most or 0) - sum(item.rows for item in items) if batch.kind == "fixed" else 0
@@ -94,6 +101,26 @@ def join(items: Sequence[Item], batch: Batch) -> Tensors:
             parts.append(np.repeat(parts[-1][-1:], missing, axis=0))
         stacked[name] = np.concatenate(parts, dtype=first.dtype)
     return stacked
+
+
+def unsound(specs: Sequence[TensorSpec], outputs: object, batch: Batch) -> str:
+    """What an answer has that a session has not declared, as a sentence; empty where it keeps its word.
+
+    The length of axis 0 is left alone where it may be a batch: `split` sees to it.
+    """
+    if not isinstance(outputs, Mapping):
+        return f"it gave a {type(outputs).__name__} instead of arrays by name"
+    first = 0 if batch.kind == "none" else 1
+    for spec in specs:
+        array: object = outputs.get(spec.name)
+        if not isinstance(array, np.ndarray):
+            what = f"a {type(array).__name__} instead of an array" if spec.name in outputs else "no output"
+            return f"it gave {what} {spec.name}"
+        have, want = array.shape[first:], spec.shape[first:]
+        fits = array.dtype == spec.datatype.numpy and array.ndim == len(spec.shape)
+        if not fits or (have != want and any(b not in (None, a) for a, b in zip(have, want, strict=True))):
+            return f"it gave {spec.name} as {array.dtype.name}{list(array.shape)}, and has declared {spec}"
+    return ""
 
 
 def split(outputs: Tensors, items: Sequence[Item], batch: Batch) -> list[Tensors]:

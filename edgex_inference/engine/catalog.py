@@ -92,18 +92,29 @@ class Catalog:
 
     def get(self, name: str) -> Accelerator:
         """The plug-in of this name; raises AcceleratorUnavailable when there is none that can load models."""
+        accelerator = self.admitted(name)
+        reason = _obstacle(accelerator)
+        if reason:
+            raise AcceleratorUnavailable(name, reason)
+        return accelerator
+
+    def admitted(self, name: str) -> Accelerator:
+        """The plug-in of this name, whether it can load models here or not; raises AcceleratorUnavailable."""
         claim = self._all().get(name)
         if claim is None:
             known = listed(self.names(), last="and") or "none"
-            raise AcceleratorUnavailable(
-                name, f"no such accelerator{suggest(name, self.names())}; installed: {known}"
-            )
+            reason = self._ended(name) or f"no such accelerator{suggest(name, self.names())}"
+            raise AcceleratorUnavailable(name, f"{reason}; installed: {known}")
         if claim.accelerator is None:
             raise AcceleratorUnavailable(name, claim.reason)
-        reason = _obstacle(claim.accelerator)
-        if reason:
-            raise AcceleratorUnavailable(name, reason)
         return claim.accelerator
+
+    def _ended(self, name: str) -> str:
+        """What became of a device of an earlier generation that is written as if it were an accelerator."""
+        old = [one.accelerator for one in self._all().values() if one.accelerator is not None]
+        word = name.upper()
+        found = (f"an old name for {one.name}: {one.retired[word]}" for one in old if word in one.retired)
+        return next(found, "")
 
     def formats(self) -> frozenset[Format]:
         """What all plug-ins read together, those included that cannot be used here."""
@@ -123,7 +134,7 @@ class Catalog:
         wanted = frozenset(formats)
         if choice.name == AUTO:
             return self._automatic(choice, wanted, frozenset() if everybody else self.considered)
-        accelerator = self.get(choice.name)
+        accelerator = self._named(choice)
         if not wanted & accelerator.readable and not accelerator.fileless:
             raise AcceleratorUnavailable(
                 choice.name,
@@ -150,6 +161,16 @@ class Catalog:
             for places, count in placement.items()
             if {kinds.get(place.upper(), kind) for place in places.split("+")} != {kind}
         )
+
+    def _named(self, choice: AcceleratorChoice) -> Accelerator:
+        """Whom a binding names; where an option brings the runtime itself, `load` says whether it is there."""
+        accelerator = self.admitted(choice.name)
+        if accelerator.load is not None and accelerator.device_options & choice.options.keys():
+            return accelerator
+        reason = _obstacle(accelerator, choice.device or "")
+        if reason:
+            raise AcceleratorUnavailable(choice.name, reason)
+        return accelerator
 
     def _automatic(
         self, choice: AcceleratorChoice, wanted: frozenset[Format], considered: frozenset[str]
@@ -250,13 +271,15 @@ class Catalog:
         if accelerator is None:
             return Entry(name=claim.name, level="", version=None, formats=(), devices=(), reason=claim.reason)
         found = Found(reason=accelerator.declared) if accelerator.load is None else self._devices(claim)
+        number = _version(accelerator)
+        hint = _impostor(accelerator) if number is None and "the installed" not in found.reason else ""
         return Entry(
             name=claim.name,
             level=accelerator.level,
-            version=_version(accelerator),
+            version=number,
             formats=tuple(sorted(accelerator.readable)),
             devices=tuple(device.id for device in found.devices),
-            reason=found.reason,
+            reason=hint + found.reason,
         )
 
     def _all(self) -> Mapping[str, Claim]:
@@ -278,12 +301,27 @@ def _base(device: str) -> str:
     return re.split(r"[.:]", device, maxsplit=1)[0].upper()
 
 
-def _obstacle(accelerator: Accelerator) -> str:
+def _obstacle(accelerator: Accelerator, device: str = "") -> str:
     """Why a plug-in cannot load models here, without importing its vendor; empty when it can."""
     if accelerator.load is None:
         return accelerator.declared
-    if _version(accelerator) is None:
-        return f'its runtime is missing: pip install "edgex-inference[{accelerator.extra}]"'
+    if _version(accelerator) is not None:
+        return ""
+    ended = accelerator.retired.get(_base(device))
+    if ended:
+        return ended
+    cure = accelerator.cure or f'pip install "edgex-inference[{accelerator.extra}]"'
+    return f"its runtime is missing: {_impostor(accelerator)}{cure}"
+
+
+def _impostor(accelerator: Accelerator) -> str:
+    """What is installed in place of the runtime."""
+    for name, what in accelerator.impostors.items():
+        try:
+            number = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        return f"the installed {name} {number} is {what}; "
     return ""
 
 

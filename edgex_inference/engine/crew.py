@@ -23,8 +23,8 @@ from edgex_inference.contracts.errors import (
     WorkerDied,
 )
 from edgex_inference.contracts.probing import sample
-from edgex_inference.contracts.tensors import Datatype
-from edgex_inference.engine.batching import Answer, Hopper, Item, RowsLost, join, split
+from edgex_inference.contracts.tensors import Datatype, Tensors
+from edgex_inference.engine.batching import Answer, Hopper, Item, RowsLost, capped, join, split, unsound
 
 logger = logging.getLogger(__name__)
 
@@ -72,15 +72,16 @@ class Crew:
         load: Callable[[], Session],
         reports: Reports,
         proof: Callable[[Session], None] | None = None,
+        rows: int | None = None,
     ) -> None:
-        """`proof` raises SetupError for a session that must not be trusted."""
+        """`proof` raises SetupError for a session that must not be trusted; `rows` is the most that a run may have."""
         self.hopper = Hopper()
         self.handed_on: set[Item] = set()  # from a run that hangs to another crew: its failing says no more
         self.is_open = False  # the lane has heard that the session is loaded, proven and warm
         self.cautious = False  # one run at a time: what is tried may take the worker down
         self._retired = threading.Event()
         self.session: Session | None = None
-        self._name, self._load, self._reports, self._proof = name, load, reports, proof
+        self._name, self._load, self._reports, self._proof, self._rows = name, load, reports, proof, rows
         self.batch = Batch()
         self._lead = threading.Lock()
         self._books = threading.Lock()
@@ -161,8 +162,8 @@ class Crew:
         else:
             self._begin(session)
             return
+        self._reports.refused(self, refusal)  # first: what waits is told with all others why
         self._leave()
-        self._reports.refused(self, refusal)
 
     def _proven(self, session: Session) -> Session:
         try:
@@ -174,7 +175,7 @@ class Crew:
         return session
 
     def _begin(self, session: Session) -> None:
-        self.batch = session.traits.batch
+        self.batch = capped(session.traits.batch, self._rows)
         if not self.retired:
             _warm_up(session)
         self._reports.opened(self, session)
@@ -235,10 +236,10 @@ class Crew:
         answers: Sequence[Answer]
         try:
             if len(items) == 1 and self.batch.kind != "fixed":
-                answers = [session.infer(items[0].tensors, timeout=timeout)]
+                answers = [self._sound(session, session.infer(items[0].tensors, timeout=timeout))]
             else:
                 outputs = session.infer(join(items, self.batch), timeout=timeout)
-                answers = split(outputs, items, self.batch)
+                answers = split(self._sound(session, outputs), items, self.batch)
         except RowsLost:
             if len(items) == 1:
                 answers = [InferenceFailed(f"{self._name}: the outputs have other rows than the inputs")]
@@ -256,6 +257,12 @@ class Crew:
                 error = _bug(self._name, error)
             answers = [error]
         self._reports.answered(self, items, answers, time.perf_counter() - started)
+
+    def _sound(self, session: Session, outputs: Tensors) -> Tensors:
+        """The answer, if it is of the kind that the session has declared; raises InferenceFailed."""
+        if unfit := unsound(session.outputs, outputs, self.batch):
+            raise InferenceFailed(f"{self._name}: {unfit}")
+        return outputs
 
 
 class _Apart(Exception):

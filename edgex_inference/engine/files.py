@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from edgex_inference.contracts.accelerator import ONNX, OPENVINO_IR, PADDLE, Format
@@ -11,6 +13,8 @@ from edgex_inference.engine import onnx_file
 
 _WEIGHTS: Mapping[Format, str] = {OPENVINO_IR: ".bin", PADDLE: ".pdiparams"}
 _CHUNK = 1 << 20
+_SETTLED = 2.0
+"""Seconds: clocks of file systems are coarse."""
 
 
 def parts(path: Path, format_: Format) -> Sequence[Path]:
@@ -74,6 +78,22 @@ def state(stat: os.stat_result) -> tuple[int, ...]:
 
 
 def _sha256(path: Path) -> str:
+    """Of a file's content, read once for as long as the file is what it was: a start asks several times.
+
+    One that was written just now may be written again within the same tick of the clock: it is read each time.
+    """
+    stat = path.stat()
+    if time.time() - max(stat.st_mtime, stat.st_ctime) < _SETTLED:
+        return _content(path)
+    return _kept(path, state(stat))
+
+
+@lru_cache(maxsize=256)
+def _kept(path: Path, _state: tuple[int, ...]) -> str:
+    return _content(path)
+
+
+def _content(path: Path) -> str:
     found = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

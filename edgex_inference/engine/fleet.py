@@ -13,6 +13,7 @@ from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.complete import complete
+from edgex_inference.engine.cards.extents import extents_of
 from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.compiling.artefacts import MOST, Artefacts
 from edgex_inference.engine.compiling.forge import Forge
@@ -44,7 +45,7 @@ class _Berth:
 
 
 class Fleet:
-    """Lanes by model file, accelerator, device, precision and options; reference counted.
+    """Lanes by model file, accelerator, device, precision, batch and options; reference counted.
 
     `cache` is the folder for compiled models, `most` the bytes of them that are kept there, `threads` the number
     inside a run where nobody says one, `limits` what the models on a device may take, `secrets` gives the values of a
@@ -97,7 +98,7 @@ class Fleet:
             raise ModelRejected(
                 card.name, f"has files of format {have}; {candidate.accelerator.name} reads {reads}"
             )
-        request = self.request(candidate, choice, card, build)
+        request = await asyncio.to_thread(self.request, candidate, choice, card, build)
         key = (_key(candidate, request), _isolation(candidate, choice))
         limited = self._room.limited(candidate)
         place = await asyncio.to_thread(place_of, candidate, card, build) if limited else None
@@ -107,7 +108,7 @@ class Fleet:
             load = Loading(job, self._loader(candidate, choice), self._artefacts)
             if place is not None:
                 self._room.enter(key, candidate, place)
-            berth = self._berth(key, f"{candidate} {card.name} {card.version}", load)
+            berth = self._berth(key, f"{candidate} {card.name} {card.version}", load, choice.batch)
             berth.place = place
         berth.users += 1
         try:
@@ -135,7 +136,7 @@ class Fleet:
     def request(
         self, candidate: Candidate, choice: AcceleratorChoice, card: ModelCard, build: Build
     ) -> LoadRequest:
-        """How a plug-in is asked to load, or to compile, a file of a model.
+        """How a plug-in is asked to load, or to compile, a file of a model; may read the file's head, and blocks.
 
         Of a quantized file int8 needs no asking: what it leaves in floating point is f32.
         """
@@ -148,6 +149,8 @@ class Fleet:
             options=decode(candidate.accelerator, choice.options),
             threads=choice.threads or self._threads,
             precision="f32" if build.precision == precision == "int8" else precision,
+            shapes=extents_of(build),
+            batch=choice.batch,
             cache=self._cache,
             name=card.name,
         )
@@ -167,8 +170,8 @@ class Fleet:
         name = getattr(request.options, "secret", "")
         return load(replace(request, secret=self._secrets(name)) if name else request)
 
-    def _berth(self, key: Hashable, name: str, load: Loading) -> _Berth:
-        lane = Lane(name, load, settings=self._settings)
+    def _berth(self, key: Hashable, name: str, load: Loading, rows: int | None) -> _Berth:
+        lane = Lane(name, load, settings=replace(self._settings or LaneSettings(), rows=rows))
         loading = asyncio.create_task(self._load(lane, load), name=f"loading {lane.name}")
         loading.add_done_callback(_seen)
         berth = self._berths[key] = _Berth(key=key, lane=lane, loading=loading, load=load)
@@ -214,6 +217,8 @@ def _key(candidate: Candidate, request: LoadRequest) -> Hashable:
         mark(path),
         request.precision,
         request.threads,
+        request.batch,
+        tuple(request.shapes.items()),
         repr(request.options),
     )
 

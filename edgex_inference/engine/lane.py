@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -42,7 +41,7 @@ class Lane:
     ) -> None:
         self.name = name
         self.state: State = "opening"
-        self.reason = ""
+        self.reason, self.stalled = "", False  # stalled: another session takes longer than an item may wait
         self.metrics = LaneMetrics()
         self.settings = settings or LaneSettings()
         self.watchers: set[Callable[[Lane], None]] = set()  # called when `state` changes, or why it is lost
@@ -51,7 +50,6 @@ class Lane:
         self._session: Session | None = None
         self._crew: Crew | None = None
         self._items: set[Item] = set()
-        self._leaked: list[threading.Thread] = []
         self._alarm = Alarm(self._watch)
         self._suspects = Suspects(self.settings)
         self._reopening = self.settings.reopening(self._reopen)
@@ -74,12 +72,11 @@ class Lane:
     @property
     def leaked(self) -> int:
         """Threads that hang in the vendor's code."""
-        self._leaked = [thread for thread in self._leaked if thread.is_alive()]
-        return len(self._leaked)
+        return self._suspects.leaked
 
     @property
     def lost(self) -> bool:
-        return self.state in ("lost", "hung")
+        return self.stalled or self.state in ("lost", "hung")
 
     @property
     def waiting(self) -> int:
@@ -105,8 +102,7 @@ class Lane:
     async def infer(self, tensors: Tensors, *, timeout: float | None = None, linger: float = 0.0) -> Tensors:
         """Runs the session on these tensors, together with whatever else fits into the same run.
 
-        `timeout` bounds the wait for the run and then the run itself; `linger` is how long the run may wait for
-        company (seconds). Raises SignatureMismatch or an InferenceError.
+        `timeout` bounds the wait, then the run; `linger` that for company. Raises SignatureMismatch, InferenceError.
         """
         item = self._submit(tensors, timeout, linger)
         try:
@@ -207,23 +203,23 @@ class Lane:
                     await self._left.wait()
 
     def _enlist(self, *, cautious: bool = False) -> None:
-        self._crew = Crew(self.name, self._load, Post(self, self._loop), self.proof)
+        self._crew = Crew(self.name, self._load, Post(self, self._loop), self.proof, self.settings.rows)
         self._crew.cautious = cautious
         self._crew.start()
         if self._opened is not None and self._opened.done():
             self._loop.call_later(self.settings.load_timeout, self._reopened, self._crew)
 
     def _refusal(self) -> InferenceError:
-        kind = InferenceFailed if self.state == "closed" else DeviceLost
-        return kind(f"{self.name}: {self.reason or 'not open'}")
+        return (InferenceFailed if self.state == "closed" else DeviceLost)(f"{self.name}: {self.reason}")
 
     def _change(self, state: State, reason: str = "") -> None:
         before, self.state, self.reason = self.state, state, reason
+        stalled, self.stalled = self.stalled, self.stalled and state == "opening"
         if state == before:
             return
         if state in ("lost", "hung"):
             logger.warning("%s: %s", self.name, reason)
-        elif state == "ready" and before in ("lost", "hung"):
+        elif state == "ready" and (stalled or before in ("lost", "hung")):
             logger.warning("%s: works again", self.name)
         self._tell()
 
@@ -333,20 +329,24 @@ class Lane:
                 next_ = min(next_, due)
                 continue
             self.metrics.events.add("deadline")
-            settle(item, overdue(self.name, item, running=item in began))
+            settle(item, self._late(item, running=item in began))
         if not self._alarm.is_set:
             self._alarm.at(max(next_, now + 0.001))
 
+    def _late(self, item: Item, *, running: bool) -> InferenceError:
+        """What is told to an item past its deadline; who waits for another session may have somebody else to ask."""
+        if running or self.state != "opening":
+            return overdue(self.name, item, running=running)
+        reason = f"{self.name}: {self.reason}, and the new one is not there yet"
+        if not self.stalled:
+            self.stalled = True
+            logger.warning("%s", reason)
+            self._tell()
+        return DeviceLost(reason)
+
     def _replace(self, crew: Crew, now: float) -> None:
         crew.retire()
-        rest: list[Item] = []
-        for run in (one for one in crew.runs if now >= one.due):
-            again = run.items if len(run.items) > 1 else ()  # of one alone there is nobody else to blame
-            crew.handed_on.update((*again, *run.rest))
-            for item in again:
-                self._suspects.part(item, now)
-            rest.extend((*again, *run.rest))
-            self._leaked.append(run.thread)
+        rest = self._suspects.hung(crew, now)
         crew.close_now()
         rest.extend(crew.hopper.drain())
         if self.state == "closed":
@@ -365,7 +365,7 @@ class Lane:
     def _abandon(self, closed: str = "") -> None:
         if self._crew is not None:
             self._crew.retire()
-            self._leaked.extend(self._crew.threads)
+            self._suspects.leak(self._crew.threads)
             self._crew.close_now()
             self._crew = None
         if closed:

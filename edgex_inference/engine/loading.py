@@ -62,9 +62,10 @@ class Loading:
         if self._job.candidate.accelerator.fileless:
             return self._load(self._job.request)
         try:
-            if not self._compiled():
+            wanted = self._wanted()
+            if wanted is None:
                 return self._load(replace(self._job.request, beside=self._beside()))
-            return self._of_artefact()
+            return self._of_artefact(wanted)
         except ModelRejected as error:
             raise self._named(error) from error
 
@@ -78,18 +79,18 @@ class Loading:
         if not self._job.candidate.accelerator.fileless:
             verify(self._job.card, self._job.build)
 
-    def _compiled(self) -> bool:
-        """Whether the session is to come from an artefact."""
+    def _wanted(self) -> Order | None:
+        """The artefact that the session is to come from; None where the file is loaded as it is."""
         if self.compiles:
-            return True
+            return self._order()
         accelerator = self._job.candidate.accelerator
         if accelerator.compile is None or self._job.build.format not in accelerator.compiles:
-            return False
-        return self._artefacts.keeps(accelerator.name) and self._artefacts.has(self._order())
+            return None
+        wanted = self._order() if self._artefacts.keeps(accelerator.name) else None
+        return wanted if wanted is not None and self._artefacts.has(wanted) else None
 
-    def _of_artefact(self) -> Session:
+    def _of_artefact(self, wanted: Order) -> Session:
         """Loads the artefact; one that was not made just now, and that the runtime refuses, is made again once."""
-        wanted = self._order()
         held = self._temporary() or self._artefacts.get(wanted)
         self._keep(held)
         new, self._new = self._new, ""

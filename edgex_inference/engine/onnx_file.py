@@ -1,9 +1,11 @@
 """What an ONNX file says of itself, read without a runtime: a protobuf's fields, the weights skipped."""
 
 import mmap
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
@@ -13,6 +15,8 @@ _ELEMENTS = {
     1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "BYTES", 9: "BOOL",
     10: "FP16", 11: "FP64", 12: "UINT32", 13: "UINT64", 16: "BF16",
 }  # fmt: skip
+_SETTLED = 2.0
+"""Seconds: clocks of file systems are coarse."""
 _MOST_READ = 256 << 20
 """Bytes: larger graphs are mapped while they are looked at."""
 
@@ -45,7 +49,23 @@ class OnnxFile:
 
 
 def read(path: Path) -> OnnxFile:
-    """Raises ModelRejected for a file that is no ONNX model, OSError when it cannot be read."""
+    """Raises ModelRejected for a file that is no ONNX model, OSError when it cannot be read.
+
+    A start asks for the same file again and again: what was read is kept for as long as the file is what it was. One
+    that was written just now may be written again within the same tick of the clock: it is read each time.
+    """
+    found = path.stat()
+    if time.time() - max(found.st_mtime, found.st_ctime) < _SETTLED:
+        return _read(path)
+    return _kept(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=32)
+def _kept(path: Path, _state: tuple[int, ...]) -> OnnxFile:
+    return _read(path)
+
+
+def _read(path: Path) -> OnnxFile:
     with path.open("rb") as file:
         size = path.stat().st_size
         if not size:

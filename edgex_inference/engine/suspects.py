@@ -1,9 +1,11 @@
 """Items whose run hung or took its process down: each is tried once more, for itself, while nothing runs beside it."""
 
+import threading
 from collections import deque
 from collections.abc import Iterable
 
 from edgex_inference.engine.batching import Item
+from edgex_inference.engine.crew import Crew
 from edgex_inference.engine.terms import LaneSettings
 
 
@@ -14,6 +16,7 @@ class Suspects:
         self._leaks, self._steady, self._most = settings.leaks, settings.steady, settings.restarts
         self._items: set[Item] = set()
         self._deaths: deque[float] = deque()
+        self._threads: list[threading.Thread] = []
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -26,6 +29,29 @@ class Suspects:
         """Its worker died while it ran."""
         self.part(item, now)
         self._items.add(item)
+
+    @property
+    def leaked(self) -> int:
+        """Threads that hang in the vendor's code."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        return len(self._threads)
+
+    def leak(self, threads: Iterable[threading.Thread]) -> None:
+        """They may never end."""
+        self._threads.extend(threads)
+
+    def hung(self, crew: Crew, now: float) -> list[Item]:
+        """What another crew takes over from the runs of this one that are past their deadline."""
+        rest: list[Item] = []
+        late = [run for run in crew.runs if now >= run.due]
+        for run in late:
+            again = run.items if len(run.items) > 1 else ()  # of one alone there is nobody else to blame
+            crew.handed_on.update((*again, *run.rest))
+            for item in again:
+                self.part(item, now)
+            rest.extend((*again, *run.rest))
+        self.leak(run.thread for run in late)
+        return rest
 
     def clear(self, items: Iterable[Item]) -> None:
         """They were answered, or given up."""

@@ -12,10 +12,11 @@ class LaneSettings:
     """Bounds of a lane; times in seconds.
 
     `leaks` is how many threads may hang, and `restarts` how many workers may die within `steady`, before the lane
-    gives up for a while.
+    gives up for a while. `rows` is the most that a run may have, whatever its session takes.
     """
 
     queue: int = 4096
+    rows: int | None = None
     timeout: float = 5.0
     load_timeout: float = 120.0
     compile_timeout: float = 3600.0

@@ -1,8 +1,10 @@
 """An ONNX graph under construction: nodes, constants, names that are never taken twice."""
 
 import importlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,6 +40,16 @@ class _Node:
     inputs: list[str]
     outputs: list[str]
     attributes: Mapping[str, Attribute]
+    body: "Body | None" = None
+
+
+@dataclass(slots=True)
+class Body:
+    """What a Scan repeats; it may read values of the graph around it."""
+
+    inputs: list[Ended] = field(default_factory=list)
+    outputs: list[Ended] = field(default_factory=list)
+    nodes: list[_Node] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -50,16 +62,19 @@ class Graph:
     nodes: list[_Node] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
+    _counts: dict[str, int] = field(default_factory=dict)
+    """How often a name was wanted: thousands of nodes want the same one."""
     _held: int = 0
     _shared: dict[tuple[str, bytes, tuple[int, ...]], str] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
         """`wanted`, or with a number behind it where that is taken."""
-        found, count = wanted, 1
+        found, count = wanted, self._counts.get(wanted, 1)
         while found in self._taken:
             count += 1
             found = f"{wanted}_{count}"
         self._taken.add(found)
+        self._counts[wanted] = count
         return found
 
     def node(self, op: str, inputs: Sequence[str], name: str, **attributes: Attribute) -> str:
@@ -72,6 +87,25 @@ class Graph:
         """The outputs of a new node with several."""
         outputs = [self.name(one) for one in names]
         self.nodes.append(_Node(op, list(inputs), list(outputs), attributes))
+        return outputs
+
+    @contextmanager
+    def body(self) -> Iterator[Body]:
+        """What is added within goes into the body."""
+        found, outer = Body(), self.nodes
+        self.nodes = found.nodes
+        try:
+            yield found
+        finally:
+            self.nodes = outer
+
+    def scan(
+        self, states: Sequence[str], scanned: Sequence[str], body: Body, names: Sequence[str]
+    ) -> list[str]:
+        """The last states, then what each round gave, one behind the other; `scanned` are cut along axis 0."""
+        outputs = [self.name(one) for one in names]
+        rounds: Mapping[str, Attribute] = {"num_scan_inputs": len(scanned)}
+        self.nodes.append(_Node("Scan", [*states, *scanned], list(outputs), rounds, body))
         return outputs
 
     def weight(self, array: Array, name: str) -> str:
@@ -109,16 +143,10 @@ class Graph:
         if sum(array.nbytes for array in self.constants.values()) > _MOST_BYTES:
             raise ModelRejected(self.path, "has more than 2 GiB of weights, which one ONNX file cannot hold")
         self._show(inputs, outputs)
-        helper, floats = onnx.helper, onnx.TensorProto.FLOAT
-        nodes = [
-            helper.make_node(one.op, one.inputs, one.outputs, name=f"{one.op}_{index}", **one.attributes)
-            for index, one in enumerate(self.nodes)
-        ]
-        graph = helper.make_graph(
-            nodes,
+        helper = onnx.helper
+        graph = _Writing(onnx).graph(
             self.path.stem or "model",
-            [helper.make_tensor_value_info(one.name, floats, one.shape) for one in inputs],
-            [helper.make_tensor_value_info(one.name, floats, one.shape) for _, one in outputs],
+            Body(list(inputs), [one for _, one in outputs], self.nodes),
             [onnx.numpy_helper.from_array(array, name) for name, array in self._used().items()],
         )
         model = helper.make_model(
@@ -146,9 +174,12 @@ class Graph:
                 renamed[value] = one.name
         for other in sorted((self._taken & wanted) - set(renamed) - fed):
             renamed[other] = self.name(f"{other}_inner")
-        for node in self.nodes:
+        for node in _all(self.nodes):
             node.inputs = [renamed.get(name, name) for name in node.inputs]
             node.outputs = [renamed.get(name, name) for name in node.outputs]
+            if node.body is not None:
+                for ends in (node.body.inputs, node.body.outputs):
+                    ends[:] = [replace(one, name=renamed.get(one.name, one.name)) for one in ends]
         for name in [name for name in self.constants if name in renamed]:
             self.constants[renamed[name]] = self.constants.pop(name)
         for value, one in outputs:
@@ -157,8 +188,39 @@ class Graph:
                 self.nodes.append(_Node("Identity", [source], [one.name], {}))
 
     def _used(self) -> dict[str, Array]:
-        asked = {name for node in self.nodes for name in node.inputs}
+        asked = {name for node in _all(self.nodes) for name in node.inputs}
         return {name: array for name, array in self.constants.items() if name in asked}
+
+
+@dataclass(slots=True)
+class _Writing:
+    """Nodes as messages of the package onnx, numbered through."""
+
+    onnx: ModuleType
+    _count: Iterator[int] = field(default_factory=itertools.count)
+
+    def graph(self, name: str, body: Body, weights: Sequence[Any] = ()) -> Any:
+        nodes = [self._node(one) for one in body.nodes]
+        return self.onnx.helper.make_graph(
+            nodes, name, self._ends(body.inputs), self._ends(body.outputs), list(weights)
+        )
+
+    def _node(self, one: _Node) -> Any:
+        name, attributes = f"{one.op}_{next(self._count)}", dict[str, Any](one.attributes)
+        if one.body is not None:
+            attributes["body"] = self.graph(f"{name}_body", one.body)
+        return self.onnx.helper.make_node(one.op, one.inputs, one.outputs, name=name, **attributes)
+
+    def _ends(self, found: Sequence[Ended]) -> list[Any]:
+        kind = self.onnx.TensorProto.FLOAT
+        return [self.onnx.helper.make_tensor_value_info(one.name, kind, one.shape) for one in found]
+
+
+def _all(nodes: Iterable[_Node]) -> Iterator[_Node]:
+    for node in nodes:
+        yield node
+        if node.body is not None:
+            yield from _all(node.body.nodes)
 
 
 def vendor(path: Path) -> ModuleType:

@@ -85,7 +85,7 @@ class Emission:
         self._measures = measures
         self._memory = Memory()
         self._press = Press.of(plan, outlet.sender)
-        self._repeats: set[asyncio.Task[None]] = set()
+        self._repeats: dict[asyncio.Task[None], bool] = {}  # by timer; whether it had been held back
 
     @property
     def trouble(self) -> str:
@@ -97,6 +97,11 @@ class Emission:
     def devices(self) -> Sequence[str]:
         """The devices that it remembers."""
         return tuple(name for name, _ in self._memory.items())
+
+    @property
+    def leaving(self) -> Sequence[asyncio.Task[None]]:
+        """What a timer brought, on its way out."""
+        return tuple(self._repeats)
 
     def result(self, item: Item, origin: int, result: Result, *, spent: float = 0.0) -> Parcel:
         """What a result causes now; more may follow by timer.
@@ -237,9 +242,9 @@ class Emission:
             self._measures.events.add("suppressed")
 
     def close(self) -> None:
-        """Stops the timers of keepAlive and minInterval; a result that they still held is counted as suppressed."""
-        for task in self._repeats:
-            task.cancel()
+        """Stops the timers of keepAlive and minInterval; a result that they held, or let out, counts as suppressed."""
+        for task, held in self._repeats.items():
+            self._measures.events.add("suppressed", task.cancel() and held)
         for state in self._memory.states():
             if state.publish.pending is not None:
                 self._measures.events.add("suppressed")
@@ -333,17 +338,14 @@ class Emission:
         return due
 
     def _event(self, device: str, outgoing: Outgoing) -> Event:
+        plan, readings = self._plan, outgoing.readings.values()
         return self._outlet.sender.event(
-            self._plan.binding,
-            device,
-            outgoing.readings.values(),
-            origin=outgoing.origin,
-            tags=self._plan.tags,
+            plan.binding, device, readings, origin=outgoing.origin, tags=plan.tags
         )
 
     def _messages(self, device: str, event: Event, correlation_id: str) -> Sequence[Message]:
-        sender, binding = self._outlet.sender, self._plan.binding
-        return sender.messages(binding, device, event, correlation_id=correlation_id)
+        sender = self._outlet.sender
+        return sender.messages(self._plan.binding, device, event, correlation_id=correlation_id)
 
     def _arm(self, state: DeviceState, device: str) -> None:
         if state.timer is not None:
@@ -356,8 +358,8 @@ class Emission:
         if due is None and keep_alive is not None and state.status == DEGRADED:
             due = now + keep_alive
         if due is not None:
-            loop = asyncio.get_running_loop()
-            state.timer = loop.call_later(max(0.0, due - now), self._tick, state, device)
+            wait = max(0.0, due - now)
+            state.timer = asyncio.get_running_loop().call_later(wait, self._tick, state, device)
 
     def _tick(self, state: DeviceState, device: str) -> None:
         state.timer = None
@@ -367,11 +369,11 @@ class Emission:
         if due is not None or (before.last is None and state.status == DEGRADED):
             work = self._late(state, device, before, due)
             task = asyncio.create_task(work, name=f"{self._plan.binding.name} due")
-            self._repeats.add(task)
+            self._repeats[task] = before.pending is not None
             task.add_done_callback(self._repeated)
 
     def _repeated(self, task: asyncio.Task[None]) -> None:
-        self._repeats.discard(task)
+        self._repeats.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s stopped with a defect of ours: %r", task.get_name(), error)
 
@@ -389,8 +391,7 @@ class Emission:
         if state.publish.last is not due:  # a newer one left meanwhile
             self._measures.events.add("suppressed", was_held)
             return
-        messages = self._messages(device, self._event(device, due), due.correlation_id)
-        error = await self._hand_over(messages)
+        error = await self._hand_over(self._messages(device, self._event(device, due), due.correlation_id))
         if was_held and error is not None:
             self.missed(state, error)
         elif was_held:

@@ -14,8 +14,6 @@ from edgex_inference.contracts.errors import (
     InferenceFailed,
     MessageError,
 )
-from edgex_inference.contracts.results import Sample
-from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
 from edgex_inference.engine.bundles import infer_bundled
 from edgex_inference.pipeline.aloft import Aloft, let_go
@@ -24,13 +22,14 @@ from edgex_inference.pipeline.emission import Emission, Outlet, Parcel, Standing
 from edgex_inference.pipeline.faults import Faults
 from edgex_inference.pipeline.intake import Intake, Item, Queueing, give_way
 from edgex_inference.pipeline.measure import Measures
-from edgex_inference.pipeline.passage import Passage
+from edgex_inference.pipeline.passage import Passage, read
 from edgex_inference.pipeline.planning.plan import Plan
 from edgex_inference.pipeline.reply import Outcome
 
 log = logging.getLogger(__name__)
 
 _Future = asyncio.Future[None]
+_Carried = tuple[Sequence[Passage], Sequence[Parcel]]
 
 _BURST = 256
 """Items taken at once at most: far above what makes a hand-off cheap, low enough to stay fair."""
@@ -126,9 +125,9 @@ class Journey:
         self._going.set()
 
     async def landed(self, timeout: float | None = None) -> None:
-        """Returns when no burst is under way, or after so many seconds."""
-        if self._bursts:
-            await asyncio.wait(tuple(self._bursts), timeout=timeout)
+        """Returns when no burst is under way, nor what a timer let out; or after so many seconds."""
+        if under_way := (*self._bursts, *self._emission.leaving):
+            await asyncio.wait(under_way, timeout=timeout)
 
     def take_over(self, before: "Journey") -> None:
         """Goes on where a paused journey of the same binding stopped: its devices' states, pace, and what waits."""
@@ -197,22 +196,34 @@ class Journey:
         if not len(self._intake):
             self._wake.clear()
         try:
+            passages, parcels = await self._carried(items, before)
+            if parcels:
+                await self._deliver_all(items, parcels, out)
+            else:
+                await self._deliver(passages)
+        finally:
+            self._aboard -= len(items)
+            self._aloft.add(-len(items))
+
+    async def _carried(self, items: Sequence[Item], before: _Future | None) -> _Carried:
+        """What is to be delivered, when it may be: parcels where nothing about the burst is unusual."""
+        try:
             stack = self._convoy.stacked(items)
             if stack is not None:
                 passages, parcels = await self._convoy.carry(items, stack, partial(self._landing, before))
                 if parcels:
-                    await self._deliver_all(items, parcels, out)
-                    return
+                    return (), parcels
             else:
                 passages = [Passage(item) for item in items]
                 await self._prepare(passages)
                 await self._infer([passage for passage in passages if passage.sample is not None])
-            self._interpret([passage for passage in passages if passage.result is None])
-            await self._landing(before)
-            await self._deliver(passages)
-        finally:
-            self._aboard -= len(items)
-            self._aloft.add(-len(items))
+            unread = [passage for passage in passages if passage.result is None]
+            read(unread, self.plan.interpret.many, self._clock)
+        except Exception as error:  # noqa: BLE001 - each of them has its fate, whatever happens
+            self._faults.fail(error, len(items))
+            passages = [Passage(item) for item in items]
+        await self._landing(before)
+        return passages, ()
 
     async def _landing(self, before: _Future | None) -> None:
         """Results leave in order: not before those of the burst before."""
@@ -344,27 +355,6 @@ class Journey:
     def _ran(self, items: int, seconds: float) -> None:
         self._pace(items, seconds)
         self._measures.stages["infer"].repeat(seconds, items)
-
-    def _interpret(self, passages: Sequence[Passage]) -> None:
-        """Reads the answers of a burst; whose surprise it is shows when they are read one by one."""
-        started = self._clock()
-        answered: list[Passage] = []
-        tensors: list[Tensors] = []
-        samples: list[Sample] = []
-        for passage in passages:
-            sample, answer = passage.sample, passage.answer
-            if sample is not None and answer is not None and not isinstance(answer, EdgexInferenceError):
-                answered.append(passage)
-                tensors.append(answer)
-                samples.append(sample)
-        try:
-            results = self.plan.interpret.many(tensors, samples)
-        except Exception:
-            log.debug("a burst is read one by one", exc_info=True)
-            return
-        spent = (self._clock() - started) / max(1, len(answered))
-        for passage, result in zip(answered, results, strict=True):
-            passage.result, passage.spent = result, spent
 
     def _pace(self, items: int, seconds: float) -> None:
         patience = min(_PATIENCE, self.plan.binding.limits.timeout / 4)

@@ -1,6 +1,7 @@
 """One item of a burst on its way, with what has become of it so far."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -9,6 +10,11 @@ from edgex_inference.contracts.results import Result, Sample
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.batching import Answer
 from edgex_inference.pipeline.intake import Item
+
+log = logging.getLogger(__name__)
+
+Many = Callable[[Sequence[Tensors], Sequence[Sample]], Sequence[Result | InferenceFailed]]
+"""answers and their samples → the results"""
 
 
 class Passage(msgspec.Struct, eq=False):
@@ -36,3 +42,25 @@ def go_on(
         Passage(item, sample, answer, result, spent)
         for item, sample, answer, result in zip(items, samples, answers, found, strict=True)
     ]
+
+
+def read(passages: Sequence[Passage], many: Many, clock: Callable[[], float]) -> None:
+    """Reads the answers of a burst; whose surprise it is shows when they are read one by one."""
+    started = clock()
+    answered: list[Passage] = []
+    tensors: list[Tensors] = []
+    samples: list[Sample] = []
+    for passage in passages:
+        sample, answer = passage.sample, passage.answer
+        if sample is not None and answer is not None and not isinstance(answer, EdgexInferenceError):
+            answered.append(passage)
+            tensors.append(answer)
+            samples.append(sample)
+    try:
+        results = many(tensors, samples)
+    except Exception:
+        log.debug("a burst is read one by one", exc_info=True)
+        return
+    spent = (clock() - started) / max(1, len(answered))
+    for passage, result in zip(answered, results, strict=True):
+        passage.result, passage.spent = result, spent

@@ -40,6 +40,15 @@ class NumberPromises(TypePromises):
             assert (session.traits.batch.kind, session.traits.batch.most) == ("fixed", 3)
             self._check_affine(session, numbers(3, 0))
 
+    def test_rows_that_the_request_asks_for(self, tmp_path: Path) -> None:
+        fixes = {Capability.SHAPES, Capability.FIXED_BATCHES} <= self.capabilities
+        if Capability.BATCHES not in self.capabilities and not fixes:
+            return
+        with self._session(Kind.ANY, tmp_path, batch=3) as session:
+            self._check_affine(session, numbers(3, 3))
+            if Capability.BATCHES not in self.capabilities:
+                assert (session.traits.batch.kind, session.traits.batch.most) == ("fixed", 3)
+
     def test_rows_that_depend_on_each_other_are_no_batch(self, tmp_path: Path) -> None:
         if Capability.PROBES not in self.capabilities:
             return

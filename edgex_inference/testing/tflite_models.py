@@ -36,12 +36,16 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
-    """A tensor that is fed, computed or read; `dtype` is numpy's, or the schema's number of what numpy lacks."""
+    """A tensor that is fed, computed or read; `dtype` is numpy's, or the schema's number of what numpy lacks.
+
+    `variable`: it lives from run to run.
+    """
 
     name: str
     shape: Extents
     dtype: Any = np.float32
     quantization: Quantization | None = None
+    variable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,7 @@ class Node:
 _OPTIONS = {
     "ADD": "AddOptions",
     "SUB": "SubOptions",
+    "UNIDIRECTIONAL_SEQUENCE_RNN": "SequenceRNNOptions",
     "MUL": "MulOptions",
     "MEAN": "ReducerOptions",
     "REDUCE_MAX": "ReducerOptions",
@@ -177,7 +182,7 @@ def save(
 
 def _declared(tensor: Tensor) -> Any:
     said = schema.TensorT()
-    said.name, said.buffer = tensor.name.encode(), 0
+    said.name, said.buffer, said.isVariable = tensor.name.encode(), 0, tensor.variable
     said.type = tensor.dtype if isinstance(tensor.dtype, int) else _TYPES[np.dtype(tensor.dtype)]
     said.shape = np.array([1 if extent is None else extent for extent in tensor.shape], np.int32)
     if None in tensor.shape:

@@ -80,6 +80,7 @@ def main() -> int:
             )
     now = time.monotonic()
     took = f"{(now - began) / 60:.1f} minutes, {(ready - began) / 60:.1f} of them to fetch and install"
+    took += f"; load {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores"
     print(took)
     record(found, took if set(wanted) == set(PARTS) else "")
     return 0 if all(one.holds for one in found) else 1

@@ -79,6 +79,7 @@ def test_whatever_makes_another_artefact_is_in_the_key(
         ordered(source, precision="f16"),
         ordered(source, device="NPU"),
         ordered(source, shapes={"x": (1, 4)}),
+        ordered(source, batch=4),
         ordered(source, options=FakeOptions(gain=2.0)),
     ]
     driver["driver"] = "8"

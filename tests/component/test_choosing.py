@@ -12,10 +12,11 @@ import pytest
 from edgex_inference import service as room
 from edgex_inference.contracts.errors import ConfigurationError
 from edgex_inference.engine.catalog import Catalog
-from edgex_inference.engine.claims import GROUP
+from edgex_inference.engine.claims import GROUP, Claim
 from edgex_inference.pipeline.planning.choosing import contest
 from edgex_inference.pipeline.planning.choosing.finding import Finding, ranked
 from edgex_inference.pipeline.running import drawing
+from edgex_inference.testing import fake_accelerator
 from edgex_inference.testing.fake_accelerator import Control
 
 SLOW = 0.02
@@ -126,7 +127,7 @@ async def test_without_golden_samples_who_agrees_may_be_quicker(stage: Any, make
 
 
 async def test_it_is_measured_once_for_a_machine(
-    stage: Any, make: Any, caplog: pytest.LogCaptureFixture
+    stage: Any, make: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strings = proven(stage)
     strings.pace["CPU"] = SLOW
@@ -148,6 +149,16 @@ async def test_it_is_measured_once_for_a_machine(
     async with stage.running():
         pass
     assert len(said(caplog, "auto measures")) == 3, "another machine"
+    newer = replace(fake_accelerator.PLUGIN, version=lambda: "1.1")
+    monkeypatch.setattr(fake_accelerator, "PLUGIN", newer)
+    async with stage.running():
+        pass
+    assert len(said(caplog, "auto measures")) == 4, "another version of the runtime"
+    updated = Claim.brought_by.fget
+    monkeypatch.setattr(Claim, "brought_by", property(lambda claim: f"{updated(claim)} 2"))  # type: ignore[misc]
+    async with stage.running():
+        pass
+    assert len(said(caplog, "auto measures")) == 5, "another version of the plug-in"
 
 
 @pytest.mark.parametrize("harm", ["{", '{"fingerprint": {}, "choice": {}}', ""])

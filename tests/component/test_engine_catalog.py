@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import pytest
 
 import accelerators
 from accelerators.onnxruntime import PLUGIN as ONNXRUNTIME
-from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format, InferenceDevice
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format, InferenceDevice, LoadRequest
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
 from edgex_inference.engine import catalog
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.claims import GROUP
+from edgex_inference.engine.options import decode
 from edgex_inference.engine.probe import Found, probe
 
 OURS = Path(accelerators.__file__).parent
@@ -33,6 +35,9 @@ REAL = point("onnxruntime", "accelerators.onnxruntime:PLUGIN")
 LITERT = point("litert", "accelerators.litert:PLUGIN")
 OPENVINO = point("openvino", "accelerators.openvino:PLUGIN")
 REFERENCE = point("reference", "accelerators.reference:PLUGIN")
+VITISAI = point("vitisai", "accelerators.vitisai:PLUGIN")
+NEURON = point("neuron", "accelerators.neuron:PLUGIN")
+MIGRAPHX = point("migraphx", "accelerators.migraphx:PLUGIN")
 PAPER = point("paper", "paper_plugin:PLUGIN")
 
 
@@ -72,6 +77,12 @@ def nothing(value: str, deadline: float) -> Found:
 def entry(catalog: Catalog, name: str) -> tuple[str, str]:
     found = next(one for one in catalog.entries() if one.name == name)
     return found.level, found.reason
+
+
+def load_with(candidate: catalog.Candidate, choice: AcceleratorChoice) -> None:
+    plugin = candidate.accelerator
+    assert plugin.load is not None
+    plugin.load(LoadRequest(path=Path("x"), format=ONNX, options=decode(plugin, choice.options)))
 
 
 def test_installed_entry_points_are_our_folders() -> None:
@@ -145,6 +156,58 @@ def test_a_device_of_an_earlier_generation_is_told_what_became_of_it() -> None:
     (candidate,) = Catalog([OPENVINO]).candidates(choice, [ONNX])
     with pytest.raises(AcceleratorUnavailable, match=r"'openvino:MYRIAD': Intel ended Movidius devices"):
         candidate.check()
+
+
+@pytest.mark.parametrize("name", ["myriad", "nGraph", "DNNDK", "rocm"])
+def test_an_old_name_written_as_an_accelerator_is_told_what_became_of_it(name: str) -> None:
+    with pytest.raises(AcceleratorUnavailable, match=r"an old name for \w+: .+; installed: "):
+        Catalog([OPENVINO, REAL, VITISAI]).candidates(AcceleratorChoice(name=name), [ONNX])
+
+
+def test_without_its_runtime_an_old_device_is_no_reason_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("accelerators.vitisai.session.find_spec", lambda _name: None)
+    choice = AcceleratorChoice(name="vitisai", device="DNNDK")
+    with pytest.raises(AcceleratorUnavailable, match=r"ended with Vitis AI 1\.4"):
+        Catalog([VITISAI]).candidates(choice, [Format("xmodel")])
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("migraphx", "ROCm's package migraphx"),
+        ("neuron", "AWS's own index"),
+        ("vitisai", "the Vitis AI image"),
+    ],
+)
+def test_what_pip_cannot_bring_is_not_sent_for_with_pip(name: str, cure: str) -> None:
+    plugin = import_module(f"accelerators.{name}").PLUGIN
+    if plugin.version() is not None:
+        return
+    catalog = Catalog([point(name, f"accelerators.{name}:PLUGIN")])
+    with pytest.raises(AcceleratorUnavailable, match=f"its runtime is missing: .*{cure}") as caught:
+        catalog.candidates(AcceleratorChoice(name=name), plugin.formats)
+    assert "pip install" not in str(caught.value)
+
+
+def test_an_impostor_of_the_runtime_is_named(site: Path) -> None:
+    install(site, "torch-neuronx", {"torch_neuronx.py": "raise ImportError('WRONG PACKAGE')\n"}, "")
+    (site / "torch_neuronx-1.2.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: torch-neuronx\nVersion: 1.0.0.0\n"
+    )
+    with pytest.raises(
+        AcceleratorUnavailable, match=r"torch-neuronx 1\.0\.0\.0 is PyPI's placeholder.*uninstall it"
+    ):
+        Catalog([NEURON]).candidates(AcceleratorChoice(name="neuron"), [Format("neuron")])
+
+
+def test_an_option_that_brings_the_runtime_itself_is_left_to_load() -> None:
+    choice = AcceleratorChoice(name="migraphx", options={"library": "/no/such/libmigraphx_c.so"})
+    (candidate,) = Catalog([MIGRAPHX], probe=nothing).candidates(choice, [ONNX])
+    candidate.check()
+    with pytest.raises(AcceleratorUnavailable, match=r"/no/such/libmigraphx_c\.so is missing"):
+        load_with(candidate, choice)
 
 
 def test_an_option_may_bring_devices_that_only_loading_knows() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from edgex_inference.contracts.accelerator import REMOTE, Format, LoadRequest, Session
+from edgex_inference.contracts.accelerator import REMOTE, Batch, Format, LoadRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 from edgex_inference.contracts.models import Build, ImageInput, ModelCard, NumbersInput, OutputCard, Task
@@ -43,6 +43,24 @@ def fake_card(tmp_path: Path, name: str = "m.fake", **keys: object) -> ModelCard
 
 def candidate(choice: AcceleratorChoice) -> Candidate:
     return CATALOG.candidates(choice, [FAKE, Format("onnx")])[0]
+
+
+async def test_a_run_has_no_more_rows_than_the_binding_says(tmp_path: Path) -> None:
+    fleet, shared = Fleet(), fake_card(tmp_path, parallel=1)
+    few = replace(FAKED, batch=3)
+    lane, _ = await fleet.acquire(candidate(few), few, shared)
+    other, _ = await fleet.acquire(candidate(FAKED), FAKED, shared)
+    assert lane is not other
+    assert (lane.batch, other.batch) == (Batch(kind="range", most=3), Batch(kind="any"))
+    strings = control(shared.builds[0].path)
+    strings.batches.clear()
+    answers = await lane.infer_many([{"x": np.full((1, 4), n, np.float32)} for n in range(8)])
+    assert [float(one["y"][0, 0]) for one in answers if isinstance(one, dict)] == [
+        2.0 * n + 1 for n in range(8)
+    ]
+    assert sum(strings.batches) == 8
+    assert max(strings.batches) <= 3
+    await fleet.close()
 
 
 async def test_two_bindings_share_a_session_until_the_last_lets_go(tmp_path: Path) -> None:

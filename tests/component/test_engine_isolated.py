@@ -17,6 +17,7 @@ from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
     DeviceLost,
     EdgexInferenceError,
+    InferenceFailed,
     ModelRejected,
     RunHung,
     SignatureMismatch,
@@ -30,6 +31,7 @@ from edgex_inference.engine.terms import LaneSettings
 from edgex_inference.testing.fake_accelerator import write_model
 
 MOODY = '''
+import ctypes
 import json
 import os
 import threading
@@ -40,10 +42,12 @@ from edgex_inference.testing import fake_accelerator as fake
 
 
 class Moody:
-    """At 1000 it hangs for ever, at 2000 it takes the process down, at 3000 it is slow."""
+    """At 1000 it hangs for ever, at 2000 it takes the process down, at 3000 it is slow, at 4000 it hangs with Python's
+    lock held, at 5000 it wants to exit.
+    """
 
-    def __init__(self, session):
-        self._session = session
+    def __init__(self, session, held):
+        self._session, self._held = session, held
         self.__dict__.update(vars(session))
 
     def infer(self, tensors, *, timeout=None):
@@ -54,6 +58,11 @@ class Moody:
             os.abort()
         if 3000.0 in found:
             time.sleep(0.3)
+        if 4000.0 in found:
+            self._held.touch()
+            ctypes.PyDLL(None).sleep(3600)
+        if 5000.0 in found:
+            raise SystemExit(3)
         return self._session.infer(tensors, timeout=timeout)
 
     def close(self):
@@ -71,7 +80,7 @@ def load(request):
         threading.Event().wait()
     with open(request.path.with_suffix(".pids"), "a") as file:
         file.write(f"{os.getpid()}\\n")
-    return Moody(fake.load(request))
+    return Moody(fake.load(request), request.path.with_suffix(".held"))
 
 
 PLUGIN = replace(fake.PLUGIN, name="moody", load=load)
@@ -147,6 +156,14 @@ async def test_only_what_takes_the_worker_down_fails(
         assert made.lane.state == "ready"
         assert "ended by SIGABRT: it is started again" in caplog.text
         assert made.lane.metrics.events.total("restarted") == len(made.pids) - 1
+
+
+async def test_a_plugin_that_wants_to_exit_only_fails(rig: Callable[..., Rig]) -> None:
+    async with rig(parallel=2) as made:
+        with pytest.raises(InferenceFailed, match="SystemExit: 3"):
+            await made.lane.infer(x(5000))
+        assert is_answer(await made.lane.infer(x(1)), 1)
+        assert len(made.pids) == 1
 
 
 async def test_a_worker_that_is_killed_under_load_costs_no_answer(rig: Callable[..., Rig]) -> None:
@@ -318,20 +335,27 @@ async def test_a_worker_that_hangs_when_it_is_started_again_is_given_up(
 
 
 PARENT = """
-import os, sys
+import os, sys, threading
 from pathlib import Path
+import numpy as np
 from edgex_inference.contracts.accelerator import Format, LoadRequest
 from edgex_inference.engine.isolated import session
 request = LoadRequest(path=Path(sys.argv[1]), format=Format("fake"))
 held = session.load("moody_accelerator:PLUGIN", "moody:CPU", request)
+number = np.full((1, 4), float(sys.argv[2]), dtype=np.float32)
+if float(sys.argv[2]):
+    threading.Thread(target=held.infer, args=({"x": number},), daemon=True).start()
+    while not Path(sys.argv[1]).with_suffix(".held").exists():
+        pass
 os.kill(os.getpid(), 9)
 """
 
 
-async def test_a_worker_ends_with_its_service(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", ["0", "4000"], ids=["idle", "with Python's lock held"])
+async def test_a_worker_ends_with_its_service(tmp_path: Path, number: str) -> None:
     (tmp_path / "moody_accelerator.py").write_text(MOODY)
     path = write_model(tmp_path / "model.fake")
-    command = [sys.executable, "-c", PARENT, str(path)]
+    command = [sys.executable, "-c", PARENT, str(path), number]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, timeout=60, check=False

@@ -15,6 +15,7 @@ from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
     DeviceLost,
     ModelRejected,
+    RunHung,
 )
 from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.terms import LaneSettings
@@ -108,3 +109,42 @@ def test_a_hung_run_does_not_keep_the_process(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-c", _HUNG, str(tmp_path / "hung.fake")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "deadline\n"), done.stderr
+
+
+async def test_what_waits_for_a_session_that_is_refused_hears_why_once_the_device_counts_as_lost(
+    tmp_path: Path,
+) -> None:
+    """Not before: who has somebody else to ask knows then that it should."""
+    path = write_model(tmp_path / "model.fake", parallel=1, batch="none", delay=0.01)
+    gate, states = threading.Event(), list[str]()
+
+    def opened() -> Session:
+        gate.wait(20)
+        return load(LoadRequest(path=path, format=FAKE))
+
+    lane = Lane("refused", opened, settings=QUICK)
+    gate.set()
+    await lane.open()
+    gate.clear()
+    strings = control(path)
+
+    async def wait() -> BaseException:
+        try:
+            await lane.infer(X, timeout=20)
+        except DeviceLost as error:
+            states.append(lane.state)
+            return error
+        raise AssertionError("it was answered")
+
+    strings.script.append("hang")
+    strings.refuse = AcceleratorUnavailable("refused", "somebody else has it")
+    hung = asyncio.create_task(lane.infer(X, timeout=0.1))
+    waiting = [asyncio.create_task(wait()) for _ in range(5)]
+    with pytest.raises(RunHung):
+        await hung
+    gate.set()
+    errors = await asyncio.gather(*waiting)
+    assert {str(error) for error in errors} == {"accelerator 'refused': somebody else has it"}
+    assert set(states) == {"lost"}
+    strings.release.set()
+    await lane.close()

@@ -1,9 +1,13 @@
 """A device that hangs under a service at work: who is to blame fails and is counted, everybody else has an answer."""
 
 import logging
+import threading
 from typing import Any
 
 import pytest
+
+from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.testing.fake_accelerator import FakeSession
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -58,3 +62,44 @@ async def test_one_that_hangs_again_and_again_makes_way(stage: Any, make: Any) -
         assert (await stage.have(1))[0].values == {"Y": "1.9e+01"}
         strings.release.set()
         await stage.until(lambda: run.journey.plan.accelerator == "fake:NPU")
+
+
+async def test_one_whose_next_session_hangs_as_well_makes_way_until_it_is_there(
+    stage: Any, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The device hangs in golden samples too: nobody waits for its next session who has somebody else to ask."""
+    hangs, free, sound = threading.Event(), threading.Event(), FakeSession.infer
+
+    def infer(self: FakeSession, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        if hangs.is_set() and self._device == "NPU":
+            free.wait()
+        return sound(self, tensors, timeout=timeout)
+
+    monkeypatch.setattr(FakeSession, "infer", infer)
+    stage.profile("pump", X=("Float32", {"Twice": make.binding(
+        accelerator=["fake:NPU", "fake:CPU"], limits={"timeout": "200ms"})}))  # fmt: skip
+    stage.model(card={"golden": [{"input": "in.json", "expect": "out.json"}]})
+    stage.add("double", "in.json", {"x": [1.0]})
+    stage.add("double", "out.json", {"y.0": 3.0})
+    async with stage.running() as service:
+        (run,) = service.router.runs
+        hangs.set()
+        await stage.send(make.event("p", X=0))
+        await stage.through(1)
+        await stage.send(*(make.event("p", X=x) for x in range(1, 10)))
+        counters = await stage.through(10)
+        assert (counters["published"], counters["failed"]) == (9, {"deadline": 1})
+        assert run.journey.plan.accelerator == "fake:CPU"
+        assert "is lost: a run hung: its session is replaced" in run.reason
+        assert run.status == "degraded"
+        hangs.clear()
+        free.set()
+        await stage.until(lambda: run.journey.plan.accelerator == "fake:NPU")
+        await stage.send(make.event("p", X=10))
+        await stage.have(10)
+    said = [one for one in warnings(caplog) if one.startswith("fake:NPU double 1: ")]
+    assert [one.removeprefix("fake:NPU double 1: ") for one in said] == [
+        "a run is past its deadline: its session is replaced",
+        "a run hung: its session is replaced, and the new one is not there yet",
+        "works again",
+    ]

@@ -135,6 +135,7 @@ async def test_golden_samples_that_agree(stage: Any, make: Any) -> None:
         ({"value.7": [1.0]}, "value.7 is None instead of a list"),
         ({"nosuch": 1}, "golden sample out.json cannot be compared: value 'nosuch'"),
         ([3.0], "an object of values is expected"),
+        ({}, "golden sample out.json: names no value to be compared"),
     ],
 )
 async def test_golden_samples_that_differ(want: object, reason: str, stage: Any, make: Any) -> None:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -65,8 +64,6 @@ async def test_there_is_a_gpu(
     wishing: Any, make: Any, nvidia: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The stand-in's: the model is compiled, loaded as an engine, and answers."""
-    if find_spec("edgex_inference.engine.compiling") is None:
-        pytest.skip("the service does not compile models yet")
     nvidia("eleven", gpus=1)
     async with wishing.running() as service:
         (run,) = service.router.runs

@@ -1,5 +1,6 @@
 """`edgex-inference compile` on real runtimes: artefacts, their answers, 8 bits, and what cannot be done."""
 
+import asyncio
 import importlib.util
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from edgex_inference.engine.cards.card import read_card
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.pipeline.planning import golden
+from edgex_inference.testing import tflite_models
 
 DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
 
@@ -61,46 +64,41 @@ def test_an_artefact_is_made_proven_and_used(models: Path, capsys: pytest.Captur
     assert (code, err) == (0, "")
     assert re.search(r"^TARGET +ARTEFACT +SIZE +SECONDS +DIFFERENCE$", out, re.MULTILINE)
     assert re.search(r"^openvino:CPU +was there +[\d.]+ [kM]B +[\d.]+ +\d\.\de-\d\d$", out, re.MULTILINE)
-    (again,) = figures(capsys, *words, "--again")
-    assert again["made"]
+    code, out, err = said(capsys, *words, "--again", "--json")
+    assert code == 0
+    assert json.loads(out)[0]["made"]
+    assert re.match(r"openvino:CPU, \d+ s: compiling for CPU\nopenvino:CPU, \d+ s: trying it out\n", err), (
+        "how far it is"
+    )
+    (other,) = figures(capsys, *words, "--batch", 4)
+    assert other["made"], "another batch is another artefact"
+    assert json.loads((Path(other["artefact"]).parent / "provenance.json").read_text())["batch"] == 4
 
 
-async def test_the_fleet_loads_the_blob_with_the_same_answers(
-    models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("openvino", "openvino-blob"), ("onnxruntime", "onnxruntime-model")]
+)
+async def test_the_fleet_loads_the_artefact_with_the_same_answers(
+    models: Path, name: str, wanted: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import asyncio
-
-    from accelerators import openvino
-
     into = models.parent / "cache"
-    words = [
-        "compile",
-        "part-detect",
-        "--for",
-        "openvino",
-        "--into",
-        str(into),
-        "--models",
-        str(models),
-        "--json",
-    ]
+    words = ["compile", "part-detect", "--for", name, "--into", str(into), "--models", str(models), "--json"]
     assert await asyncio.to_thread(main, words) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert one["difference"] < 1e-3
     card, choice = (
         read_card(models / "part-detect" / "2026.11" / "model.yaml"),
-        AcceleratorChoice(name="openvino"),
+        AcceleratorChoice(name=name),
     )
     (candidate,) = Catalog().candidates(choice, [card.builds[0].format])
     formats: list[str] = []
-    load = openvino.PLUGIN.load
+    plugin = candidate.accelerator
+    load = plugin.load
     assert load is not None
-    import dataclasses
-
-    seeing = dataclasses.replace(
-        openvino.PLUGIN, load=lambda request: formats.append(request.format) or load(request)
-    )  # type: ignore[func-returns-value]
+    seeing = replace(plugin, load=lambda request: formats.append(request.format) or load(request))  # type: ignore[func-returns-value]
     fleet = Fleet(cache=into)
-    lane, build = await fleet.acquire(dataclasses.replace(candidate, accelerator=seeing), choice, card)
-    assert formats == ["openvino-blob"]
+    lane, build = await fleet.acquire(replace(candidate, accelerator=seeing), choice, card)
+    assert formats == [wanted]
     await golden.check(lane, card, build, max_pixels=64_000_000)
     assert lane.session.traits.precision == "f32"
     await fleet.close()
@@ -138,6 +136,7 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(
             "--samples: there is no picture in models",
         ),
         (("spindle-ae", "--for", "openvino", "--into", "x", "--options", "{"), "--options: no JSON"),
+        (("spindle-ae", "--for", "openvino", "--into", "x", "--batch", "0"), "--batch: must be 1 or more"),
         (
             ("spindle-ae", "--for", "openvino", "--into", "x", "--options", "[]"),
             "--options: an object is expected",
@@ -220,11 +219,44 @@ def test_ir_is_quantized_by_nncf(
     assert os.environ.get("NNCF_CI"), "it would report to its maker"
 
 
+REGRESSION = """schema: 1
+name: line
+version: "1"
+task: regression
+files: [{path: line.tflite}]
+inputs: {x: {kind: vector, names: [A, B, C, D]}}
+outputs: {y: {}}
+golden: [{input: golden/0.json, expect: golden/0.expect.json, tolerance: {value: TOLERANCE}}]
+"""
+
+
+def test_tflite_is_quantized_by_googles_own(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if importlib.util.find_spec("ai_edge_quantizer") is None:
+        pytest.skip(
+            "ai-edge-quantizer is missing, and `make test` has it not: pip install '.[quantize-litert]'"
+        )
+    folder = models / "line" / "1"
+    (folder / "golden").mkdir(parents=True)
+    tflite_models.write_affine(folder / "line.tflite", shape=(1, 4))
+    for n in range(8):
+        (folder / "golden" / f"{n}.json").write_text(json.dumps({"x": [n / 8, -n / 9, n / 10, 0.3]}))
+    (folder / "golden" / "0.expect.json").write_text(json.dumps({"value": 1}))
+    card = folder / "model.yaml"
+    words = ("line", "--models", models, "--quantize", "int8", "--samples", folder / "golden")
+    card.write_text(REGRESSION.replace("TOLERANCE", "0.0001"))
+    code, _, err = said(capsys, *words)
+    assert (code, "in 8 bits it answers wrongly, and nothing was written" in err) == (1, True)
+    card.write_text(REGRESSION.replace("TOLERANCE", "0.02"))
+    quantized = figures(capsys, *words)["quantized"]
+    assert quantized["differenceBefore"] == 0 < quantized["differenceAfter"] < 0.02
+    made = read_card(card).builds[1]
+    assert (made.path.name, made.precision) == ("line-int8.tflite", "int8")
+    assert main(["model", "check", "line", "--models", str(models)]) == 0
+
+
 async def test_who_asks_for_int8_gets_the_quantized_file_and_nobody_else(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import asyncio
-
     path = loosened(models, score=0.06, box=0.04)
     words = ["compile", "part-detect", "--models", str(models), "--quantize", "int8"]
     assert await asyncio.to_thread(main, [*words, "--samples", str(path.parent / "golden")]) == 0

@@ -130,3 +130,38 @@ def test_accelerators_agree_on_a_kaldi_network(tmp_path: Path, edges: kaldi.Edge
         assert exact.shape == (2, frames - (9 if edges == "cut" else 0), 4)
         for plugin in (ONNXRUNTIME, OPENVINO):
             np.testing.assert_allclose(answer(plugin, path, given)["output"], exact, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("delay", [-3, 2])
+def test_accelerators_agree_on_a_network_that_remembers(tmp_path: Path, delay: int) -> None:
+    """An LSTM's states are no states of the session: a run knows nothing of the one before. It reads an iVector too."""
+    chance = np.random.default_rng(3)
+    gates, cells = (0.5 * chance.standard_normal(shape).astype(np.float32) for shape in ((16, 11), (3, 4)))
+    parts = [
+        KaldiPart("FixedAffineComponent", (("LinearParams", gates), ("BiasParams", gates[:, 0])), "a"),
+        KaldiPart("LstmNonlinearityComponent", (("Params", cells),), "cell"),
+        KaldiPart("BackpropTruncationComponent", (("Dim", 8), ("Scale", 0.9)), "t"),
+    ]
+    lines = [
+        "input-node name=input dim=5",
+        "input-node name=ivector dim=2",
+        "component-node name=a component=a "
+        f"input=Append(Offset(input, -1), ReplaceIndex(ivector, t, 0), IfDefined(Offset(m, {delay})))",
+        f"component-node name=cell component=cell input=Append(a, IfDefined(Offset(c, {delay})))",
+        "component-node name=t component=t input=cell",
+        "dim-range-node name=c input-node=t dim-offset=0 dim=4",
+        "dim-range-node name=m input-node=t dim-offset=4 dim=4",
+        "output-node name=output input=m",
+    ]
+    file, path = KaldiNet("nnet3", parts, lines).write(tmp_path / "f", binary=True), tmp_path / "m.onnx"
+    onnx.save(kaldi.convert(file), path)
+    for frames in (1, 10, 25):
+        given = {
+            "input": chance.standard_normal((3, frames, 5)).astype(np.float32),
+            "ivector": chance.standard_normal((3, 2)).astype(np.float32),
+        }
+        exact = answer(REFERENCE, path, given)["output"]
+        assert exact.shape == (3, frames, 4)
+        for plugin in (ONNXRUNTIME, OPENVINO):
+            for _ in range(2):
+                np.testing.assert_allclose(answer(plugin, path, given)["output"], exact, rtol=1e-5, atol=2e-5)

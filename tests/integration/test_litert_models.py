@@ -324,3 +324,29 @@ def test_doubly_given_and_nameless_tensors(tmp_path: Path) -> None:
     assert [spec.name for spec in loaded.outputs] == ["y"]
     assert np.all(loaded.infer({"input0": ONES, "x": ONES})["y"] == 2)
     assert loaded.inputs[0].datatype is Datatype.FP32
+
+
+def test_a_recurrent_operator_begins_each_run_afresh(tmp_path: Path) -> None:
+    one = np.eye(4, dtype=np.float32)
+    path = tflite_models.save(
+        tmp_path / "rnn.tflite",
+        [
+            Node(
+                kind="UNIDIRECTIONAL_SEQUENCE_RNN",
+                inputs=["x", "w", "r", "b", "state"],
+                outputs=["y"],
+                options={"timeMajor": True},
+            )
+        ],
+        [
+            Tensor(name="x", shape=(2, 1, 4)),
+            Tensor(name="state", shape=(1, 4), variable=True),
+            Tensor(name="y", shape=(2, 1, 4)),
+        ],
+        {"w": one, "r": one, "b": np.zeros(4, np.float32)},
+    )
+    session = opened(path)
+    steps = np.stack([ONES, 2 * ONES])
+    for _ in range(3):
+        assert session.infer({"x": steps})["y"][:, 0, 0].tolist() == [1, 3]
+    session.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from onnx import TensorProto, helper, numpy_helper
 
 from edgex_inference.cli.main import main
 from edgex_inference.contracts.accelerator import ONNX
@@ -90,6 +91,32 @@ def test_a_right_answer_is_kept(double: Callable[[str], Path], tmp_path: Path) -
     convert(double("right"), "--name", "m", "--models", tmp_path / "models")
     parity = yaml.safe_load((tmp_path / "models" / "m" / "1" / "model.yaml").read_text())["parity"]
     assert (parity["source"], parity["converter"], parity["samples"]) == ("double 1", "copier 2", 6)
+
+
+def test_inputs_that_are_laid_out_otherwise_are_compared_as_they_are(
+    double: Callable[[str], Path], tmp_path: Path, capsys: Capture
+) -> None:
+    source = double("turn0231")
+    _picture(source, (1, 3, 12, 16), (0, 1, 2, 3))
+    _picture(Path(f"{source}.turned"), (1, 12, 16, 3), (0, 3, 1, 2))
+    convert(source, "--name", "m", "--models", tmp_path / "models")
+    text = (tmp_path / "models" / "m" / "1" / "model.yaml").read_text()
+    assert yaml.safe_load(text)["parity"]["difference"] < 1e-5
+    assert "layout: NHWC" in text
+    Path(f"{source}.how").write_text("turn0321")  # height and width the other way round
+    convert(source, "--name", "n", "--models", tmp_path / "models", code=1)
+    capsys.readouterr()
+
+
+def _picture(path: Path, shape: tuple[int, ...], order: tuple[int, ...]) -> None:
+    """Sums over each channel's rows, of a picture whose axes are brought into this order first."""
+    nodes = [
+        helper.make_node("Transpose", ["picture"], ["first"], perm=order),
+        helper.make_node("ReduceSum", ["first", "axis"], ["sums"], keepdims=0),
+    ]
+    axis = numpy_helper.from_array(np.array([3]), "axis")
+    takes, gives = (TensorProto.FLOAT, shape), (TensorProto.FLOAT, (1, 3, 12))
+    onnx_models.save(path, nodes, {"picture": takes}, {"sums": gives}, [axis])
 
 
 @pytest.mark.parametrize("how", ["wrong", "refuse", "raise", "crash", "mute"])

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 
 from accelerators.onnxruntime import PLUGIN, plugins, providers, session, targets
 from accelerators.onnxruntime.options import Options
-from edgex_inference.contracts.accelerator import ONNX, LoadRequest, Session
+from edgex_inference.contracts.accelerator import ONNX, Batch, LoadRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, DeviceLost, ModelRejected
+from edgex_inference.contracts.models import Build, ModelCard, NumbersInput, Task
 from edgex_inference.engine.catalog import Catalog
+from edgex_inference.engine.fleet import Fleet
 from edgex_inference.testing import onnx_models
 from edgex_inference.testing.kinds import Kind
 
@@ -100,6 +103,22 @@ def test_a_provider_that_nobody_knows_is_said_to_be_absent(tmp_path: Path) -> No
         opened(onnx_models.write(Kind.ONE, tmp_path), device="ACME")
 
 
+def test_each_name_of_the_runtime_itself_is_answered() -> None:
+    """By its short name with what it needs, what became of it, or that it is no use; by its full one with the short."""
+    import onnxruntime
+
+    catalog, here = Catalog(), onnxruntime.get_available_providers()
+    for full in onnxruntime.get_all_providers():
+        name = providers.short(full)
+        for device in {name, full} - {"CPU"} - ({name} if full in here and name != "AZURE" else set()):
+            (candidate,) = catalog.candidates(AcceleratorChoice(name="onnxruntime", device=device), [ONNX])
+            with pytest.raises(AcceleratorUnavailable) as caught:
+                candidate.check()
+            known = device == full and full not in providers.UNSUITED
+            wanted = rf": say {name}: " if known else "it needs |ended its|no use to a program|say "
+            assert re.search(wanted, str(caught.value)), caught.value
+
+
 # Packages of providers
 
 
@@ -139,10 +158,19 @@ def test_a_package_that_cannot_be_imported_harms_nobody(
 ) -> None:
     install(tmp_path / "site", "onnxruntime-ep-acme", "acme_ep_broken", "import no_such_module")
     install(tmp_path / "site", "onnxruntime-ep-empty", "acme_ep_empty", "")
+    install(tmp_path / "site", "onnxruntime-ep-migraphx", "nothing", "")
+    (tmp_path / "site" / "onnxruntime_ep_migraphx-7.1.dist-info" / "RECORD").write_text(
+        "onnxruntime_ep_migraphx-7.1.dist-info/METADATA,,\n"
+    )
     monkeypatch.syspath_prepend(tmp_path / "site")
     found = {package.distribution: package.trouble for package in plugins.packages()}
     assert found["onnxruntime-ep-acme"] == "it cannot be imported: No module named 'no_such_module'"
     assert found["onnxruntime-ep-empty"] == "it does not tell its provider"
+    assert found["onnxruntime-ep-migraphx"] == "it is an empty placeholder: uninstall it"
+    with pytest.raises(
+        AcceleratorUnavailable, match=r"onnxruntime-ep-migraphx 7\.1 is installed, but it is an empty"
+    ):
+        targets.target(import_module("onnxruntime"), "MIGraphX")
     assert "CPU" in {device.id for device in PLUGIN.devices()}
 
 
@@ -283,6 +311,25 @@ def test_qnn_wants_to_know_every_extent_but_the_batch(qnn: Any, tmp_path: Path) 
     ):
         opened(path, device="QNN")
     assert opened(path, device="QNN", shapes={"x": (None, 6)}).inputs[0].shape == (1, 6)
+
+
+async def test_qnn_takes_what_card_and_binding_say(qnn: Any, tmp_path: Path) -> None:
+    """A card's shape and a binding's batch make a file with open extents one of fixed shapes; runs are filled up."""
+    path = onnx_models.write(Kind.OPEN, tmp_path)
+    build = Build(path=path, format=ONNX, inputs=(NumbersInput(name="x", shape=(6,)),))
+    card = ModelCard(name="m", version="1", task=Task.RAW, folder=tmp_path, builds=(build,))
+    choice = AcceleratorChoice(name="onnxruntime", device="QNN", batch=4)
+    (candidate,) = Catalog().candidates(choice, [ONNX])
+    fleet = Fleet()
+    lane, _ = await fleet.acquire(candidate, choice, card)
+    assert lane.session.inputs[0].shape == (4, 6)
+    assert lane.session.traits.batch == Batch(kind="fixed", most=4)
+    rows = [{"x": np.full((1, 6), n, np.float32)} for n in range(6)]
+    answers = await lane.infer_many(rows, timeout=60)
+    for n, answer in enumerate(answers):
+        assert isinstance(answer, Mapping)
+        assert np.allclose(answer["y"], np.full((1, 6), 2 * n + 1))
+    await fleet.close()
 
 
 def test_qnn_by_the_path_of_its_library(qnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

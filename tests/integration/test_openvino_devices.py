@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto
 
 from accelerators.openvino import PLUGIN, session
+from accelerators.openvino.devices import target
 from accelerators.openvino.options import Options
 from edgex_inference.contracts.accelerator import (
     ONNX,
@@ -58,6 +59,30 @@ def test_devices_by_name(tmp_path: Path, device: str) -> None:
     assert np.allclose(loaded.infer({"x": x})["y"], 2 * x + 1, atol=1e-6)
     assert sum(loaded.traits.placement.values()) >= 1
     assert set(loaded.traits.placement) == {"CPU"}
+
+
+def test_who_takes_fixed_shapes_only_gets_the_rows_of_the_binding(affine: Path) -> None:
+    for batch, rows in ((None, 1), (3, 3)):
+        loaded = opened(affine, device="BATCH:CPU(4)", batch=batch)
+        assert loaded.inputs[0].shape == (rows, 4)
+        x = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
+        assert np.allclose(loaded.infer({"x": x})["y"], 2 * x + 1, atol=1e-6)
+
+
+def test_an_npu_is_told_every_extent(affine: Path) -> None:
+    """No NPU was at hand: what it would be given."""
+    place = target("NPU", ["CPU", "NPU"])
+    assert (place.static, target("AUTO:NPU,CPU", ["CPU", "NPU"]).static) == (True, True)
+    assert not target("HETERO:GPU,CPU", ["CPU", "GPU"]).static
+    request = LoadRequest(path=affine, format=ONNX, batch=8)
+    model = session.read(request, session._rows(request, place))
+    assert list(model.inputs[0].get_shape()) == [8, 4]
+
+
+def test_rows_of_a_binding_on_the_cpu(affine: Path) -> None:
+    """One row at a time is a fixed shape; of more, any number still goes."""
+    assert opened(affine, batch=1).inputs[0].shape == (1, 4)
+    assert opened(affine, batch=8).inputs[0].shape == (None, 4)
 
 
 @pytest.mark.parametrize(

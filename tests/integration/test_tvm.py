@@ -1,8 +1,10 @@
 """Apache TVM beyond the contract: other machines, other products of its name, what the plug-in does with libraries."""
 
 import importlib.metadata
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from accelerators.tvm import PLUGIN, session
 from accelerators.tvm.library import read
 from accelerators.tvm.options import Options
+from edgex_inference.cli.main import main
 from edgex_inference.contracts.accelerator import ONNX, TVM_LIBRARY, Artefact, LoadRequest
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 
@@ -51,6 +54,35 @@ if PLUGIN.version() is not None:
             PLUGIN.load(LoadRequest(path=artefact.path, format=TVM_LIBRARY))
         with pytest.raises(AcceleratorUnavailable, match="it can compile for aarch64, and run CPU only"):
             PLUGIN.load(LoadRequest(path=artefact.path, format=TVM_LIBRARY, device="aarch64"))
+
+    def test_the_command_compiles_for_a_board_elsewhere(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        if shutil.which("aarch64-linux-gnu-ld") is None:
+            pytest.skip("no linker for ARM64: apt-get install binutils-aarch64-linux-gnu")
+        words = ["compile", "spindle-ae", "--models", str(ROOT / "edgex_inference/demo/models")]
+        words += ["--into", str(tmp_path / "cache"), "--json"]
+
+        def found(target: str, cpu: str = "") -> dict[str, Any]:
+            options = ["--options", json.dumps({"mcpu": cpu})] if cpu else []
+            assert main([*words, "--for", target, *options]) == 0
+            (one,) = json.loads(capsys.readouterr().out)
+            return dict(one)
+
+        board = found("tvm:aarch64", "cortex-a72")
+        assert board["made"]
+        assert board["reason"].startswith("not run here: ")
+        path = Path(board["artefact"])
+        assert path.read_bytes()[18:20] == (183).to_bytes(2, "little")
+        provenance = json.loads((path.parent / "provenance.json").read_text())
+        assert provenance["device"] == "aarch64"
+        assert provenance["tools"]["cpu"] == "cortex-a72"
+        assert provenance["tools"]["apache-tvm"] == PLUGIN.version()
+        assert not found("tvm:aarch64", "cortex-a72")["made"]
+        assert found("tvm:aarch64", "cortex-a76")["made"], "another processor is another library"
+        here = found("tvm")
+        assert here["made"]
+        assert here["difference"] < 1e-2
 
     def test_an_unknown_processor_is_refused_by_name(tmp_path: Path) -> None:
         with pytest.raises(AcceleratorUnavailable, match=r"options\.mcpu: LLVM knows no processor z80"):

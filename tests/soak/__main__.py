@@ -1,7 +1,8 @@
 """`make soak`: long under load, again and again; build/soak.json, and exit code 1 when something does not hold.
 
 SOAK_SECONDS=60 shortens the 10 minutes under load, SOAK_LOAD=0.5 is the share of what the service can do (0.8),
-SOAK_OUTPUT=FILE writes elsewhere, SOAK_DOCS=1 puts the table into docs/benchmarks.md too.
+SOAK_ONLY=litert,openvino loads and closes no others, SOAK_OUTPUT=FILE writes elsewhere, SOAK_DOCS=1 puts the table into
+docs/benchmarks.md too.
 """
 
 import json
@@ -38,7 +39,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         found = list(rows(wanted, Path(folder)))
     cycles = CYCLES if wanted.seconds >= SHORT else FEW
-    for name in accelerators():
+    only = os.environ.get("SOAK_ONLY", "").replace(",", " ").split()
+    for name in only or accelerators():
         print(f"{name}: {cycles} times loaded and closed …", file=sys.stderr, flush=True)
         found += _cycled(name, cycles)
     print(table(found))
@@ -57,16 +59,20 @@ def accelerators() -> Sequence[str]:
     return sorted(one.name for one in ours if one.level is Level.SIMULATED or one.version() is not None)
 
 
+def suite(name: str) -> Path:
+    """The file with an accelerator's contract suite."""
+    return Path(__file__).parents[1] / "contract" / f"test_accelerator_{name}.py"
+
+
 def _cycled(name: str, cycles: int) -> Sequence[Row]:
     """What its contract suite leaves behind, in a process of its own, so that no other runtime's memory is in it."""
     what = f"{name}: {cycles} times loaded, run and closed"
-    suite = Path(__file__).parents[1] / "contract" / f"test_accelerator_{name}.py"
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
         output = Path(folder) / "growth.json"
         env = os.environ | {"SOAK_CYCLES": str(cycles), "SOAK_GROWTH": str(output)}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.soak.growth", f"--timeout={_PATIENCE}"]
         done = subprocess.run(
-            [*command, str(suite)],
+            [*command, str(suite(name))],
             env=env,
             capture_output=True,
             text=True,

@@ -31,6 +31,7 @@ class Rig:
     publish: Publish
     now: float = 100.0
     error: Exception | None = None
+    gate: asyncio.Event | None = None
     timers: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     out: list[dict[str, Any]] = field(default_factory=list)
@@ -57,6 +58,8 @@ class Rig:
     async def take(self, messages: Sequence[Message]) -> None:
         if self.error is not None:
             raise self.error
+        if self.gate is not None:
+            await self.gate.wait()
         for message in messages:
             event = events.read(envelope.read(message))
             assert event is not None
@@ -199,6 +202,24 @@ async def test_a_held_result_at_the_end_is_suppressed(rig: Callable[..., Rig]) -
     one.emission.close()
     assert one.counters() == {"published": 1, "suppressed": 1}
     assert one.cancelled == [1], "and its timer stopped"
+
+
+async def test_a_held_result_that_is_leaving_at_the_end_is_suppressed(rig: Callable[..., Rig]) -> None:
+    """Whether its task has begun, and waits for the bus, or not."""
+    for begun in (False, True):
+        one = rig(min_interval=10.0)
+        await one.say(0)
+        await one.say(1)
+        one.gate = asyncio.Event()
+        delay, callback = one.timers[-1]
+        one.now += delay
+        callback()
+        if begun:
+            await asyncio.sleep(0)
+        assert len(one.emission.leaving) == 1
+        one.emission.close()
+        await asyncio.sleep(0)
+        assert one.counters() == {"published": 1, "suppressed": 1}
 
 
 async def test_a_repetition_never_follows_what_is_newer(rig: Callable[..., Rig]) -> None:

@@ -58,8 +58,11 @@ class Job:
             for case in range(CASES)
         ]
 
-    def reply(self, file, cases, answers, *, framework, tool, notes=()):
-        """Writes what the caller reads: arrays of each case, inputs first; texts as numpy's own."""
+    def reply(self, file, cases, answers, *, framework, tool, notes=(), axes=()):
+        """Writes what the caller reads: arrays of each case, inputs first; texts as numpy's own.
+
+        `axes` has for each input which axis of the source each of its own is, where they are not the source's.
+        """
         arrays = {}
         for index, (case, answer) in enumerate(zip(cases, answers)):
             for at, one in enumerate(case.values()):
@@ -70,6 +73,7 @@ class Job:
             np.savez(self.path("answers.npz"), **arrays)
         names = list(cases[0]) if cases else []
         said = {"file": file, "framework": framework, "tool": tool, "inputs": names, "notes": list(notes)}
+        said["axes"] = list(axes)
         with open(self.path("reply.json"), "w", encoding="utf-8") as out:
             json.dump(said, out)
 

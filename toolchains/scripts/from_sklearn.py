@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 from exchange import Refused, main
+from histograms import with_histograms
 
 OPSET, ML_OPSET = 15, 3
 
@@ -89,13 +90,15 @@ def of_sklearn(job, model, width):
             options=options and {id(model): options},
             target_opset=opset,
         )
+    except Refused:
+        raise
     except Exception as error:  # its own errors are many and public ones are not promised
         raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
     return found, "skl2onnx " + skl2onnx.__version__
 
 
 def with_boosters():
-    """Boosters inside pipelines of scikit-learn."""
+    """Boosters inside pipelines of scikit-learn, and its own that skl2onnx converts wrongly."""
     from lightgbm import LGBMClassifier, LGBMRegressor
     from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
     from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
@@ -117,6 +120,7 @@ def with_boosters():
         (XGBRegressor, "XGBoostXGBRegressor", convert_xgboost),
     ):
         update_registered_converter(one, name, calculate_linear_regressor_output_shapes, convert)
+    with_histograms(calculate_linear_classifier_output_shapes, calculate_linear_regressor_output_shapes)
 
 
 def of_xgboost(job, model, width):

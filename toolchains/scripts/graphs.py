@@ -4,6 +4,7 @@ import os
 
 import tensorflow as tf
 from exchange import Refused
+from tensorflow.python.grappler import tf_optimizer
 
 _PLAIN = ("Const", "NoOp", "Placeholder", "PlaceholderWithDefault", "Assert", "Identity_unused")
 
@@ -37,12 +38,35 @@ def saved_model(job):
         raise Refused("has no signature with inputs and outputs: save it with one, or as a Keras model")
     signature = signatures.get("serving_default") or next(iter(signatures.values()))
     feeds = {name: one.name for name, one in sorted(signature.inputs.items())}
-    outputs = [one.name for _, one in sorted(signature.outputs.items())]
     with graph.as_default():
+        outputs = [
+            tf.identity(graph.get_tensor_by_name(one.name), name=tidy(name)).name
+            for name, one in sorted(signature.outputs.items())
+        ]
         nodes = [name.partition(":")[0] for name in outputs]
         constant = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), nodes)
+    constant = inlined(constant, [*nodes, *(tensor.partition(":")[0] for tensor in feeds.values())])
     inputs = [described(job, name, graph.get_tensor_by_name(tensor)) for name, tensor in feeds.items()]
     return Model(inputs, constant, feeds, outputs, asker(session, feeds, outputs))
+
+
+def inlined(constant, kept):
+    """The graph without functions, which tf2onnx loses; without variables they may stand where they are called."""
+    for nodes in (constant.node, *(one.node_def for one in constant.library.function)):
+        for node in nodes:
+            if node.op == "StatefulPartitionedCall":
+                node.op = "PartitionedCall"  # the optimizer leaves the other kind alone
+    for one in constant.library.function:
+        one.signature.is_stateful = False
+    graph = tf.compat.v1.Graph()
+    with graph.as_default():
+        tf.import_graph_def(constant, name="")
+    meta = tf.compat.v1.train.export_meta_graph(graph_def=constant, graph=graph)
+    meta.collection_def["train_op"].node_list.value.extend(kept)  # what the optimizer may not take away
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.optimizers.append("function")
+    config.graph_options.rewrite_options.min_graph_nodes = -1
+    return tf_optimizer.OptimizeGraph(config, meta)
 
 
 def frozen(job):
@@ -121,7 +145,7 @@ def asker(session, feeds, outputs):
 
 
 def tidy(name):
-    return "".join(one if one.isalnum() else "_" for one in name)
+    return "".join(one if one.isalnum() else "_" for one in name).lstrip("_") or "tensor"
 
 
 def first(error):

@@ -13,7 +13,7 @@ def work(job):
     from edgex_inference.importers.kaldi import convert
 
     try:
-        model = convert(Path(job.source))
+        model = convert(Path(job.source), edges=job.options.get("edges", "held"))
     except ModelRejected as error:
         raise Refused(error.reason) from error
     onnx.save(model, job.path("model.onnx"))

@@ -17,7 +17,7 @@ def main():
         except Exception as error:  # a broken native library raises anything
             sys.exit("refused: %s cannot be imported: %s" % (name, error))
         found[name] = str(getattr(module, "__version__", ""))
-    said = {"file": "versions.json", "framework": "", "tool": "", "inputs": [], "notes": []}
+    said = {"file": "versions.json", "framework": "", "tool": "", "inputs": [], "notes": [], "axes": []}
     for name, content in (("versions.json", found), ("reply.json", said)):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             json.dump(content, file)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 from exchange import Refused, main
 from graphs import called, first, opened
+from tflite_file import arranged
 
 
 def work(job):
@@ -12,15 +13,47 @@ def work(job):
     except Exception as error:  # its converter raises whatever its C++ side does
         raise Refused("TensorFlow Lite's converter cannot take it: %s" % first(error)) from error
     with open(job.path("model.tflite"), "wb") as file:
-        file.write(content)
-    found = tf.lite.Interpreter(model_content=content)
-    if len(found.get_input_details()) > 1 or len(found.get_output_details()) > 1:
-        raise Refused(
-            "has several inputs or outputs, whose order TensorFlow Lite does not keep: convert it to onnx"
-        )
+        file.write(in_order(content, model))
     cases = job.cases([(name, dtype, (1, *shape[1:])) for name, dtype, shape in model.inputs])
     answers = [model.ask(case) for case in cases]
     job.reply("model.tflite", cases, answers, framework=called(), tool=called())
+
+
+def in_order(content, model):
+    """The file with inputs and outputs in the source's order, which the converter does not keep, under their names."""
+    found = tf.lite.Interpreter(model_content=content)
+    given = {plain(one["name"]): one["index"] for one in found.get_input_details()}
+    gives = {plain(one["name"]): one["index"] for one in found.get_output_details()}
+    inputs = [(name, plain(tensor)) for name, tensor in model.feeds.items()]
+    outputs = [(plain(one), plain(one)) for one in model.outputs]
+    if model.keras is not None:
+        signature = found.get_signature_runner()
+        given = {name: one["index"] for name, one in signature.get_input_details().items()}
+        gives = {name: one["index"] for name, one in signature.get_output_details().items()}
+        inputs = [(name, name) for name in model.feeds]
+        outputs = list(zip(named(model.keras, gives), sorted(gives, key=number), strict=True))
+    if not {key for _, key in inputs} <= given.keys() or not {key for _, key in outputs} <= gives.keys():
+        raise Refused("loses the names of its inputs or outputs in TensorFlow Lite: convert it to onnx")
+    return arranged(
+        content, [(given[key], name) for name, key in inputs], [(gives[key], name) for name, key in outputs]
+    )
+
+
+def plain(tensor):
+    """A tensor's name without the number of an operator's only output."""
+    return tensor.removesuffix(":0")
+
+
+def number(name):
+    """`output_10` comes after `output_9`."""
+    head, _, tail = name.rpartition("_")
+    return (head, int(tail)) if tail.isdecimal() else (name, 0)
+
+
+def named(model, outputs):
+    """What Keras calls them, where that is one name for each."""
+    names = list(getattr(model, "output_names", None) or ())
+    return names if len(set(names)) == len(outputs) else sorted(outputs, key=number)
 
 
 def converter(job, model):

@@ -14,9 +14,10 @@ _TICK, _LINE = 0.5, 10.0
 class Progress:
     """Tells of one step while it is entered; `told` may be called from any thread."""
 
-    def __init__(self, title: str, stream: TextIO = sys.stderr) -> None:
-        self._title, self._stream = title, stream
-        self._bar = stream.isatty()
+    def __init__(self, title: str, stream: TextIO | None = None) -> None:
+        """Without a `stream` it is what standard error is now."""
+        self._title, self._stream = title, stream or sys.stderr
+        self._bar = self._stream.isatty()
         self._began = self._last = time.monotonic()
         self._fraction: float | None = None
         self._what = self._said = ""

@@ -1,5 +1,6 @@
 """A model written anew in 8 bits: calibrated with samples, compared on golden samples, entered into its card."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -116,17 +117,16 @@ def _size(path: Path, format_: Format) -> int:
 
 
 def _who(engine: Engine, card: ModelCard) -> tuple[Accelerator, Build]:
-    """The first accelerator here that quantizes one of the model's files; raises AcceleratorUnavailable."""
-    known: set[str] = set()
+    """The first of the model's files that an accelerator here quantizes; raises AcceleratorUnavailable."""
+    able: list[Accelerator] = []
     for name in engine.catalog.names():
-        try:
-            accelerator = engine.catalog.get(name)
-        except AcceleratorUnavailable:
-            continue
-        known |= accelerator.quantizes
-        for build in card.builds:
+        with contextlib.suppress(AcceleratorUnavailable):
+            able.append(engine.catalog.get(name))
+    for build in card.builds:
+        for accelerator in able:
             if accelerator.quantize is not None and build.format in accelerator.quantizes:
                 return accelerator, build
+    known = frozenset[str]().union(*(one.quantizes for one in able))
     have = listed(sorted({one.format for one in card.builds}), last="and")
     reads = listed(sorted(known), last="and") or "nothing"
     raise AcceleratorUnavailable("int8", f"what is installed here quantizes {reads}; {card.name} has {have}")

@@ -59,6 +59,11 @@ def add_arguments(convert: argparse.ArgumentParser, tasks: Sequence[str]) -> Non
         metavar="MODULE:FUNCTION",
         help="what makes the PyTorch module, for weights; runs your code",
     )
+    say(
+        "--edges",
+        choices=("held", "cut"),
+        help="Kaldi: the ends are held and no frame is lost (default), or frames without all their context are cut off",
+    )
     say("--opset", type=int, metavar="N", help="the ONNX operator set (default: the converter's)")
     say(
         "--samples",
@@ -91,6 +96,7 @@ def read(args: argparse.Namespace) -> Asked:
         beside=args.weights,
         shapes=_shapes(args.shape),
         factory=args.factory or "",
+        edges=args.edges or "",
         opset=args.opset,
         samples=read_samples(args.samples) if args.samples is not None else None,
         trust=args.trust,

@@ -19,7 +19,15 @@ from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec
 from edgex_inference.engine.formats.converting import Converted, Wish, convert
 from edgex_inference.engine.formats.kinds import ABOUT
-from edgex_inference.engine.formats.parity import Case, Off, Parity, Samples, compare, says_nothing
+from edgex_inference.engine.formats.parity import (
+    Case,
+    Off,
+    Parity,
+    Samples,
+    compare,
+    row_by_row,
+    says_nothing,
+)
 from edgex_inference.engine.formats.toolchains import Toolchains
 from edgex_inference.pipeline.planning.plan import Engine
 
@@ -94,6 +102,8 @@ async def _compared(
         cases, source = converted.cases, converted.framework
         if cases is None:
             cases, source = await _asked(engine, wish, converted, target)
+            cases = [converted.brought(case) for case in cases]
+        cases = row_by_row(cases, target.lane.session.inputs)
         worst, notes = await _worst(wish, target, cases, tolerance)
     if worst.share > 1:
         raise ModelRejected(
@@ -147,23 +157,19 @@ async def _asked(
             f"nothing here can answer for it ({converted.missing or error}): give --samples with the answers too, "
             f"{listed(names, last='and')}",
         ) from error
-    specs = _shaped(opened.lane.session.inputs, wish)
+    specs = opened.lane.session.inputs
     cases = []
-    for feed in _feeds(specs, wish.samples):
+    for feed in _feeds([_shaped(spec, wish) for spec in specs], wish.samples):
         answers = await _run(opened, feed, wish)
         cases.append(Case(inputs=tuple(feed[one.name] for one in specs), outputs=answers))
     version = opened.candidate.accelerator.version() or ""
     return cases, f"{opened.candidate} {version}".strip()
 
 
-def _shaped(specs: Sequence[TensorSpec], wish: Wish) -> Sequence[TensorSpec]:
-    """The inputs with the extents that `--shape` says; an only input needs no name there."""
-    found = []
-    for spec in specs:
-        said = wish.shapes.get(spec.name) or (wish.shapes.get("") if len(specs) == 1 else None)
-        fits = said is not None and len(said) == len(spec.shape)
-        found.append(replace(spec, shape=said) if said is not None and fits else spec)
-    return found
+def _shaped(spec: TensorSpec, wish: Wish) -> TensorSpec:
+    """With what the user said of its extents."""
+    shape = wish.shapes.get(spec.name) or wish.shapes.get("")
+    return replace(spec, shape=shape) if shape is not None else spec
 
 
 def _known(samples: Samples, session: Session) -> Sequence[Case]:

@@ -66,6 +66,7 @@ def _said(order: Order, artefact: Artefact, entry: Path, seconds: float) -> Prov
         precision=request.precision,
         options=order.options,
         shapes=request.shapes,
+        batch=request.batch,
         tools=order.made_with,
         compiled=artefact.made_with,
         path=artefact.path.name,

@@ -20,8 +20,8 @@ class Order:
     """A model to be compiled for an inference device.
 
     `source` is the digest of all files of the model: weights beside it count, and what a quantization was calibrated
-    with. `what` is the key of what is wanted: source, format, precision, shapes and options; threads do not count,
-    they are for running. `made_with` are tools and device, as they are here; `key` is that of both together.
+    with. `what` is the key of what is wanted: source, format, precision, shapes, batch and options; threads do not
+    count, they are for running. `made_with` are tools and device, as they are here; `key` is that of both together.
     """
 
     accelerator: Accelerator
@@ -64,6 +64,7 @@ def order(candidate: Candidate, request: LoadRequest, card: ModelCard, build: Bu
             "format": request.format,
             "precision": request.precision,
             "shapes": {name: list(shape) for name, shape in request.shapes.items()},
+            "batch": request.batch,
             "options": options,
         }
     )

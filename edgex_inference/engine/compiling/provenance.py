@@ -49,6 +49,7 @@ class Provenance:
     date: str
     size: int
     beside: tuple[str, ...] = ()
+    batch: int | None = None
     parity: Parity | None = field(default=None)
 
     def artefact(self, folder: Path) -> Artefact:

@@ -40,7 +40,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a script made: `file` in its folder, by which `tool`, and in `framework` what answered the samples."""
+    """What a script made: `file` in its folder, by which `tool`, and in `framework` what answered the samples.
+
+    `axes` has for each input which axis of the source each of its own is; empty where they are the source's.
+    """
 
     file: Path
     framework: str
@@ -48,6 +51,7 @@ class Reply:
     inputs: tuple[str, ...]
     notes: tuple[str, ...]
     answers: Path | None
+    axes: tuple[tuple[int, ...], ...] = ()
 
 
 def run(python: Path, script: str, job: Job, folder: Path, limits: Limits) -> Reply:
@@ -121,6 +125,7 @@ def _reply(job: Job, folder: Path) -> Reply:
             inputs=tuple(map(str, said["inputs"])),
             notes=tuple(map(str, said["notes"])),
             answers=folder / "answers.npz" if (folder / "answers.npz").is_file() else None,
+            axes=tuple(tuple(map(int, order)) for order in said["axes"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelRejected(job.source, "its conversion ended without an answer") from error

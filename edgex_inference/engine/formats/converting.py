@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgex_inference.contracts.accelerator import ONNX, Format
+from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format
 from edgex_inference.contracts.errors import ModelRejected, SetupError
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.formats.child import Job, Limits, Reply, run
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
 from edgex_inference.engine.formats.mishaps import is_there, mishap, text
-from edgex_inference.engine.formats.parity import Case, Samples, read_cases
+from edgex_inference.engine.formats.parity import Case, Samples, read_cases, turned
 from edgex_inference.engine.formats.recognize import recognize
 from edgex_inference.engine.formats.routes import Step, route
 from edgex_inference.engine.formats.screen import screen
@@ -27,13 +27,18 @@ _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a user asks for; `shapes` by input, `factory` a `module:function` that makes a PyTorch module."""
+    """What a user asks for.
+
+    `shapes` are by input, `factory` is a `module:function` that makes a PyTorch module, `edges` are for Kaldi: what is
+    beyond the first and the last frame, `held` or `cut`.
+    """
 
     source: Path
     target: Format
     beside: Path | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     factory: str = ""
+    edges: str = ""
     opset: int | None = None
     samples: Samples | None = None
     trust: bool = False
@@ -44,7 +49,8 @@ class Wish:
 class Converted:
     """The converted model, not yet compared; `cases` None where the source's framework was not asked.
 
-    `missing` says why it was not, where it could have been.
+    `missing` says why it was not, where it could have been. `turns` are the axes of inputs, conversion by conversion,
+    that answers of the source still have to be brought into; those of `cases` are.
     """
 
     path: Path
@@ -54,6 +60,13 @@ class Converted:
     notes: tuple[str, ...]
     cases: Sequence[Case] | None
     missing: str = ""
+    turns: Sequence[Sequence[Sequence[int]]] = ()
+
+    def brought(self, case: Case) -> Case:
+        """The source's own case as the converted model takes it."""
+        for axes in self.turns:
+            case = turned(case, axes)
+        return case
 
 
 def kind_of(wish: Wish) -> Kind:
@@ -78,6 +91,8 @@ def kind_of(wish: Wish) -> Kind:
 def planned(wish: Wish, toolchains: Toolchains) -> tuple[Kind, Sequence[Step]]:
     """The kind and its route, every toolchain of which is there; raises SetupError before anything is made."""
     kind = kind_of(wish)
+    if wish.edges and kind is not Kind.KALDI:
+        raise ModelRejected(wish.source, f"is {ABOUT[kind].label}: --edges is for Kaldi models")
     try:
         steps = route(kind, wish.target)
     except SetupError as error:
@@ -98,7 +113,12 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
         place = folder / f"step{number}"
         place.mkdir()
         job = _job(wish, source, kind if not number else recognize(source), place, first=not number)
-        replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
+        if step.target == TFLITE:  # which leaves no extent open that an earlier format did
+            job = replace(job, shapes=wish.shapes)
+        try:
+            replies.append(run(toolchains.python(step.toolchain), step.script, job, place, wish.limits))
+        except ModelRejected as error:  # a later step speaks of a file that nobody knows
+            raise ModelRejected(wish.source, error.reason) from error
         source = replies[-1].file
     first, missing = replies[0], ""
     if steps[0].oracle:
@@ -106,15 +126,20 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
             first = _ask(wish, kind, steps[0], toolchains, folder, replies[0])
         except SetupError as error:
             missing = str(error)
-    return Converted(
+    found = Converted(
         path=source,
         kind=kind,
         framework=first.framework,
         tools=tuple(reply.tool for reply in replies),
         notes=tuple(note for reply in replies for note in reply.notes),
-        cases=read_cases(first.answers, wish.source) if first.answers is not None else None,
+        cases=None,
         missing=missing,
+        turns=[reply.axes for reply in replies],
     )
+    if first.answers is None:
+        return found
+    later = replace(found, turns=found.turns[1:])  # answers are written for the first conversion
+    return replace(later, cases=[later.brought(case) for case in read_cases(first.answers, wish.source)])
 
 
 def _named(source: Path) -> Path:
@@ -133,12 +158,16 @@ def _ask(wish: Wish, kind: Kind, step: Step, toolchains: Toolchains, folder: Pat
         inputs = [
             {
                 "name": one.name,
-                "shape": [extent if isinstance(extent, int) else 1 for extent in one.shape or ()],
+                "shape": [
+                    extent if isinstance(extent, int) else None if at else 1
+                    for at, extent in enumerate(one.shape or ())
+                ],
             }
             for one in said.inputs
         ]
-        options = {**job.options, "inputs": inputs, "outputs": [one.name for one in said.outputs]}
-        job = replace(job, options=options)
+        outputs = [one.name for one in said.outputs]
+        made = {"inputs": inputs, "outputs": outputs, "metadata": dict(said.metadata)}
+        job = replace(job, options={**job.options, **made})
     return run(python, step.oracle_script, job, place, wish.limits)
 
 
@@ -148,6 +177,8 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
         inputs = str(folder / "inputs.npz")
         _save(inputs, wish.samples.arrays)
     options: dict[str, object] = {"trust": wish.trust}
+    if kind is Kind.KALDI and wish.edges:
+        options["edges"] = wish.edges
     if first and kind is Kind.TORCH_FACTORY:
         options |= {"factory": wish.factory or str(wish.source), "where": str(Path.cwd())}
     beside = (str(wish.beside.absolute()),) if wish.beside is not None and first else ()

@@ -58,6 +58,8 @@ def _fill(toolchain: Toolchain, folder: Path, progress: Progress) -> None:
     """Runs pip; it says a line for each package that it collects, and one before it unpacks them all."""
     command = [str(python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     command += ["--progress-bar", "off", "--no-color", "--only-binary", ":all:", "-r", str(toolchain.pins)]
+    command += ["--no-deps"] if toolchain.bare else []
+    command += ["--ignore-requires-python"] if toolchain.anyway else []
     expected = len(toolchain.requirements)
     last: list[str] = []
     collected = 0

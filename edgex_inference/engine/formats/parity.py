@@ -2,14 +2,14 @@
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.tensors import Array, Tensors
+from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec
 from edgex_inference.engine.formats.archives import names_in
 
 FLOATS = 1e-4
@@ -89,6 +89,35 @@ class Off:
     def share(self) -> float:
         """Above 1 is refused."""
         return self.difference / self.tolerance if self.tolerance else np.inf if self.difference else 0.0
+
+
+def turned(case: Case, axes: Sequence[Sequence[int]]) -> Case:
+    """The case for a model whose inputs have their axes in another order, as Reply says it."""
+    if len(axes) != len(case.inputs):
+        return case
+    return replace(
+        case, inputs=tuple(one.transpose(order) for one, order in zip(case.inputs, axes, strict=True))
+    )
+
+
+def row_by_row(cases: Sequence[Case], specs: Sequence[TensorSpec]) -> Sequence[Case]:
+    """Cases of several rows as cases of one, for a model that takes one row at a time."""
+    if not specs or any(spec.shape[:1] != (1,) for spec in specs):
+        return cases
+    return [one for case in cases for one in _rows(case)]
+
+
+def _rows(case: Case) -> Iterator[Case]:
+    """The rows of a case, or the case itself where it has no rows."""
+    counts = {one.shape[0] if one.ndim else 0 for one in (*case.inputs, *case.outputs)}
+    count = counts.pop() if len(counts) == 1 else 0
+    for at in range(count):
+        yield Case(
+            inputs=tuple(one[at : at + 1] for one in case.inputs),
+            outputs=tuple(one[at : at + 1] for one in case.outputs),
+        )
+    if not count:
+        yield case
 
 
 def compare(have: Sequence[Array], want: Sequence[Array], names: Sequence[str], tolerance: float) -> Off:

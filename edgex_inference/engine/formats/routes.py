@@ -52,11 +52,12 @@ STEPS: tuple[Step, ...] = (
     _step({Kind.PADDLE, Kind.PADDLE_PIR}, ONNX, "paddle", "paddle_to_onnx.py"),
     _step({Kind.MXNET}, ONNX, "mxnet", "mxnet_to_onnx.py"),
     _step({Kind.CAFFE}, ONNX, HERE, "import_caffe.py", "opencv/ask_opencv.py"),
-    _step({Kind.KALDI}, ONNX, HERE, "import_kaldi.py"),
+    _step({Kind.KALDI}, ONNX, HERE, "import_kaldi.py", "kaldi/ask_kaldi.py"),
     _step(_TENSORFLOW, OPENVINO_IR, HERE, "to_openvino.py", "tensorflow/ask_tensorflow.py"),
     _step({Kind.PADDLE}, OPENVINO_IR, HERE, "to_openvino.py", "paddle/ask_paddle.py"),
     _step({Kind.ONNX, Kind.TFLITE}, OPENVINO_IR, HERE, "to_openvino.py"),
     _step({Kind.ONNX}, ONNX, HERE, "to_opset.py"),
+    _step({Kind.ONNX}, TFLITE, "onnx2tf", "onnx_to_tflite.py"),
 )
 """Preferred ones first."""
 

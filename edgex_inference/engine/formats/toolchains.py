@@ -24,7 +24,11 @@ _COMPLETE = ".complete"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """One environment: `python` are series in order of preference, `pins` a file of exact versions."""
+    """One environment: `python` are series in order of preference, `pins` a file of exact versions.
+
+    A `bare` one holds nothing but its pins, whatever they ask for themselves.
+    `anyway`: its pins are installed although one of them asks for another Python; it was tried on these.
+    """
 
     name: str
     about: str
@@ -33,6 +37,8 @@ class Toolchain:
     modules: tuple[str, ...]
     megabytes: int = 0
     note: str = ""
+    bare: bool = False
+    anyway: bool = False
 
     @property
     def requirements(self) -> Sequence[str]:
@@ -77,6 +83,8 @@ def manifest(data: Path = DATA) -> Mapping[str, Toolchain]:
             modules=tuple(one["modules"]),
             megabytes=one.get("megabytes", 0),
             note=one.get("note", ""),
+            bare=one.get("bare", False),
+            anyway=one.get("anyway", False),
         )
         for name, one in said.items()
     }

@@ -40,6 +40,7 @@ class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     threads: int | None
     precision: str
     shapes: dict[str, tuple[int | None, ...]]
+    batch: int | None
     cache: str | None
     beside: tuple[str, ...]
     name: str
@@ -57,6 +58,7 @@ class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
             threads=request.threads,
             precision=request.precision,
             shapes=dict(request.shapes),
+            batch=request.batch,
             cache=None if request.cache is None else os.fspath(request.cache),
             beside=request.beside,
             name=request.name,
@@ -73,6 +75,7 @@ class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
             threads=self.threads,
             precision=self.precision,
             shapes=self.shapes,
+            batch=self.batch,
             cache=None if self.cache is None else Path(self.cache),
             beside=self.beside,
             progress=progress,

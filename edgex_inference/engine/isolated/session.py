@@ -31,13 +31,14 @@ from edgex_inference.engine.isolated.frames import (
     Run,
     pair,
 )
+from edgex_inference.engine.isolated.lifeline import Lifeline
 from edgex_inference.engine.isolated.memory import Glass, Memory
 
 _CHILD = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from edgex_inference.engine.isolated.worker import main
-main(int(sys.argv[2]))
+main(int(sys.argv[2]), int(sys.argv[3]))
 """
 _GRACE = 3.0
 """Seconds that a worker which was told to end may take; then it is killed."""
@@ -49,13 +50,15 @@ def load(plugin: str, name: str, request: LoadRequest, *, deadline: float = 120.
     Raises ModelRejected or AcceleratorUnavailable, the latter also when loading ends the worker or takes longer than
     `deadline` (seconds).
     """
-    ours, theirs = pair()
-    with theirs:
-        command = [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path), str(theirs.fileno())]
+    (ours, theirs), life = pair(), Lifeline()
+    with theirs, life.theirs:
+        ends = (theirs.fileno(), life.theirs.fileno())
+        command = [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path), *map(str, ends)]
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=ends)
         except OSError as error:
             ours.close()
+            life.close()
             raise AcceleratorUnavailable(name, f"no process could be started: {error.strerror}") from None
     late = threading.Timer(deadline, process.kill)
     late.daemon = True
@@ -67,19 +70,29 @@ def load(plugin: str, name: str, request: LoadRequest, *, deadline: float = 120.
         if isinstance(frame, Fault):
             raise frame.error()
         assert isinstance(frame, Ready)
-        return _IsolatedSession(name, request.path.name, process, line, frame)
+        return _IsolatedSession(name, request.path.name, _Worker(process, life), line, frame)
     except Gone:
         line.close()
         how = _how(process)
+        life.close()
         if not late.is_alive():
             how = f"did not load the model within {deadline:g} s"
         raise AcceleratorUnavailable(name, f"its worker process {how}") from None
     except BaseException:
         line.close()
         _ended(process)
+        life.close()
         raise
     finally:
         late.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """The process, and what ties it to this one."""
+
+    process: "subprocess.Popen[bytes]"
+    life: Lifeline
 
 
 @dataclass(slots=True)
@@ -94,10 +107,9 @@ class _Slot:
 class _IsolatedSession:
     """As many slots as the session in the worker may run at once."""
 
-    def __init__(
-        self, name: str, model: str, process: "subprocess.Popen[bytes]", line: Line, ready: Ready
-    ) -> None:
-        self._name, self._model, self._process, self._line = name, model, process, line
+    def __init__(self, name: str, model: str, worker: _Worker, line: Line, ready: Ready) -> None:
+        self._name, self._model, self._line = name, model, line
+        self._process, self._life = worker.process, worker.life
         self.inputs: Sequence[TensorSpec] = ready.inputs
         self.outputs: Sequence[TensorSpec] = ready.outputs
         self.parallel = ready.parallel
@@ -138,6 +150,7 @@ class _IsolatedSession:
             slot.memory.close()
         self._free.put(None)
         _ended(self._process)
+        self._life.close()
 
     def _run(self, slot: _Slot, tensors: Tensors, timeout: float | None) -> Tensors:
         try:

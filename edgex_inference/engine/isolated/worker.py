@@ -22,6 +22,7 @@ from edgex_inference.engine.isolated.frames import (
     Ready,
     Run,
 )
+from edgex_inference.engine.isolated.lifeline import tie
 from edgex_inference.engine.isolated.memory import Glass, Memory
 
 _BLIND = 71
@@ -31,8 +32,9 @@ _GRACE = 2.0
 """Seconds for the vendor's own closing; then the process ends all the same."""
 
 
-def main(fd: int) -> None:
-    """Serves the service on the other end of this descriptor."""
+def main(fd: int, life: int) -> None:
+    """Serves the service on the other end of this descriptor, and lives no longer than that of the other."""
+    tie(life)
     for one in (signal.SIGINT, signal.SIGTERM):  # sent to a whole group: the service says when it is over
         signal.signal(one, signal.SIG_IGN)
     os.dup2(2, 1)  # a vendor's chatter must not stand between the service's own lines
@@ -103,7 +105,7 @@ def _work(slot: Line, session: Session) -> None:
             given = _given(glass, run, fd)
             try:
                 cells, fresh = memory.write(session.infer(given, timeout=run.timeout))
-            except Exception as error:  # noqa: BLE001 - the service is told whatever it is
+            except BaseException as error:  # noqa: BLE001 - the service is told whatever it is
                 slot.send(Fault.of(error))
                 continue
             slot.send(Answer(cells), fresh)

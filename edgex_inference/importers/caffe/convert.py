@@ -1,5 +1,6 @@
 """A net, layer by layer, into an ONNX graph."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,9 @@ class _Importing:
         self._blobs: dict[str, Value] = {}
         self._read: set[str] = set()
         self._metadata: dict[str, str] = {}
+        self._makers: dict[str, str] = {}
+        self._heads: dict[str, str] = {}
+        """Blobs that a detection head reads, and the layers that made them."""
 
     def model(self, batch: str) -> Any:
         """Raises _FixedBy where the batch cannot stay open, else ModelRejected."""
@@ -88,15 +92,21 @@ class _Importing:
         for layer in self._net.layers:
             self._add(layer)
         # An input that a layer overwrites in place is an output under another name.
-        outputs = [
-            (value.name, Ended(f"{name}_out" if name in self._net.inputs else name, _extents(value.shape)))
+        shown = {
+            name: (
+                value.name,
+                Ended(f"{name}_out" if name in self._net.inputs else name, _extents(value.shape)),
+            )
             for name, value in self._blobs.items()
             if name not in self._read and not (name in self._net.inputs and value.name == name)
-        ]
-        if not outputs:
+        }
+        if not shown:
             raise ModelRejected(self._net.path, "has no output: every blob is read by a layer")
+        # Caffe knows a blob by its top, OpenCV by the layer that made it last.
+        makers = {one.name: self._makers[name] for name, (_, one) in shown.items() if name in self._makers}
+        self._metadata["caffe.layers"] = json.dumps({**makers, **self._heads})
         metadata = {"converted.from": "caffe", "batch": batch, **self._metadata}
-        return self._graph.build(inputs, outputs, metadata)
+        return self._graph.build(inputs, list(shown.values()), metadata)
 
     def _add(self, layer: Layer) -> None:
         missing = [bottom for bottom in layer.bottoms if bottom not in self._blobs]
@@ -122,6 +132,9 @@ class _Importing:
             self._blobs.pop(top, None)
             self._blobs[top] = value
             self._read.discard(top)
+        if "caffe.head" in step.metadata:
+            self._heads |= {one: self._makers[one] for one in layer.bottoms if one in self._makers}
+        self._makers |= dict.fromkeys(tops, layer.name)
         self._metadata |= step.metadata
 
     def _rejected(self, layer: Layer, reason: str) -> ModelRejected:

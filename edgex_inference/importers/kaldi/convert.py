@@ -1,47 +1,40 @@
 """A network, node by node, into an ONNX graph that keeps nothing between runs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.importers.graph import Ended, Graph
 from edgex_inference.importers.kaldi import files
-from edgex_inference.importers.kaldi.components.table import ELSE, GENERATIONS, WAYS_AROUND, Known
-from edgex_inference.importers.kaldi.descriptor import (
-    Constant,
-    Descriptor,
-    Node,
-    Once,
-    Scaled,
-    Sum,
-    references,
-)
+from edgex_inference.importers.kaldi.components.table import ELSE, GENERATIONS, Known
+from edgex_inference.importers.kaldi.descriptor import Descriptor, Node, Once, references, switches
+from edgex_inference.importers.kaldi.feeding import Look, Value, columns, every, fed, shown
 from edgex_inference.importers.kaldi.files import Component, KaldiFile
 from edgex_inference.importers.kaldi.items import Malformed, Scalar
-from edgex_inference.importers.kaldi.network import Columns, Computed, Input, Network, chain, wired
+from edgex_inference.importers.kaldi.network import (
+    UNFED,
+    Circle,
+    Columns,
+    Computed,
+    Input,
+    Network,
+    chain,
+    reads,
+    wired,
+)
+from edgex_inference.importers.kaldi.order import ordered
+from edgex_inference.importers.kaldi.recurrent import Turning
+from edgex_inference.importers.kaldi.scanning import BATCH
+from edgex_inference.importers.kaldi.spans import ALWAYS, Reach, Span, available, made, needed, shifted
 from edgex_inference.importers.kaldi.step import MOST_COLUMNS, Step
 
-BATCH, FRAMES = "batch", "frames"
+FRAMES = "frames"
 _NONE_NAMED = 12
 _MOST_REACH = 100_000
 """Frames of context."""
-Span = tuple[int, int]
-"""First and last frame that is needed, from the one that is computed."""
 Edges = Literal["held", "cut"]
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A node's frames over a span; `once` where it has one frame for the whole utterance, whatever the span."""
-
-    name: str
-    dim: int
-    span: Span
-    once: bool = False
 
 
 def convert(path: Path, *, edges: Edges = "held") -> Any:
@@ -51,7 +44,8 @@ def convert(path: Path, *, edges: Edges = "held") -> Any:
     many frames out as in, and the first and the last frame stand for what would be before and behind, as Kaldi does it
     for a whole utterance. With `cut` a frame comes out where all that it depends on went in: a window of
     `left + 1 + right` frames (metadata `context.left`, `context.right`) gives one. A network that pools an utterance
-    gives one frame for all, and is always cut. An iVector is an input [batch, columns] of its own.
+    gives one frame for all, and is always cut. An iVector is an input [batch, columns] of its own. What a recurrent
+    network remembers begins as zeros at the first frame of each run.
 
     Raises ModelRejected, naming the file, the component and the way out; OSError for a file that cannot be read.
     """
@@ -60,14 +54,16 @@ def convert(path: Path, *, edges: Edges = "held") -> Any:
     if not file.components:
         raise ModelRejected(path, "has no components")
     try:
-        network = wired(file) if file.generation == "nnet3" else chain(file, _width(file.components[0]))
+        network = (
+            ordered(wired(file)) if file.generation == "nnet3" else chain(file, _width(file.components[0]))
+        )
     except Malformed as error:
         raise ModelRejected(path, f"component {file.components[0].name!r} {error}") from None
     return _Importing(network, edges).model()
 
 
 def _refuse_unknown(file: KaldiFile) -> None:
-    """Raises ModelRejected naming all components that are not known, with the way around each kind."""
+    """Raises ModelRejected naming all components that are not known, with the way around."""
     known = GENERATIONS[file.generation]
     unknown: dict[str, list[str]] = {}
     for component in file.components:
@@ -76,8 +72,7 @@ def _refuse_unknown(file: KaldiFile) -> None:
     if not unknown:
         return
     parts = [
-        f"{kind} ({', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''}): "
-        f"{WAYS_AROUND.get(kind, ELSE)}"
+        f"{kind} ({', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''}): {ELSE}"
         for kind, names in list(unknown.items())[:_NONE_NAMED]
     ]
     more = f"; and {len(unknown) - _NONE_NAMED} kinds more" if len(unknown) > _NONE_NAMED else ""
@@ -116,68 +111,76 @@ class _Importing:
         self._network = network
         self._graph = Graph(network.path, network.path.stat().st_size)
         self._known = GENERATIONS[network.generation]
-        pools = any(isinstance(one, Computed) and self._of(one).pools for one in network.nodes.values())
-        self._held = edges == "held" and not pools
+        self._computed = [one for one in network.nodes.values() if isinstance(one, Computed)]
+        self._held = edges == "held" and not any(self._of(one).pools for one in self._computed)
         self._pads = self._held and network.generation == "nnet1"
         self._values: dict[str, Value] = {}
+        self._shared = frozenset(_read_by_others(network))
 
     def _of(self, node: Computed) -> Known:
         return self._known[node.component.kind]
 
     def model(self) -> Any:
         """Raises ModelRejected."""
-        network, spans = self._network, self._spans()
-        fed = [name for name, node in network.nodes.items() if isinstance(node, Input)]
-        each = [name for name in fed if name not in network.once]
+        network = self._network
+        given = [name for name, node in network.nodes.items() if isinstance(node, Input)]
+        each = [name for name in given if name not in network.once]
         if not each:
             raise ModelRejected(network.path, "has no input that is fed frame by frame")
-        whole = (min(0, *(spans[name][0] for name in each)), max(0, *(spans[name][1] for name in each)))
-        inputs = [self._input(name, whole) for name in fed]
+        whole, spans = self._spans(each)
+        inputs = [self._input(name, whole) for name in given]
         for name, node in network.nodes.items():
-            if not isinstance(node, Input):
-                self._values[name] = self._node(name, node, spans[name])
-        outputs = []
-        for name, descriptor in network.outputs.items():
-            found = self._checked(f"output-node {name!r}", lambda fed=descriptor: self._fed(fed, (0, 0)))
-            frames = 1 if found.once else FRAMES if self._held else "frames_out"
-            shown = name if name not in network.nodes else f"{name}_out"
-            outputs.append((found.name, Ended(shown, (BATCH, frames, found.dim))))
+            circle = network.circles.get(name)
+            if circle is not None and name == circle.names[0]:
+                self._turn(circle, spans[name])
+            elif circle is None and not isinstance(node, Input):
+                self._values[name] = self._node(name, node, spans[name], self._look)
         metadata = {
             "converted.from": f"kaldi {network.generation}",
             "context.left": str(-whole[0]),
             "context.right": str(whole[1]),
             "edges": "held" if self._held else "cut",
+            "counted": _word(any(_counts(one) for one in self._fed())),
+            "pooled": _word(any(self._of(one).pools for one in self._computed)),
+            "recurrent": _word(network.circles or any(self._of(one).whole for one in self._computed)),
         }
-        return self._graph.build(inputs, outputs, metadata)
+        return self._graph.build(inputs, self._outputs(), metadata)
 
-    def _spans(self) -> Mapping[str, Span]:
-        """What each node must give for one frame of each output."""
-        spans: dict[str, Span] = {}
-        for descriptor in self._network.outputs.values():
-            _widen(spans, descriptor, (0, 0))
-        for name, node in reversed(list(self._network.nodes.items())):
-            if isinstance(node, Computed):
-                _widen(spans, node.fed, self._reached(node, spans[name]))
-            elif isinstance(node, Columns):
-                _widen(spans, Node(node.source), spans[name])
-        for name, (first, last) in spans.items():
+    def _fed(self) -> Sequence[Descriptor]:
+        return [*(one.fed for one in self._computed), *self._network.outputs.values()]
+
+    def _outputs(self) -> Sequence[tuple[str, Ended]]:
+        found = []
+        for name, descriptor in self._network.outputs.items():
+            with self._named(f"output-node {name!r}"):
+                value = fed(self._graph, descriptor, (0, 0), self._look)
+            frames = 1 if value.once else FRAMES if self._held else "frames_out"
+            shown_as = name if name not in self._network.nodes else f"{name}_out"
+            found.append((value.name, Ended(shown_as, (BATCH, frames, value.dim))))
+        return found
+
+    def _spans(self, each: Sequence[str]) -> tuple[Span, Mapping[str, Span]]:
+        """The span of the inputs that are fed frame by frame, and what each node gives."""
+        asked = needed(self._network, self._reach)
+        for name, (first, last) in asked.items():
             if last - first > _MOST_REACH:
                 raise ModelRejected(
                     self._network.path, f"node {name!r} needs more than {_MOST_REACH} frames of context"
                 )
-        return spans
-
-    def _reached(self, node: Computed, span: Span) -> Span:
-        known = self._of(node)
-        if known.pools:
-            return (0, 0)
-        if known.reach is None or self._pads:
-            return span
+        read = [asked[name] for name in each if name in asked]
+        whole = (min(0, *(first for first, _ in read), 0), max(0, *(last for _, last in read), 0))
         try:
-            first, last = known.reach(node.component)
+            there = available(self._network, whole, self._reach)
+            return whole, made(self._network, there, self._reach)
         except Malformed as error:
-            raise self._rejected(node.component, error) from None
-        return span[0] + first, span[1] + last
+            raise ModelRejected(self._network.path, str(error)) from None
+
+    def _reach(self, node: Computed) -> Reach:
+        known = self._of(node)
+        if known.pools or known.whole or known.reach is None or self._pads:
+            return Reach(pools=known.pools, whole=known.whole)
+        with self._naming(node.component):
+            return Reach(*known.reach(node.component))
 
     def _input(self, name: str, whole: Span) -> Ended:
         """An input, held at its ends where the utterance is to keep its length."""
@@ -196,106 +199,86 @@ class _Importing:
         self._values[name] = Value(value, dim, whole)
         return Ended(name, (BATCH, FRAMES, dim))
 
-    def _node(self, name: str, node: Computed | Columns, span: Span) -> Value:
+    def _look(self, one: Node | Once, span: Span) -> Value:
+        value = self._values[one.name]
+        if isinstance(one, Once):
+            return value
+        wanted = shifted(span, one)
+        if one.every == 1:
+            return shown(self._graph, value, wanted, span)
+        return every(self._graph, shown(self._graph, value, wanted, wanted), one, span)
+
+    def _turn(self, circle: Circle, span: Span) -> None:
+        """The nodes of a circle, all at once."""
+        for name in circle.names:
+            node = self._network.nodes[name]
+            if isinstance(node, Computed) and not _by_frame(self._of(node), node.component):
+                reason = "looks at other frames within a circle, which cannot be brought over"
+                raise self._rejected(node.component, Malformed(reason))
+        with self._named(f"nodes {', '.join(map(repr, circle.names[:3]))}"):
+            turning = Turning(self._graph, self._network, circle, span, self._look, self._node, self._shared)
+            self._values |= turning.values()
+
+    def _node(self, name: str, node: Computed | Columns, span: Span, look: Look) -> Value:
         if isinstance(node, Columns):
-            return self._checked(f"node {name!r}", lambda: self._columns(name, node, span))
+            with self._named(f"node {name!r}"):
+                return columns(self._graph, look(Node(node.source), span), node.first, node.dim)
         component, known = node.component, self._of(node)
-        try:
-            fed = self._fed(node.fed, self._reached(node, span))
-            step = Step(self._graph, component, fed.name, fed.dim, pads=self._pads)
-            if fed.once and (known.pools or known.reach is not None):
+        if component.kind in UNFED:
+            with self._naming(component):
+                return Value(*known.make(Step(self._graph, component, "", 0)), ALWAYS, once=True)
+        reach = self._reach(node)
+        with self._naming(component):
+            asked = (0, 0) if reach.pools else (span[0] + reach.first, span[1] + reach.last)
+            given = fed(self._graph, node.fed, asked, look)
+            step = Step(self._graph, component, given.name, given.dim, pads=self._pads)
+            if given.once and (known.pools or known.whole or known.reach is not None):
                 raise Malformed("looks at other frames of an input that has one")
             value, dim = known.make(step)
-        except Malformed as error:
-            raise self._rejected(component, error) from None
-        if not 0 < dim <= MOST_COLUMNS:
-            raise self._rejected(component, Malformed(f"makes {dim} columns"))
-        return Value(value, dim, span, once=fed.once or known.pools)
+            if not 0 < dim <= MOST_COLUMNS:
+                raise Malformed(f"makes {dim} columns")
+        return Value(value, dim, span, once=given.once or known.pools)
 
-    def _columns(self, name: str, node: Columns, span: Span) -> Value:
-        source = self._fed(Node(node.source), span)
-        if node.first + node.dim > source.dim:
-            raise Malformed(f"takes columns {node.first} to {node.first + node.dim} of {source.dim}")
-        shape = self._graph.shape
-        ends = (shape(node.first), shape(node.first + node.dim), shape(2))
-        value = self._graph.node("Slice", (source.name, *ends), f"{name}/Slice")
-        return Value(value, node.dim, span, once=source.once)
-
-    def _fed(self, descriptor: Descriptor, span: Span) -> Value:
-        """The descriptor's frames over a span."""
-        if isinstance(descriptor, Once):
-            return self._values[descriptor.name]
-        if isinstance(descriptor, Node):
-            return self._shown(
-                self._values[descriptor.name],
-                (span[0] + descriptor.offset, span[1] + descriptor.offset),
-                span,
-            )
-        if isinstance(descriptor, Constant):
-            if not 0 < descriptor.dim <= MOST_COLUMNS:
-                raise Malformed(f"has a constant of {descriptor.dim} columns")
-            name = self._graph.weight(_full(descriptor), "constant")
-            return Value(name, descriptor.dim, span, once=True)
-        if isinstance(descriptor, Scaled):
-            part = self._fed(descriptor.part, span)
-            factor = self._graph.constant(descriptor.factor)
-            return Value(
-                self._graph.node("Mul", (part.name, factor), "descriptor/Mul"), part.dim, span, part.once
-            )
-        parts = [self._fed(one, span) for one in descriptor.parts]
-        return self._sum(parts, span) if isinstance(descriptor, Sum) else self._append(parts, span)
-
-    def _shown(self, value: Value, wanted: Span, span: Span) -> Value:
-        if value.once or value.span == wanted:
-            return Value(value.name, value.dim, span, value.once)
-        skip, leave = wanted[0] - value.span[0], value.span[1] - wanted[1]
-        shape = self._graph.shape
-        ends = (shape(skip), shape(-leave if leave else (1 << 63) - 1), shape(1))
-        return Value(self._graph.node("Slice", (value.name, *ends), "descriptor/Slice"), value.dim, span)
-
-    def _sum(self, parts: Sequence[Value], span: Span) -> Value:
-        first, second = parts
-        if first.dim != second.dim:
-            raise Malformed(f"sums {first.dim} and {second.dim} columns")
-        name = self._graph.node("Add", (first.name, second.name), "descriptor/Add")
-        return Value(name, first.dim, span, first.once and second.once)
-
-    def _append(self, parts: Sequence[Value], span: Span) -> Value:
-        """Side by side; what has one frame is repeated for all."""
-        if len(parts) == 1:
-            return parts[0]
-        model = next((one for one in parts if not one.once), None)
-        names = []
-        for part in parts:
-            name = part.name
-            if part.once and model is not None:
-                frames = self._graph.node("Shape", (model.name,), "descriptor/Shape", start=0, end=2)
-                shape = self._graph.node(
-                    "Concat", (frames, self._graph.shape(part.dim)), "descriptor/Concat", axis=0
-                )
-                name = self._graph.node("Expand", (name, shape), "descriptor/Expand")
-            names.append(name)
-        name = self._graph.node("Concat", names, "descriptor/Append", axis=2)
-        return Value(name, sum(one.dim for one in parts), span, model is None)
-
-    def _checked(self, what: str, make: Any) -> Value:
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Malformed of within becomes a refusal that names this."""
         try:
-            found: Value = make()
+            yield
         except Malformed as error:
             raise ModelRejected(self._network.path, f"{what} {error}") from None
-        return found
+
+    @contextmanager
+    def _naming(self, component: Component) -> Iterator[None]:
+        try:
+            yield
+        except Malformed as error:
+            raise self._rejected(component, error) from None
 
     def _rejected(self, component: Component, error: Malformed) -> ModelRejected:
         return ModelRejected(self._network.path, f"component {component.name!r} ({component.kind}) {error}")
 
 
-def _widen(spans: dict[str, Span], descriptor: Descriptor, span: Span) -> None:
-    for one in references(descriptor):
-        offset = one.offset if isinstance(one, Node) else 0
-        first, last = span[0] + offset, span[1] + offset
-        known = spans.get(one.name, (first, last))
-        spans[one.name] = (min(known[0], first), max(known[1], last))
+def _counts(descriptor: Descriptor) -> bool:
+    """Whether it reads other frames of others by their number."""
+    rounds = any(isinstance(one, Node) and one.every > 1 for one in references(descriptor))
+    return rounds or switches(descriptor)
 
 
-def _full(constant: Constant) -> Any:
-    return np.full((1, 1, constant.dim), constant.value, np.float32)
+def _word(said: object) -> str:
+    return "true" if said else "false"
+
+
+def _read_by_others(network: Network) -> Iterator[str]:
+    """The nodes that are read from outside of their circles."""
+    for descriptor in network.outputs.values():
+        yield from (one.name for one in references(descriptor))
+    for name, node in network.nodes.items():
+        circle = network.circles.get(name)
+        yield from (one.name for one in reads(node) if network.circles.get(one.name) is not circle)
+
+
+def _by_frame(known: Known, component: Component) -> bool:
+    """Whether it computes each frame from that frame alone."""
+    if known.pools or known.whole:
+        return False
+    return known.reach is None or (component.kind == "TdnnComponent" and known.reach(component) == (0, 0))

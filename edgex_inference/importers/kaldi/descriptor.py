@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgex_inference.importers.kaldi.items import Malformed
 
@@ -13,10 +13,16 @@ _MOST_PARTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Another node's output, `offset` frames later."""
+    """Another node's output, `offset` frames later; zeros where an `optional` one is not there.
+
+    With `every` above 1 only each so-many-th frame is read: that of `before` frames later, rounded down, then `offset`.
+    """
 
     name: str
     offset: int = 0
+    optional: bool = False
+    every: int = 1
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,20 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """One of the parts in turn, by the number of the frame `before` frames later."""
+
+    parts: tuple["Descriptor", ...]
+    before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Scaled:
     factor: float
     part: "Descriptor"
 
 
-Descriptor = Node | Once | Constant | Append | Sum | Scaled
+Descriptor = Node | Once | Constant | Append | Sum | Switch | Scaled
 _ARGUMENTS: Mapping[str, str] = {
     "Append": "d*", "Sum": "dd", "Scale": "nd", "Const": "nn", "Failover": "dd", "IfDefined": "d",
     "Offset": "dn", "Round": "dn", "ReplaceIndex": "dwn", "Switch": "d*",
@@ -118,13 +132,50 @@ def _offset(words: Iterator[str], depth: int) -> Descriptor:
 
 def _shifted(descriptor: Descriptor, frames: int) -> Descriptor:
     if isinstance(descriptor, Node):
-        return Node(descriptor.name, descriptor.offset + frames)
+        if descriptor.every > 1:
+            return replace(descriptor, before=descriptor.before + frames)
+        return replace(descriptor, offset=descriptor.offset + frames)
     if isinstance(descriptor, Append):
         return Append(tuple(_shifted(one, frames) for one in descriptor.parts))
     if isinstance(descriptor, Sum):
         return Sum(tuple(_shifted(one, frames) for one in descriptor.parts))
     if isinstance(descriptor, Scaled):
         return Scaled(descriptor.factor, _shifted(descriptor.part, frames))
+    if isinstance(descriptor, Switch):
+        parts = tuple(_shifted(one, frames) for one in descriptor.parts)
+        return Switch(parts, descriptor.before + frames)
+    return descriptor
+
+
+def _rounded(descriptor: Descriptor, every: int) -> Descriptor:
+    """Round(d, n): the number comes down to the nodes that d reads."""
+    if not 0 < every <= _MOST_PARTS:
+        raise Malformed(f"rounds frames to every {every}th (Round)")
+    if isinstance(descriptor, Node):
+        if descriptor.every > 1 and every > 1:
+            raise Malformed("rounds what is rounded already (Round), which cannot be brought over")
+        return replace(descriptor, every=max(every, descriptor.every))
+    if isinstance(descriptor, Append):
+        return Append(tuple(_rounded(one, every) for one in descriptor.parts))
+    if isinstance(descriptor, Sum):
+        return Sum(tuple(_rounded(one, every) for one in descriptor.parts))
+    if isinstance(descriptor, Scaled):
+        return Scaled(descriptor.factor, _rounded(descriptor.part, every))
+    if isinstance(descriptor, Switch) and every > 1:
+        raise Malformed("rounds a Switch, which cannot be brought over")
+    return descriptor
+
+
+def _optional(descriptor: Descriptor) -> Descriptor:
+    """IfDefined(d): the word comes down to the nodes that d reads."""
+    if isinstance(descriptor, Node):
+        return replace(descriptor, optional=True)
+    if isinstance(descriptor, Append):
+        return Append(tuple(_optional(one) for one in descriptor.parts))
+    if isinstance(descriptor, Scaled):
+        return Scaled(descriptor.factor, _optional(descriptor.part))
+    if isinstance(descriptor, Sum | Switch):
+        raise Malformed("has IfDefined around a Sum or Switch: write Sum(IfDefined(…), IfDefined(…))")
     return descriptor
 
 
@@ -137,9 +188,7 @@ def _many(word: str, words: Iterator[str], depth: int) -> Descriptor:
             break
         _need(mark, ",")
     if word == "Switch":
-        if len(parts) > 1:
-            raise Malformed("switches its input from frame to frame (Switch): train without it")
-        return parts[0]
+        return Switch(tuple(parts)) if len(parts) > 1 else parts[0]
     return Append(tuple(parts))
 
 
@@ -152,14 +201,14 @@ def _made(word: str, given: list[Descriptor | str]) -> Descriptor:
     if word == "Sum":
         return Sum((_part(first), _part(last)))
     if word == "Round":
-        if _integer(str(last)) != 1:
-            raise Malformed(f"computes every {last} frames only (Round): set its second number to 1")
-        return _part(first)
+        return _rounded(_part(first), _integer(str(last)))
     if word == "ReplaceIndex":
         if given[1] != "t" or not isinstance(first, Node):
             raise Malformed("replaces an index other than t of an input (ReplaceIndex)")
         return Once(first.name)
-    return _part(first)  # IfDefined and Failover: frames that are asked for are always there
+    if word == "IfDefined":
+        return _optional(_part(first))
+    return _part(first)  # Failover: the frames of its first part are asked for, and so are there
 
 
 def _part(given: Descriptor | str) -> Descriptor:
@@ -172,11 +221,18 @@ def references(descriptor: Descriptor) -> Iterator[Node | Once]:
     """The nodes that it reads."""
     if isinstance(descriptor, Node | Once):
         yield descriptor
-    elif isinstance(descriptor, Append | Sum):
+    elif isinstance(descriptor, Append | Sum | Switch):
         for part in descriptor.parts:
             yield from references(part)
     elif isinstance(descriptor, Scaled):
         yield from references(descriptor.part)
+
+
+def switches(descriptor: Descriptor) -> bool:
+    """Whether a Switch is in it."""
+    if isinstance(descriptor, Append | Sum):
+        return any(switches(one) for one in descriptor.parts)
+    return isinstance(descriptor, Switch) or (isinstance(descriptor, Scaled) and switches(descriptor.part))
 
 
 def _need(word: str, wanted: str) -> None:

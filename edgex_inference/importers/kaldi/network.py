@@ -1,7 +1,7 @@
-"""The nodes of a Kaldi network, whatever its generation, in an order in which each can be computed."""
+"""The nodes of a Kaldi network, whatever its generation, and what each reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
@@ -10,10 +10,8 @@ from edgex_inference.importers.kaldi.descriptor import Descriptor, Node, Once, r
 from edgex_inference.importers.kaldi.files import Component, KaldiFile
 from edgex_inference.importers.kaldi.items import Malformed
 
-_RECURRENT = (
-    "its answer depends on its own earlier ones, and a model here keeps nothing between runs: train a TDNN "
-    "(TdnnComponent, Append(Offset(…))), or run Kaldi itself behind the accelerator `remote`"
-)
+UNFED = frozenset({"DropoutMaskComponent"})
+"""Components that read nothing; the files name an input all the same, often themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +36,39 @@ class Columns:
     dim: int
 
 
+AnyNode = Input | Computed | Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """Nodes that read each other's earlier frames, or later ones; each after those of the same frame that it reads.
+
+    Frames are read that are multiples of `stride` away, so that many can be computed at once.
+    """
+
+    names: tuple[str, ...]
+    stride: int
+    backward: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`nodes` in order: each after those that it reads; `outputs` by name; `once` are inputs of one frame."""
+    """`nodes` in order: each after those that it reads; `outputs` by name; `once` are inputs of one frame.
+
+    `circles` has those nodes that are recurrent; they stand beside each other in the order.
+    """
 
     path: Path
     generation: str
-    nodes: Mapping[str, Input | Computed | Columns]
+    nodes: Mapping[str, AnyNode]
     outputs: Mapping[str, Descriptor]
     once: frozenset[str]
+    circles: Mapping[str, Circle] = field(default_factory=dict)
 
 
 def chain(file: KaldiFile, dim: int) -> Network:
     """nnet1 and nnet2: every component is fed by the one before it."""
-    nodes: dict[str, Input | Computed | Columns] = {"input": Input(dim)}
+    nodes: dict[str, AnyNode] = {"input": Input(dim)}
     last = "input"
     for component in file.components:
         nodes[component.name] = Computed(component, Node(last))
@@ -60,9 +77,9 @@ def chain(file: KaldiFile, dim: int) -> Network:
 
 
 def wired(file: KaldiFile) -> Network:
-    """nnet3: as its lines say; raises ModelRejected for lines that say nothing, or that go in a circle."""
+    """nnet3: as its lines say, not in order yet; raises ModelRejected for lines that say nothing."""
     components = {one.name: one for one in file.components}
-    nodes: dict[str, Input | Computed | Columns] = {}
+    nodes: dict[str, AnyNode] = {}
     outputs: dict[str, Descriptor] = {}
     for line in file.lines:
         kind, _, rest = line.partition(" ")
@@ -81,8 +98,7 @@ def wired(file: KaldiFile) -> Network:
             raise ModelRejected(file.path, f"node {name!r} ({kind[:40]}) {error}") from None
     if not outputs:
         raise ModelRejected(file.path, "has no output-node")
-    network = Network(file.path, file.generation, nodes, outputs, _fed_once(file.path, nodes, outputs))
-    return _ordered(network)
+    return Network(file.path, file.generation, nodes, outputs, _fed_once(file.path, nodes, outputs))
 
 
 def _settings(text: str) -> dict[str, str]:
@@ -101,9 +117,7 @@ def _settings(text: str) -> dict[str, str]:
     return found
 
 
-def _node(
-    kind: str, said: Mapping[str, str], components: Mapping[str, Component]
-) -> Input | Computed | Columns:
+def _node(kind: str, said: Mapping[str, str], components: Mapping[str, Component]) -> AnyNode:
     if kind == "input-node":
         return Input(_count(said, "dim"))
     if kind == "dim-range-node":
@@ -121,17 +135,17 @@ def _count(said: Mapping[str, str], key: str, least: int = 1) -> int:
     return int(text)
 
 
-def reads(node: Input | Computed | Columns) -> Iterator[Node | Once]:
+def reads(node: AnyNode) -> Iterator[Node | Once]:
     """What a node reads."""
     if isinstance(node, Computed):
+        if node.component.kind in UNFED:
+            return
         yield from references(node.fed)
     elif isinstance(node, Columns):
         yield Node(node.source)
 
 
-def _fed_once(
-    path: Path, nodes: Mapping[str, Input | Computed | Columns], outputs: Mapping[str, Descriptor]
-) -> frozenset[str]:
+def _fed_once(path: Path, nodes: Mapping[str, AnyNode], outputs: Mapping[str, Descriptor]) -> frozenset[str]:
     """The inputs that are read by ReplaceIndex; raises ModelRejected for one that is read frame by frame too."""
     read = [one for node in nodes.values() for one in reads(node)]
     read += [one for fed in outputs.values() for one in references(fed)]
@@ -143,45 +157,3 @@ def _fed_once(
                 path, f"node {name!r} is read at one time (ReplaceIndex) and is no input of its own"
             )
     return frozenset(once)
-
-
-def _ordered(network: Network) -> Network:
-    """Only nodes that an output needs, each after what it reads; without recursion."""
-    nodes, order = network.nodes, dict[str, None]()
-    for name, fed in network.outputs.items():
-        for reference in references(fed):
-            _visit(network, reference.name, order, f"output-node {name!r}")
-    return Network(
-        network.path, network.generation, {name: nodes[name] for name in order}, network.outputs, network.once
-    )
-
-
-def _visit(network: Network, start: str, order: dict[str, None], reader: str) -> None:
-    open_: list[tuple[str, Iterator[str]]] = []
-    within = dict[str, None]()
-
-    def enter(name: str, reader: str) -> None:
-        if name not in network.nodes:
-            raise ModelRejected(network.path, f"{reader} reads {name!r}, which is no node")
-        within[name] = None
-        open_.append((name, iter([one.name for one in reads(network.nodes[name])])))
-
-    if start not in order:
-        enter(start, reader)
-    while open_:
-        name, rest = open_[-1]
-        following = next(rest, None)
-        if following is None:
-            open_.pop()
-            del within[name]
-            order[name] = None
-        elif following in within:
-            circle = [*list(within)[list(within).index(following) :], following]
-            raise ModelRejected(network.path, f"nodes {_named(circle)} are recurrent: {_RECURRENT}")
-        elif following not in order:
-            enter(following, f"node {name!r}")
-
-
-def _named(names: Sequence[str]) -> str:
-    shown = [*names[:6], "…", names[-1]] if len(names) > 8 else names
-    return " ← ".join(map(repr, shown)).replace("'…'", "…")

@@ -65,7 +65,7 @@ def _obstacle(choice: AcceleratorChoice, engine: Engine) -> AcceleratorUnavailab
     if choice.name == AUTO:
         return None
     try:
-        accelerator = engine.catalog.get(choice.name)
+        accelerator = engine.catalog.admitted(choice.name)
         for candidate in engine.catalog.candidates(choice, accelerator.formats):
             candidate.check()
     except AcceleratorUnavailable as error:

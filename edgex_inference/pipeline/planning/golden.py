@@ -162,6 +162,8 @@ def _expected(card: ModelCard, sample: Golden) -> Mapping[str, Any]:
         raise ModelRejected(card.name, f"golden sample {sample.expect.name}: {error}") from error
     if not isinstance(expected, dict):
         raise ModelRejected(card.name, f"golden sample {sample.expect.name}: an object of values is expected")
+    if not expected:
+        raise ModelRejected(card.name, f"golden sample {sample.expect.name}: names no value to be compared")
     return expected
 
 

@@ -381,6 +381,8 @@ class Run:
             if self._leaving:
                 await asyncio.wait(tuple(self._leaving))
             await asyncio.sleep(0)
+        if self._course is not None:  # what timers let out just now
+            await self._course.journey.landed()
         await self._notices.drain()
 
     @property

@@ -9,7 +9,13 @@ import numpy as np
 import xgboost
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.ensemble import GradientBoostingRegressor, IsolationForest, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,9 +23,13 @@ from sklearn.svm import OneClassSVM
 
 warnings.simplefilter("ignore")
 folder = sys.argv[1]
-x = np.random.default_rng(0).normal(0, 1, (300, 5)).astype("f")
+x = np.random.default_rng(7).normal(0, 1, (300, 5)).astype("f")
 two = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(int)
 three = (x[:, 0] > 0) * 1 + (x[:, 1] > 0) * 1
+gaps = np.where(
+    np.random.default_rng(1).random(x.shape) < 0.1, np.nan, x
+)  # missing values have a way of their own
+kinds = np.concatenate([x[:, :4], three[:, None]], axis=1)
 models = {
     "logistic": make_pipeline(StandardScaler(), LogisticRegression()).fit(x, two),
     "forest": RandomForestClassifier(20).fit(x, np.array(["a", "b", "c"])[three]),
@@ -33,6 +43,13 @@ models = {
     "lgbpipe": make_pipeline(StandardScaler(), lightgbm.LGBMClassifier(n_estimators=10, verbose=-1)).fit(
         x, two
     ),
+    "histtwo": HistGradientBoostingClassifier(max_iter=20).fit(gaps, two),
+    "histthree": HistGradientBoostingClassifier(max_iter=20).fit(x, np.array(["a", "b", "c"])[three]),
+    "histpipe": make_pipeline(StandardScaler(), HistGradientBoostingRegressor(max_iter=20)).fit(
+        gaps, x[:, 0]
+    ),
+    "histcounts": HistGradientBoostingRegressor(loss="poisson", max_iter=20).fit(x, np.abs(x[:, 0])),
+    "histkinds": HistGradientBoostingRegressor(categorical_features=[4], max_iter=5).fit(kinds, x[:, 0]),
 }
 for name, model in models.items():
     joblib.dump(model, f"{folder}/{name}.joblib", compress=3 if name == "forest" else 0)

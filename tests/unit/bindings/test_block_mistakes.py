@@ -91,13 +91,11 @@ MISTAKES = [
         "'Vibratoin' is no resource of profile spindle (did you mean Vibration?)",
     ),
     (
-        MODEL + OUTPUTS + "inputs: [{resource: Serial}]",
+        MODEL + OUTPUTS + "inputs: [{resource: Rows}]",
         (4, 23),
         "Health.inputs[0].resource",
-        "is String, which",
+        "is an ObjectArray, which cannot become numbers",
     ),
-    (MODEL + OUTPUTS + "inputs: [{resource: Words}]", (4, 23), "Health.inputs[0].resource", "StringArray"),
-    (MODEL + OUTPUTS + "inputs: [{resource: Rows}]", (4, 23), "Health.inputs[0].resource", "ObjectArray"),
     (
         MODEL + OUTPUTS + "inputs: [{resource: Motor, field: current}]",
         (4, 37),
@@ -164,6 +162,12 @@ MISTAKES = [
         (4, 35),
         "Health.accelerator.threads",
         "in 1..4096",
+    ),
+    (
+        MODEL + OUTPUTS + "accelerator: {name: x, batch: all}",
+        (4, 33),
+        "Health.accelerator.batch",
+        "must be a number",
     ),
     (MODEL + OUTPUTS + "fallback: off", (4, 13), "Health.fallback", "never, warn or allow"),
     # postprocess
@@ -361,12 +365,14 @@ def test_all_mistakes_are_reported_at_once() -> None:
     assert "(and 3 more)" in result.reason
 
 
-@pytest.mark.parametrize(
-    ("kind", "word"), [("Serial", "String"), ("Words", "StringArray"), ("Rows", "ObjectArray")]
-)
-def test_a_block_cannot_sit_alone_on_what_is_no_number(kind: str, word: str) -> None:
-    result = draft(MODEL + OUTPUTS, Scope(profile="spindle", resource=kind, resources=RESOURCES))
-    assert f"resource {kind} is {word}" in result.reason
+def test_a_block_cannot_sit_alone_on_what_is_no_tensor() -> None:
+    result = draft(MODEL + OUTPUTS, Scope(profile="spindle", resource="Rows", resources=RESOURCES))
+    assert "resource Rows is an ObjectArray" in result.reason
+
+
+@pytest.mark.parametrize("kind", ["Serial", "Words"])
+def test_texts_are_for_the_model_to_take_or_refuse(kind: str) -> None:
+    assert draft(MODEL + OUTPUTS, Scope(profile="spindle", resource=kind, resources=RESOURCES)).problems == ()
 
 
 def test_warnings_leave_the_binding_usable() -> None:

@@ -63,7 +63,7 @@ normalize: {kind: zscore, mean: [1, 2], std: [3]}
 model: {name: m, version: "2026.10", task: detection, labels: [bolt, nut]}
 accelerator:
   - openvino:GPU.1
-  - {name: onnxruntime, device: CPU, precision: f32, threads: 2, options: {a: {b: [1]}}}
+  - {name: onnxruntime, device: CPU, precision: f32, threads: 2, batch: 4, options: {a: {b: [1]}}}
   - auto
 fallback: never
 postprocess: {scoreThreshold: 0.5, nmsIou: 1, classes: [nut], minArea: 0, top: 3,
@@ -91,7 +91,7 @@ outputs:
     assert binding.accelerator == (
         AcceleratorChoice(name="openvino", device="GPU.1"),
         AcceleratorChoice(
-            name="onnxruntime", device="CPU", precision="f32", threads=2, options={"a": {"b": [1]}}
+            name="onnxruntime", device="CPU", precision="f32", threads=2, batch=4, options={"a": {"b": [1]}}
         ),
         AcceleratorChoice(name="auto"),
     )

@@ -10,14 +10,25 @@ import pytest
 
 from edgex_inference.importers.kaldi import convert
 from edgex_inference.importers.kaldi.components.table import GENERATIONS
+from edgex_inference.testing.kaldi_components import (
+    NATURAL,
+    NNET3,
+    PAIRS,
+    POSITIVE,
+    B,
+    V,
+    W,
+    affine,
+    heights,
+    random,
+    softmax,
+    with_ivector,
+    x_vector,
+)
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 
 Frame = Callable[[int], Any]
 """The value of a node at a frame."""
-
-
-def random(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(sum(shape) + seed).standard_normal(shape).astype(np.float32)
 
 
 def run(model: Any, feeds: Mapping[str, Any]) -> Any:
@@ -52,92 +63,6 @@ def compared(
 
 def per_frame(compute: Callable[[Any], Any]) -> Callable[[Frame], Frame]:
     return lambda x: lambda t: compute(x(t).astype(np.float64))
-
-
-def softmax(x: Any) -> Any:
-    powers = np.exp(x - x.max())
-    return powers / powers.sum()
-
-
-W, B, V = random(5, 6), random(5), random(6)
-SMALL, BLOCK = random(2, 3), random(4, 3)
-POSITIVE = np.abs(random(6)) + 0.5
-NATURAL: Sequence[tuple[str, Any]] = (
-    ("LearningRateFactor", 0.5),
-    ("MaxChange", 0.75),
-    ("LearningRate", 0.001),
-)
-ACTIVATION: Sequence[tuple[str, Any]] = (
-    ("Dim", 6), ("ValueAvg", random(6)), ("DerivAvg", np.zeros(0, np.float32)), ("Count", 3.5),
-    ("OderivRms", random(6)), ("OderivCount", 0.0), ("NumDimsSelfRepaired", 0.0), ("NumDimsProcessed", 12.0),
-)  # fmt: skip
-
-
-def affine(x: Any) -> Any:
-    return W @ x + B
-
-
-def batch_norm(x: Any) -> Any:
-    return 0.5 * (x - np.tile(V[:3], 2)) / np.sqrt(np.tile(POSITIVE[:3], 2) + 1e-3)
-
-
-def normalized(x: Any) -> Any:
-    parts = []
-    for block in x.reshape(2, 3):
-        root = np.sqrt(np.mean(block**2))
-        parts += [block * 0.5 / root, [np.log(root)]]
-    return np.concatenate(parts)
-
-
-def grid(x: Any) -> Any:
-    """3 × 2 (x, y) with one z: filters of 2 × 1, moved by 1."""
-    picture = x.reshape(3, 2, 1)
-    return np.concatenate(
-        [SMALL[:, :2] @ picture[i : i + 2, j].reshape(-1) + B[:2] for i in range(2) for j in range(2)]
-    )
-
-
-NNET3: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
-    ("AffineComponent", (*NATURAL, ("LinearParams", W), ("BiasParams", B)), affine),
-    ("FixedAffineComponent", (("LinearParams", W.astype(np.float64)), ("BiasParams", B)), affine),
-    ("NaturalGradientAffineComponent", (*NATURAL, ("LinearParams", W), ("BiasParams", B), ("RankIn", 20),
-     ("RankOut", 80), ("UpdatePeriod", 4), ("NumSamplesHistory", 2000.0), ("Alpha", 4.0)), affine),
-    ("LinearComponent", (*NATURAL, ("Params", W), ("OrthonormalConstraint", -1.0), ("UseNaturalGradient", True),
-     ("RankInOut", 20), ("", 80), ("Alpha", 4.0)), lambda x: W @ x),
-    ("BlockAffineComponent", (*NATURAL, ("NumBlocks", 2), ("LinearParams", BLOCK), ("BiasParams", B[:4])),
-     lambda x: np.concatenate((BLOCK[:2] @ x[:3], BLOCK[2:] @ x[3:])) + B[:4]),
-    ("RepeatedAffineComponent", (*NATURAL, ("NumRepeats", 2), ("LinearParams", SMALL), ("BiasParams", B[:2])),
-     lambda x: np.concatenate((SMALL @ x[:3] + B[:2], SMALL @ x[3:] + B[:2]))),
-    ("RectifiedLinearComponent", ACTIVATION, lambda x: np.maximum(x, 0)),
-    ("SigmoidComponent", ACTIVATION, lambda x: 1 / (1 + np.exp(-x))),
-    ("TanhComponent", ACTIVATION, np.tanh),
-    ("SoftmaxComponent", ACTIVATION, softmax),
-    ("LogSoftmaxComponent", ACTIVATION, lambda x: np.log(softmax(x))),
-    ("BatchNormComponent", (("Dim", 6), ("BlockDim", 3), ("Epsilon", 0.001), ("TargetRms", 0.5), ("TestMode", False),
-     ("Count", 10.0), ("StatsMean", V[:3]), ("StatsVar", POSITIVE[:3])), batch_norm),
-    ("NormalizeComponent", (("InputDim", 6), ("BlockDim", 3), ("TargetRms", 0.5), ("AddLogStddev", True)), normalized),
-    ("PnormComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: np.sqrt((x.reshape(3, 2) ** 2).sum(1))),
-    ("FixedScaleComponent", (("Scales", V),), lambda x: V * x),
-    ("FixedBiasComponent", (("Bias", V),), lambda x: V + x),
-    ("PerElementScaleComponent", (*NATURAL, ("Params", V)), lambda x: V * x),
-    ("PerElementOffsetComponent", (*NATURAL, ("Offsets", V[:3]), ("Dim", 6), ("UseNaturalGradient", True)),
-     lambda x: x + np.tile(V[:3], 2)),
-    ("ScaleAndOffsetComponent", (*NATURAL, ("Dim", 6), ("Scales", np.float32([2, -1e-6, 1])), ("Offsets", V[:3]),
-     ("UseNaturalGradient", True), ("Rank", 20)), lambda x: x * np.tile([2, -1e-4, 1], 2) + np.tile(V[:3], 2)),
-    ("SumGroupComponent", (("Sizes", [1, 3, 2]),), lambda x: np.array([x[0], x[1:4].sum(), x[4:].sum()])),
-    ("SumBlockComponent", (("InputDim", 6), ("OutputDim", 2), ("Scale", 0.5)), lambda x: 0.5 * x.reshape(3, 2).sum(0)),
-    ("ElementwiseProductComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: x[:3] * x[3:]),
-    ("PermuteComponent", (("ColumnMap", [2, 0, 1, 5, 3, 4]),), lambda x: x[[2, 0, 1, 5, 3, 4]]),
-    ("NoOpComponent", (("Dim", 6), ("BackpropScale", 1.0)), lambda x: x),
-    ("DropoutComponent", (("Dim", 6), ("DropoutProportion", 0.25), ("DropoutPerFrame", False), ("TestMode", True)),
-     lambda x: 0.75 * x),
-    ("ConvolutionComponent", (*NATURAL, ("InputXDim", 3), ("InputYDim", 2), ("InputZDim", 1), ("FiltXDim", 2),
-     ("FiltYDim", 1), ("FiltXStep", 1), ("FiltYStep", 1), ("InputVectorization", 1), ("FilterParams", SMALL[:, :2]),
-     ("BiasParams", B[:2]), ("IsGradient", False)), grid),
-    ("MaxpoolingComponent", (("InputXDim", 3), ("InputYDim", 2), ("InputZDim", 1), ("PoolXSize", 2), ("PoolYSize", 1),
-     ("PoolZSize", 1), ("PoolXStep", 1), ("PoolYStep", 1), ("PoolZStep", 1)),
-     lambda x: np.maximum(x[:4], x[2:])),
-)  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "items", "wanted"), NNET3, ids=[one[0] for one in NNET3])
@@ -253,7 +178,7 @@ def test_nnet1_holds_the_ends_at_every_splice(tmp_path: Path) -> None:
 
 
 def test_descriptors_of_nnet3(tmp_path: Path) -> None:
-    """Append, Offset, Sum, Scale, Const, IfDefined, dim-range-node, and a TDNN; nothing of it in the file's order."""
+    """Append, Offset, Sum, Scale, Const, Failover, dim-range-node, and a TDNN; nothing of it in the file's order."""
     tdnn, bias = random(4, 3 * 8), random(4)
     parts = [
         KaldiPart("RectifiedLinearComponent", (("Dim", 4),), "relu"),
@@ -263,7 +188,7 @@ def test_descriptors_of_nnet3(tmp_path: Path) -> None:
     ]  # fmt: skip
     lines = [
         "output-node name=output input=Append(Scale(-0.5, relu1), Offset(Sum(relu1, Const(2.0, 4)), -1), half)",
-        "component-node name=relu1 component=relu input=IfDefined(tdnn1)",
+        "component-node name=relu1 component=relu input=Failover(tdnn1, half)",
         "component-node name=tdnn1 component=tdnn "
         "input=Append(Offset(input, -1), Offset(Append(half, Scale(2.0, half)), 2), half)",
         "dim-range-node name=half input-node=input dim-offset=1 dim=1",
@@ -285,14 +210,7 @@ def test_descriptors_of_nnet3(tmp_path: Path) -> None:
 
 def test_an_ivector_is_an_input_of_its_own(tmp_path: Path) -> None:
     weights, bias = random(4, 13), random(4)
-    parts = [KaldiPart("FixedAffineComponent", (("LinearParams", weights), ("BiasParams", bias)), "lda")]
-    lines = [
-        "input-node name=ivector dim=3",
-        "input-node name=input dim=5",
-        "component-node name=lda component=lda input=Append(Offset(input, -1), input, ReplaceIndex(ivector, t, 0))",
-        "output-node name=output input=lda",
-    ]
-    file = KaldiNet("nnet3", parts, lines, within_model=True).write(tmp_path / "final.mdl", binary=True)
+    file = with_ivector(weights, bias).write(tmp_path / "final.mdl", binary=True)
     data, ivector = random(2, 6, 5), random(2, 3)
     found = run(convert(file), {"input": data, "ivector": ivector})
     for utterance in range(2):
@@ -304,29 +222,15 @@ def test_an_ivector_is_an_input_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
     """Heights beyond the picture are zeros; so are frames that are not required, at the ends."""
-    pairs = [(t, h) for t in (-2, 0, 2) for h in (-1, 0, 1)]
     made = 4 // stride
-    weights, bias = random(3, 2 * len(pairs)), random(3)
-    model = (
-        ("Model", None), ("ConvolutionModel", None), ("NumFiltersIn", 2), ("NumFiltersOut", 3), ("HeightIn", 4),
-        ("HeightOut", made), ("HeightSubsampleOut", stride), ("Offsets", pairs), ("RequiredTimeOffsets", [0]),
-        ("/ConvolutionModel", None), ("LinearParams", weights), ("BiasParams", bias), ("MaxMemoryMb", 200.0),
-        ("UseNaturalGradient", True), ("NumMinibatchesHistory", 4.0), ("AlphaInOut", 4.0), ("", 4.0),
-        ("RankInOut", 20), ("", 80),
-    )  # fmt: skip
-    part = KaldiPart("TimeHeightConvolutionComponent", (*NATURAL, *model), "conv")
-    lines = [
-        "input-node name=input dim=8",
-        "component-node name=c component=conv input=input",
-        "output-node name=output input=c",
-    ]
+    weights, bias = random(3, 2 * len(PAIRS)), random(3)
     data = random(1, 7, 8)
 
     def wanted(t: int) -> Any:
         rows = []
         for height in range(made):
             patch = []
-            for time, up in pairs:
+            for time, up in PAIRS:
                 there = 0 <= t + time < 7 and 0 <= height * stride + up < 4
                 at = (height * stride + up) * 2
                 patch.append(data[0, t + time, at : at + 2] if there else np.zeros(2))
@@ -334,30 +238,14 @@ def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
         return np.concatenate(rows)
 
     for binary in (True, False):
-        file = KaldiNet("nnet3", [part], lines).write(tmp_path / "final.raw", binary=binary)
+        file = heights(stride, weights, bias).write(tmp_path / "final.raw", binary=binary)
         found = run(convert(file), {"input": data})[0]
         np.testing.assert_allclose(found, np.stack([wanted(t) for t in range(7)]), rtol=1e-4, atol=1e-5)
 
 
 def test_an_x_vector_is_one_frame_for_the_utterance(tmp_path: Path) -> None:
-    extract = (("InputDim", 6), ("InputPeriod", 1), ("OutputPeriod", 1), ("IncludeVarinance", True))
-    pool = (("InputDim", 13), ("InputPeriod", 1), ("LeftContext", 0), ("RightContext", 10000),
-            ("NumLogCountFeatures", 0), ("OutputStddevs", True), ("VarianceFloor", 1e-10))  # fmt: skip
     weights, bias = random(4, 12), random(4)
-    parts = [
-        KaldiPart("StatisticsExtractionComponent", extract, "extract"),
-        KaldiPart("StatisticsPoolingComponent", pool, "pool"),
-        KaldiPart("NaturalGradientAffineComponent",
-                  (*NATURAL, ("LinearParams", weights), ("BiasParams", bias)), "affine"),
-    ]  # fmt: skip
-    lines = [
-        "input-node name=input dim=6",
-        "component-node name=e component=extract input=Offset(input, 2)",
-        "component-node name=p component=pool input=Round(e, 1)",
-        "component-node name=a component=affine input=Round(p, 1)",
-        "output-node name=output input=a",
-    ]
-    model = convert(KaldiNet("nnet3", parts, lines).write(tmp_path / "final.raw", binary=True))
+    model = convert(x_vector(weights, bias).write(tmp_path / "final.raw", binary=True))
     assert {pair.key: pair.value for pair in model.metadata_props}["edges"] == "cut"
     data = random(2, 11, 6)
     found = run(model, {"input": data})
@@ -372,11 +260,18 @@ def test_the_largest_of_some_frames(tmp_path: Path) -> None:
     compared(KaldiNet("nnet2", [part]), tmp_path / "n", lambda x: lambda t: np.maximum(x(t - 1), x(t + 2)), 6)
 
 
+REMEMBERING = (
+    "LstmNonlinearityComponent", "GruNonlinearityComponent", "OutputGruNonlinearityComponent", "DropoutMaskComponent",
+    "BackpropTruncationComponent", "LstmProjected", "BlstmProjected", "RecurrentComponent",
+)  # fmt: skip
+"""Tested in test_kaldi_recurrent.py."""
+
+
 def test_every_component_has_a_test() -> None:
     """But those that share another one's function, or that do nothing outside of training."""
     tested = {one[0] for one in (*NNET1, *NNET2, *NNET3)} | {
         "Splice", "SpliceComponent", "SpliceMaxComponent", "TdnnComponent", "TimeHeightConvolutionComponent",
-        "StatisticsExtractionComponent", "StatisticsPoolingComponent",
+        "StatisticsExtractionComponent", "StatisticsPoolingComponent", *REMEMBERING,
     }  # fmt: skip
     known = {kind: one for table in GENERATIONS.values() for kind, one in table.items()}
     functions = {known[kind].make for kind in tested}

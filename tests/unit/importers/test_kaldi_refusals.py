@@ -41,25 +41,38 @@ def refusal(net: KaldiNet, folder: Path, *, binary: bool = True) -> str:
 
 
 def test_all_unknown_components_are_named_at_once(tmp_path: Path) -> None:
-    lstm = [
-        KaldiPart("LstmNonlinearityComponent", (("Params", WEIGHTS),), f"lstm{index}") for index in range(5)
-    ]
+    own = [KaldiPart("OwnComponent", (("Params", WEIGHTS),), f"own{index}") for index in range(5)]
     attention = KaldiPart("RestrictedAttentionComponent", (("NumHeads", 4),), "attention")
-    found = refusal(nnet3(parts=(AFFINE, *lstm, attention)), tmp_path)
-    assert "LstmNonlinearityComponent ('lstm0', 'lstm1', 'lstm2' and 2 more): keeps a state" in found
+    found = refusal(nnet3(parts=(AFFINE, *own, attention)), tmp_path)
+    assert "OwnComponent ('own0', 'own1', 'own2' and 2 more): train without it" in found
     assert "RestrictedAttentionComponent ('attention'): train without it" in found
 
 
 @pytest.mark.parametrize(
     ("lines", "wanted"),
     [
-        ((fed("a", "Append(IfDefined(Offset(a, -3)), input)"), *ENDS), r"nodes 'a' ← 'a' are recurrent.*TDNN"),
+        ((fed("a", "Append(IfDefined(Offset(a, -3)), input)"), *ENDS), "made for 8 columns and is fed 7"),
+        ((fed("a", "Append(Offset(a, -3), input)"), *ENDS), "'a' reads 'a', .* -3 frames away and without IfDefined"),
+        ((fed("a", "Append(IfDefined(a), input)"), *ENDS), "'a' ← 'a' need each other within the same frame"),
         ((fed("a", "b"), fed("b", "a"), *ENDS), "'a' ← 'b' ← 'a'"),
+        ((fed("a", "Append(IfDefined(Offset(a, -1)), IfDefined(Offset(a, 1)), input)"), *ENDS), "earlier and later"),
+        ((fed("a", "IfDefined(Offset(a, -1))"), *ENDS), "no input"),
+        ((fed("a", "Append(IfDefined(Offset(a, -5000)), input)"), *ENDS), "'a' read 'a' -5000 frames away, .* too far"),
+        ((fed("a", "Append(IfDefined(Offset(a, -1)), IfDefined(Offset(a, -99)), input)"), *ENDS), "-99 frames away"),
+        ((fed("a", "Append(IfDefined(Offset(a, -1)), ReplaceIndex(input, t, 0))"), *ENDS), "no input"),
+        ((fed("a", "Append(input, IfDefined(Sum(input, input)))"), *ENDS), "IfDefined around a Sum"),
+        ((*GOOD[:2], "output-node name=output input=IfDefined(a)"), "needs more context than the whole network"),
         (("component-node name=a component=b input=input", *ENDS), "'b', which the file does not hold"),
         ((fed("a", "nothing"), *ENDS), "node 'a' reads 'nothing', which is no node"),
         ((fed("a", "input"), *ENDS), "component 'a' .* made for 8 columns and is fed 4"),
-        ((fed("a", "Round(input, 3)"), *ENDS), "node 'a' .* every 3 frames"),
-        ((fed("a", "Switch(input, input)"), *ENDS), "Switch"),
+        ((fed("a", "Round(input, 3)"), *ENDS), "component 'a' .* made for 8 columns and is fed 4"),
+        ((fed("a", "Round(Append(Round(input, 2), input), 3)"), *ENDS), "rounds what is rounded already"),
+        ((fed("a", "Round(input, 0)"), *ENDS), "every 0th"),
+        ((fed("a", "Append(Round(Switch(input, input), 2), input)"), *ENDS), "rounds a Switch"),
+        ((fed("a", "Append(IfDefined(Switch(input, input)), input)"), *ENDS), "IfDefined around a Sum or Switch"),
+        ((fed("a", "Append(Switch(input, Append(input, input)), input)"), *ENDS), "parts of other widths"),
+        ((fed("a", "Append(IfDefined(Round(Offset(a, -1), 2)), input)"), *ENDS), "'a' depends on itself, and counts"),
+        ((fed("a", "Append(IfDefined(Offset(a, -1)), Switch(input, input))"), *ENDS), "itself, and counts frames"),
         ((fed("a", "Append(input"), *ENDS), "node 'a'"),
         ((fed("a", "Offset(input, 99999999)"), *ENDS), "too far"),
         ((fed("a", "Scale(1, " * 99 + "input" + ")" * 99), *ENDS), "deeper than 32"),
@@ -92,12 +105,34 @@ def test_wiring_that_cannot_be(lines: Sequence[str], wanted: str, tmp_path: Path
          ("FiltXStep", 1), ("FiltYStep", 1), ("FilterParams", WEIGHTS), ("BiasParams", BIAS)), "moves 3 by 1 over 2"),
         ("StatisticsPoolingComponent", (("InputDim", 8), ("InputPeriod", 1), ("LeftContext", 5), ("RightContext", 5)),
          "whole utterance"),
+        ("LstmNonlinearityComponent", (("Params", WEIGHTS),), r"weights of \(3, 8\) for 8 columns"),
+        ("GruNonlinearityComponent", (("CellDim", 2), ("RecurrentDim", 2), ("w_h", WEIGHTS)), r"weights of \(3, 8\)"),
+        ("OutputGruNonlinearityComponent", (("CellDim", 3), ("w_h", BIAS)), "made for 9 columns and is fed 8"),
     ],
 )  # fmt: skip
 def test_components_that_cannot_be(kind: str, items: Any, wanted: str, tmp_path: Path) -> None:
     found = refusal(nnet3(parts=(KaldiPart(kind, items, "a"),)), tmp_path)
     assert found.startswith(f"component 'a' ({kind}) ")
     assert re.search(wanted, found)
+
+
+def test_a_mask_that_drops_everything(tmp_path: Path) -> None:
+    mask = KaldiPart("DropoutMaskComponent", (("OutputDim", 4), ("DropoutProportion", 1.0)), "m")
+    lines = (GOOD[0], "component-node name=m component=m input=m", fed("a", "Append(input, m)"), GOOD[2])
+    assert "'m' (DropoutMaskComponent) drops a share of 1 of 4" in refusal(
+        nnet3(*lines, parts=(mask, AFFINE)), tmp_path
+    )
+
+
+def test_a_circle_that_says_nothing_of_its_width(tmp_path: Path) -> None:
+    """Its own past is fed to it before it is known how wide that is; a splice within looks at other frames."""
+    pooled = KaldiPart("MaxpoolingComponent", (("InputXDim", 8),), "a")
+    lines = (fed("a", "Append(IfDefined(Offset(a, -1)), input)"), *ENDS)
+    assert "does not say how many columns it makes" in refusal(nnet3(*lines, parts=(pooled,)), tmp_path)
+    tdnn = KaldiPart(
+        "TdnnComponent", (("TimeOffsets", [0, 1]), ("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "a"
+    )
+    assert "looks at other frames within a circle" in refusal(nnet3(*lines, parts=(tdnn,)), tmp_path)
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -172,3 +207,15 @@ def test_a_short_file_cannot_ask_for_gigabytes(tmp_path: Path) -> None:
         f"component-node name=n{at} component=a input={f'n{at - 1}' if at else 'input'}" for at in range(1000)
     ]
     assert "MiB of constants, which its" in refusal(nnet3(*lines, parts=(one,)), tmp_path)
+
+
+def test_many_nodes_that_remember(tmp_path: Path) -> None:
+    """A thousand circles of one node, and one circle of a thousand: neither takes a square of that."""
+    part = KaldiPart("NoOpComponent", (("Dim", 4), ("BackpropScale", 1.0)), "a")
+    lines = ["input-node name=input dim=4", "output-node name=output input=Sum(s999, c999)"]
+    for at in range(1000):
+        before = f"{at - 1}" if at else ""
+        lines.append(fed(f"s{at}", f"Sum({f's{before}' if at else 'input'}, IfDefined(Offset(s{at}, -1)))"))
+        lines.append(fed(f"c{at}", f"c{before}" if at else "Sum(input, IfDefined(Offset(c999, -1)))"))
+    model = convert(nnet3(*lines, parts=(part,)).write(tmp_path / "final.raw", binary=True))
+    assert sum(node.op_type == "Scan" for node in model.graph.node) == 1001

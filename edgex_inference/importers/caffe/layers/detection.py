@@ -141,7 +141,7 @@ def _decoded(step: Step, offsets: Value, anchors: Array, said: Message) -> Value
         variances = np.ones_like(variances)
     sizes = corners[:, 2:] - corners[:, :2]
     if code == "CORNER":
-        return _affine(step, offsets, variances, corners)
+        return _clipped(step, _affine(step, offsets, variances, corners), said)
     if code != "CENTER_SIZE":
         step.refuse(f"codes boxes as {code}: CENTER_SIZE and CORNER can be brought over")
     places = _columns(step, offsets, 0)
@@ -149,11 +149,13 @@ def _decoded(step: Step, offsets: Value, anchors: Array, said: Message) -> Value
     spread = _affine(step, _columns(step, offsets, 2), variances[:, 2:], np.zeros_like(sizes))
     half = step.node("Mul", (step.node("Exp", (spread,), spread.shape), _row(step, sizes / 2)), spread.shape)
     ends = [step.node(op, (centers, half), centers.shape) for op in ("Sub", "Add")]
-    shape = offsets.shape
-    found = step.node("Concat", ends, shape, axis=2)
-    if said.flag("clip", False):
-        return step.node("Clip", (found, step.scalar(0), step.scalar(1)), shape)
-    return found
+    return _clipped(step, step.node("Concat", ends, offsets.shape, axis=2), said)
+
+
+def _clipped(step: Step, boxes: Value, said: Message) -> Value:
+    if not said.flag("clip", False):
+        return boxes
+    return step.node("Clip", (boxes, step.scalar(0), step.scalar(1)), boxes.shape)
 
 
 def _columns(step: Step, value: Value, first: int) -> Value:

@@ -1,10 +1,10 @@
-"""Every component that can be brought over, for each generation, and the way around those that cannot."""
+"""Every component that can be brought over, for each generation, and the way around others."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from edgex_inference.importers.kaldi.components import elements, groups, linear, time
+from edgex_inference.importers.kaldi.components import elements, groups, linear, recurrent, time
 from edgex_inference.importers.kaldi.files import Component
 from edgex_inference.importers.kaldi.step import Made, Step
 
@@ -18,6 +18,8 @@ class Known:
     reach: Callable[[Component], tuple[int, int]] | None = None
     pools: bool = False
     """Whether it makes one frame of all."""
+    whole: bool = False
+    """Whether each of its frames depends on all before it, or behind it."""
 
 
 _SAME = Known(elements.same, "nothing outside of training")
@@ -39,19 +41,26 @@ _PLAIN = {
     "MaxpoolingComponent": Known(linear.max_pooling),
 }
 
+_LSTM = Known(recurrent.lstm_projected, "from the first frame to the last; `CellClip`", whole=True)
+_BLSTM = Known(recurrent.blstm_projected, "over the frames of a run, both ways; `CellClip`", whole=True)
 NNET1: Mapping[str, Known] = {
     "AddShift": Known(elements.add_shift),
     "AffineTransform": Known(linear.affine_transform),
     "AveragePoolingComponent": Known(partial(linear.pooling_1d, "ReduceMean")),
     "BlockSoftmax": Known(elements.block_softmax),
+    "BlstmProjected": _BLSTM,
+    "BlstmProjectedStreams": _BLSTM,
     "ConvolutionalComponent": Known(linear.convolution_1d),
     "Copy": Known(groups.copy),
     "Dropout": _SAME,
     "HiddenSoftmax": Known(elements.softmax),
     "LengthNormComponent": Known(elements.length_norm),
     "LinearTransform": Known(linear.linear_transform),
+    "LstmProjected": _LSTM,
+    "LstmProjectedStreams": _LSTM,
     "MaxPoolingComponent": Known(partial(linear.pooling_1d, "ReduceMax")),
     "ParametricRelu": Known(elements.parametric_relu),
+    "RecurrentComponent": Known(recurrent.recurrent, "from the first frame to the last", whole=True),
     "Rescale": Known(elements.rescale),
     "Sigmoid": Known(elements.plain("Sigmoid")),
     "Softmax": Known(elements.softmax),
@@ -76,18 +85,22 @@ NNET2: Mapping[str, Known] = {
 }
 NNET3: Mapping[str, Known] = {
     **_PLAIN,
-    "BackpropTruncationComponent": _SAME,
+    "BackpropTruncationComponent": Known(elements.one_scale, "its `Scale`"),
     "BatchNormComponent": Known(elements.batch_norm, "by what training measured"),
     "ClipGradientComponent": _SAME,
     "ConvolutionComponent": Known(linear.convolution),
     "DropoutComponent": Known(elements.dropout, "in its test mode"),
+    "DropoutMaskComponent": Known(recurrent.dropout_mask, "in its test mode"),
     "ElementwiseProductComponent": Known(groups.blocks("ReduceProd")),
     "GeneralDropoutComponent": _SAME,
+    "GruNonlinearityComponent": Known(recurrent.gru, "with a projection and without"),
     "LinearComponent": Known(linear.linear),
+    "LstmNonlinearityComponent": Known(recurrent.lstm, "with `UseDropout` and without"),
     "NaturalGradientAffineComponent": Known(linear.affine),
     "NaturalGradientPerElementScaleComponent": Known(elements.scale("Params")),
     "NaturalGradientRepeatedAffineComponent": Known(linear.repeated_affine),
     "NoOpComponent": _SAME,
+    "OutputGruNonlinearityComponent": Known(recurrent.output_gru),
     "PerElementOffsetComponent": Known(elements.offset("Offsets")),
     "PerElementScaleComponent": Known(elements.scale("Params")),
     "RepeatedAffineComponent": Known(linear.repeated_affine),
@@ -105,12 +118,4 @@ NNET3: Mapping[str, Known] = {
 }
 GENERATIONS: Mapping[str, Mapping[str, Known]] = {"nnet1": NNET1, "nnet2": NNET2, "nnet3": NNET3}
 
-RECURRENT = (
-    "keeps a state between frames, which a model here does not: train a TDNN, or run Kaldi behind `remote`"
-)
-WAYS_AROUND: Mapping[str, str] = dict.fromkeys(
-    ("LstmNonlinearityComponent", "GruNonlinearityComponent", "OutputGruNonlinearityComponent", "LstmProjected",
-     "LstmProjectedStreams", "BlstmProjected", "BlstmProjectedStreams", "RecurrentComponent"),
-    RECURRENT,
-)  # fmt: skip
 ELSE = "train without it, or split the network there and convert the part before it"

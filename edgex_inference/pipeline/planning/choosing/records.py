@@ -37,9 +37,11 @@ class Fingerprint:
     hardware: tuple[str, ...]
     candidates: tuple[str, ...]
     runtimes: Mapping[str, str | None]
+    plugins: Mapping[str, str]
     model: str
     precision: str
     threads: int | None
+    batch: int | None
     options: str
     isolation: str | None
     release: str
@@ -86,9 +88,11 @@ class Records:
             hardware=tuple(hardware),
             candidates=tuple(map(str, candidates)),
             runtimes={name: plugin.version() for name, plugin in plugins.items()},
+            plugins={one.accelerator.name: one.plugin for one in candidates},
             model=self._model(card),
             precision=choice.precision or card.precision or "f32",
             threads=choice.threads or threads,
+            batch=choice.batch,
             options=json.dumps(choice.options, sort_keys=True, default=str),
             isolation=choice.isolation,
             release=version("edgex-inference"),

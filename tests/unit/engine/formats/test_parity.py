@@ -9,13 +9,16 @@ import pytest
 import yaml
 
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.tensors import Datatype, TensorSpec
 from edgex_inference.engine.formats.parity import (
     Case,
     Parity,
     compare,
     read_cases,
     read_samples,
+    row_by_row,
     says_nothing,
+    turned,
 )
 
 
@@ -118,3 +121,28 @@ def test_a_conversion_without_answers_is_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **{"0.in.0": np.zeros(1)})
     with pytest.raises(ModelRejected, match="no answers"):
         read_cases(tmp_path / "a.npz", "m")
+
+
+def test_inputs_whose_axes_are_in_another_order() -> None:
+    picture, mask = np.arange(24.0).reshape(1, 2, 3, 4), np.zeros((1, 5))
+    found = turned(Case(inputs=(picture, mask), outputs=(picture,)), [(0, 2, 3, 1), (0, 1)])
+    assert found.inputs[0].shape == (1, 3, 4, 2)
+    assert found.inputs[0][0, 1, 2, 1] == picture[0, 1, 1, 2]
+    assert found.inputs[1] is not None
+    assert found.outputs == (picture,)
+    assert turned(found, ()) is found
+
+
+@pytest.mark.parametrize(
+    ("extent", "outputs", "count"),
+    [(1, (3, 2), 3), (None, (3, 2), 1), (3, (3, 2), 1), (1, (1, 2), 1), (1, (), 1)],
+)
+def test_rows_apart_for_a_model_that_takes_one(
+    extent: int | None, outputs: tuple[int, ...], count: int
+) -> None:
+    spec = TensorSpec(name="x", datatype=Datatype.FP32, shape=(extent, 4))
+    case = Case(inputs=(np.arange(12.0).reshape(3, 4),), outputs=(np.ones(outputs),))
+    found = row_by_row([case], [spec])
+    assert len(found) == count
+    if count > 1:
+        assert found[2].inputs[0].tolist() == [[8, 9, 10, 11]]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgex_inference.contracts.errors import SetupError
+from edgex_inference.engine.formats import installing
 from edgex_inference.engine.formats.checking import versions
 from edgex_inference.engine.formats.installing import install
 from edgex_inference.engine.formats.toolchains import Toolchains, manifest, python_in
@@ -25,9 +26,10 @@ def test_every_pin_of_the_manifest_is_exact() -> None:
 
 
 def test_a_toolchain_from_a_wheel_to_its_removal(tmp_path: Path) -> None:
-    wheel = toolchain_double.wheel(tmp_path)
+    wheel = toolchain_double.wheel(tmp_path, python=">=3.99")  # which the manifest says does not matter
+    pins = f"tinything @ {wheel.as_uri()}\n"
     data = toolchain_double.data(
-        tmp_path / "data", python=SERIES, pins=f"tinything @ {wheel.as_uri()}\n", modules="tinything"
+        tmp_path / "data", python=SERIES, pins=pins, modules="tinything", anyway=True
     )
     toolchains = Toolchains(tmp_path / "home", data)
     with pytest.raises(SetupError, match="edgex-inference toolchain install tiny"):
@@ -83,3 +85,18 @@ def test_only_a_toolchain_can_be_removed(name: str, tmp_path: Path) -> None:
 def test_a_misspelled_name(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="did you mean sklearn"):
         Toolchains(tmp_path).get("sklern")
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_bare_toolchain_holds_nothing_but_its_pins(bare: bool, tmp_path: Path) -> None:
+    data = toolchain_double.data(tmp_path / "data", python=SERIES)
+    with (data / "manifest.toml").open("a") as more:
+        more.write(f"bare = {str(bare).lower()}\n")
+    toolchain = Toolchains(tmp_path / "home", data).get("tiny")
+    python = python_in(tmp_path / "environment")
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    python.chmod(0o755)
+    installing._fill(toolchain, tmp_path / "environment", quiet)
+    assert ("--no-deps" in (tmp_path / "asked").read_text().split()) is bare
+    assert [one.name for one in manifest().values() if one.bare] == ["kaldi"]
