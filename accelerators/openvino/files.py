@@ -77,13 +77,15 @@ def onnx_metadata(path: Path) -> Mapping[str, str]:
     return found
 
 
-def misread(path: Path, model: Any) -> str:
-    """Why OpenVINO's graph of an ONNX file would give other numbers than the file means; empty where it would not.
+def misread(request: LoadRequest, model: Any) -> str:
+    """Why OpenVINO's graph is not what the file means; empty where it is.
 
     Up to operator set 12 Softmax runs over its axis and all that follow it as over one. OpenVINO keeps to that up to
     set 10, and at 11 and 12 takes the axis alone (2026.4).
     """
-    if operator_set(path) not in _SOFTMAX_ALONE:
+    if not model.outputs:
+        return "the file holds no model: it has no outputs"
+    if request.format != ONNX or operator_set(request.path) not in _SOFTMAX_ALONE:
         return ""
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Softmax" and not _is_last(node):

@@ -43,8 +43,22 @@ def name_of(port: Any, otherwise: str) -> str:
     return min(port.get_names(), key=lambda name: (len(name), name), default=otherwise)
 
 
-def names_of(ports: Sequence[Any], what: str) -> Sequence[str]:
-    """The names of a model's inputs or outputs before it is compiled."""
+def specs_of(path: Path, ports: Sequence[Any], what: str, names: Sequence[str]) -> tuple[TensorSpec, ...]:
+    """All inputs or all outputs, by these names; raises as `spec_of`."""
+    return tuple(spec_of(path, port, f"{what} {n}", names[n]) for n, port in enumerate(ports))
+
+
+def called(model: Any, compiled: Any, known: Sequence[TensorSpec]) -> tuple[Sequence[str], Sequence[str]]:
+    """The names of inputs and outputs: the file's own, else those of outputs that were noted beside a blob."""
+    if model is not None:
+        return _names(model.inputs, "input"), _names(model.outputs, "output")
+    outputs = _names(compiled.outputs, "output")
+    if len(known) == len(outputs):
+        outputs = [spec.name for spec in known]
+    return _names(compiled.inputs, "input"), outputs
+
+
+def _names(ports: Sequence[Any], what: str) -> Sequence[str]:
     return [name_of(port, f"{what}{n}") for n, port in enumerate(ports)]
 
 

@@ -20,17 +20,14 @@ from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, made_with, property_, target
 from accelerators.openvino.files import FRONTENDS, metadata, misread, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
-from accelerators.openvino.ports import extents, most_rows, name_of, names_of, spec_of
+from accelerators.openvino.ports import called, extents, most_rows, name_of, specs_of
 from accelerators.openvino.report import EXACTNESS, HALVES, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
-from accelerators.openvino.weights import write_out
+from accelerators.openvino.weights import mend
 from accelerators.openvino.words import says_absent, says_lost, sentence
 from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
-    ONNX,
     OPENVINO_BLOB,
-    OPENVINO_IR,
-    TFLITE,
     Batch,
     InferenceDevice,
     LoadRequest,
@@ -149,13 +146,9 @@ class OvSession:
         self._model, self._where = request.path.name, f"{NAME}:{place.id}"
         self.metadata = known.metadata if known is not None else metadata(request, job.model)
         ports = list(compiled.inputs)
-        ins, outs = _called(job, known, compiled)
-        self.inputs: Sequence[TensorSpec] = tuple(
-            spec_of(request.path, port, f"input {n}", ins[n]) for n, port in enumerate(ports)
-        )
-        declared = tuple(
-            spec_of(request.path, port, f"output {n}", outs[n]) for n, port in enumerate(compiled.outputs)
-        )
+        ins, outs = called(job.model, compiled, known.probed.outputs if known is not None else ())
+        self.inputs: Sequence[TensorSpec] = specs_of(request.path, ports, "input", ins)
+        declared = specs_of(request.path, compiled.outputs, "output", outs)
         self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
         self._expected = {spec.name for spec in self.inputs}
         bounds = [most_rows(port) for port in ports]
@@ -229,16 +222,6 @@ class OvSession:
         return InferenceFailed(f"model {self._model!r} on {self._where}: {sentence(error)}")
 
 
-def _called(job: "Job", known: Known | None, compiled: Any) -> tuple[Sequence[str], Sequence[str]]:
-    """The names of inputs and outputs: the file's own, else those that were noted beside a blob."""
-    if job.model is not None:
-        return names_of(job.model.inputs, "input"), names_of(job.model.outputs, "output")
-    outputs = names_of(compiled.outputs, "output")
-    if known is not None and len(known.probed.outputs) == len(outputs):
-        outputs = [spec.name for spec in known.probed.outputs]
-    return names_of(compiled.inputs, "input"), outputs
-
-
 def vendor() -> ModuleType:
     return load_vendor(NAME, accelerator=NAME, extra=NAME, attribute="Core")
 
@@ -273,15 +256,12 @@ def read(request: LoadRequest, rows: int | None = None) -> Any:
         fixed = {port: extents(port, request.shapes.get(name_of(port, "")), rows) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
             model.reshape({port: shape for port, shape in fixed.items() if shape is not None})
-        if request.format in (TFLITE, OPENVINO_IR):
-            write_out(model, vendor().op.Constant, convolutions=request.format == OPENVINO_IR)
+        mend(model, request.format, vendor().op.Constant)
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
-    unfit = misread(request.path, model) if request.format == ONNX else ""
+    unfit = misread(request, model)
     if unfit:
         raise ModelRejected(request.path, unfit)
-    if not model.outputs:
-        raise ModelRejected(request.path, "the file holds no model: it has no outputs")
     return model
 
 

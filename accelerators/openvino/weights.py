@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from edgex_inference.contracts.accelerator import OPENVINO_IR, TFLITE, Format
 from edgex_inference.contracts.tensors import Array
+
+
+def mend(model: Any, format_: Format, constant: Callable[[Array], Any]) -> None:
+    """Writes out what files of this format keep so; `constant` makes a node of an array."""
+    if format_ in (TFLITE, OPENVINO_IR):
+        write_out(model, constant, convolutions=format_ == OPENVINO_IR)
 
 
 def write_out(model: Any, constant: Callable[[Array], Any], *, convolutions: bool = False) -> None:
