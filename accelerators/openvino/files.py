@@ -14,6 +14,7 @@ from edgex_inference.contracts.accelerator import (
     Format,
     LoadRequest,
 )
+from edgex_inference.contracts.protobuf import as_number, as_text, fields
 
 FRONTENDS: Mapping[Format, str] = {
     ONNX: "onnx",
@@ -74,6 +75,53 @@ def onnx_metadata(path: Path) -> Mapping[str, str]:
     except (OSError, ValueError, IndexError):
         return {}
     return found
+
+
+def misread(request: LoadRequest, model: Any) -> str:
+    """Why OpenVINO's graph is not what the file means; empty where it is.
+
+    Up to operator set 12 Softmax runs over its axis and all that follow it as over one. OpenVINO keeps to that up to
+    set 10, and at 11 and 12 takes the axis alone (2026.4).
+    """
+    if not model.outputs:
+        return "the file holds no model: it has no outputs"
+    if request.format != ONNX or operator_set(request.path) not in _SOFTMAX_ALONE:
+        return ""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Softmax" and not _is_last(node):
+            return (
+                "OpenVINO computes Softmax of operator sets 11 and 12 otherwise than ONNX says "
+                f"({node.get_friendly_name()}): take the file to operator set 13, `edgex-inference model convert "
+                "FILE --opset 13`, or name onnxruntime"
+            )
+    return ""
+
+
+_SOFTMAX_ALONE = (11, 12)
+_OPSET_IMPORT = 8
+
+
+def operator_set(path: Path) -> int:
+    """The version of ONNX's own operators that a file uses; 0 where it does not say."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            for field, start, end in _fields(content, 0, len(content)):
+                if field == _OPSET_IMPORT:
+                    said = dict(fields(memoryview(content[start:end])))
+                    if as_text(said.get(1)) in ("", "ai.onnx"):
+                        return as_number(said.get(2, 0))
+    except (OSError, ValueError, IndexError):
+        return 0
+    return 0
+
+
+def _is_last(node: Any) -> bool:
+    """Whether nothing, or extents of 1, follow a Softmax's axis; an unknown rank tells nothing, and passes."""
+    shape = node.get_input_partial_shape(0)
+    if shape.rank.is_dynamic:
+        return True
+    axis = int(node.get_attributes()["axis"]) % len(shape)
+    return all(extent.is_static and extent.get_length() == 1 for extent in list(shape)[axis + 1 :])
 
 
 def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:

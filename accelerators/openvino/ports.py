@@ -1,6 +1,6 @@
 """Inputs and outputs of a model as OpenVINO declares them, and what it must not be given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ _ELEMENTS: Mapping[str, Datatype] = {
 _LEAST, _MOST = -(2**31), 2**31 - 1
 
 
-def spec_of(path: Path, port: Any, what: str) -> TensorSpec:
-    """The port as declared; raises ModelRejected for what cannot be fed or read. `what` is `input 0` and such."""
-    called, element = name_of(port, what.replace(" ", "")), port.get_element_type().get_type_name()
+def spec_of(path: Path, port: Any, what: str, known: str = "") -> TensorSpec:
+    """The port as declared; raises ModelRejected for what cannot be fed or read. `what` is `input 0` and such.
+
+    `known` is how the file calls it: compiled, a port has the names of neighbors too that were optimized away.
+    """
+    called, element = known or name_of(port, what.replace(" ", "")), port.get_element_type().get_type_name()
     datatype = _ELEMENTS.get(element)
     if datatype is None:
         raise ModelRejected(path, f"{what} ({called}) is of type {element}, which cannot be fed or read")
@@ -38,6 +41,25 @@ def spec_of(path: Path, port: Any, what: str) -> TensorSpec:
 def name_of(port: Any, otherwise: str) -> str:
     """The shortest of a port's names, which is the one that people gave; their order in the runtime is random."""
     return min(port.get_names(), key=lambda name: (len(name), name), default=otherwise)
+
+
+def specs_of(path: Path, ports: Sequence[Any], what: str, names: Sequence[str]) -> tuple[TensorSpec, ...]:
+    """All inputs or all outputs, by these names; raises as `spec_of`."""
+    return tuple(spec_of(path, port, f"{what} {n}", names[n]) for n, port in enumerate(ports))
+
+
+def called(model: Any, compiled: Any, known: Sequence[TensorSpec]) -> tuple[Sequence[str], Sequence[str]]:
+    """The names of inputs and outputs: the file's own, else those of outputs that were noted beside a blob."""
+    if model is not None:
+        return _names(model.inputs, "input"), _names(model.outputs, "output")
+    outputs = _names(compiled.outputs, "output")
+    if len(known) == len(outputs):
+        outputs = [spec.name for spec in known]
+    return _names(compiled.inputs, "input"), outputs
+
+
+def _names(ports: Sequence[Any], what: str) -> Sequence[str]:
+    return [name_of(port, f"{what}{n}") for n, port in enumerate(ports)]
 
 
 def most_rows(port: Any) -> int | None:

@@ -18,11 +18,12 @@ from accelerators.known import Known
 from accelerators.known import read as read_known
 from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, made_with, property_, target
-from accelerators.openvino.files import FRONTENDS, metadata, missing
+from accelerators.openvino.files import FRONTENDS, metadata, misread, missing
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
-from accelerators.openvino.ports import extents, most_rows, name_of, spec_of
+from accelerators.openvino.ports import called, extents, most_rows, name_of, specs_of
 from accelerators.openvino.report import EXACTNESS, HALVES, effective, granted, nodes, placement
 from accelerators.openvino.slot import Slot
+from accelerators.openvino.weights import mend
 from accelerators.openvino.words import says_absent, says_lost, sentence
 from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
@@ -145,12 +146,9 @@ class OvSession:
         self._model, self._where = request.path.name, f"{NAME}:{place.id}"
         self.metadata = known.metadata if known is not None else metadata(request, job.model)
         ports = list(compiled.inputs)
-        self.inputs: Sequence[TensorSpec] = tuple(
-            spec_of(request.path, port, f"input {n}") for n, port in enumerate(ports)
-        )
-        declared = tuple(
-            spec_of(request.path, port, f"output {n}") for n, port in enumerate(compiled.outputs)
-        )
+        ins, outs = called(job.model, compiled, known.probed.outputs if known is not None else ())
+        self.inputs: Sequence[TensorSpec] = specs_of(request.path, ports, "input", ins)
+        declared = specs_of(request.path, compiled.outputs, "output", outs)
         self._wanted = tuple((spec.name, spec.datatype.numpy) for spec in self.inputs)
         self._expected = {spec.name for spec in self.inputs}
         bounds = [most_rows(port) for port in ports]
@@ -258,10 +256,12 @@ def read(request: LoadRequest, rows: int | None = None) -> Any:
         fixed = {port: extents(port, request.shapes.get(name_of(port, "")), rows) for port in model.inputs}
         if any(shape is not None for shape in fixed.values()):
             model.reshape({port: shape for port, shape in fixed.items() if shape is not None})
+        mend(model, request.format, vendor().op.Constant)
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
-    if not model.outputs:
-        raise ModelRejected(request.path, "the file holds no model: it has no outputs")
+    unfit = misread(request, model)
+    if unfit:
+        raise ModelRejected(request.path, unfit)
     return model
 
 

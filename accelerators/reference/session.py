@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from accelerators.reference.mended import operators
 from edgex_inference.contracts.accelerator import ONNX, InferenceDevice, LoadRequest, Session, Traits
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
@@ -22,9 +23,6 @@ from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSp
 from edgex_inference.contracts.vendor import load_vendor
 
 NAME = "reference"
-_MENDED_BEFORE = 14
-"""Operator sets before this one tell training from inference by the number of outputs of BatchNormalization."""
-_DEQUANTIZED_SINCE = 19
 
 
 def version() -> str | None:
@@ -115,53 +113,11 @@ def _vendor() -> ModuleType:
 
 def _evaluator(onnx: ModuleType, model: Any) -> Any:
     from onnx.reference.op_run import OpRun
+    from onnx.reference.ops.op_resize import Resize
 
-    class BatchNormalization(OpRun):
-        """The evaluator computes that of operator sets 6 to 13 in training mode whenever it has a momentum."""
-
-        op_domain = ""
-
-        def _run(
-            self, x: Array, scale: Array, bias: Array, mean: Array, variance: Array, **said: Any
-        ) -> tuple[Array]:
-            axes = (-1, *(1,) * (x.ndim - 2))
-            scale, bias, mean, variance = (part.reshape(axes) for part in (scale, bias, mean, variance))
-            epsilon = said["epsilon"] if said.get("epsilon") is not None else 1e-5
-            return ((scale * (x - mean) / np.sqrt(variance + epsilon) + bias).astype(x.dtype),)
-
-    class ZipMap(OpRun):
-        """Label-to-score maps, which the evaluator lacks."""
-
-        op_domain = "ai.onnx.ml"
-
-        def _run(self, x: Array, **said: Any) -> tuple[list[dict[Any, float]]]:
-            texts, numbers = said.get("classlabels_strings"), said.get("classlabels_int64s")
-            labels = texts if texts is not None and len(texts) else numbers
-            assert labels is not None
-            rows = x.reshape(-1, len(labels)).tolist()
-            return ([dict(zip(labels, row, strict=True)) for row in rows],)
-
-    class DequantizeLinear(OpRun):
-        """The evaluator has it from operator set 19 on only; quantized files say 10 or 13."""
-
-        op_domain = ""
-
-        def _run(self, x: Array, scale: Array, zero: Array | None = None, **said: Any) -> tuple[Array]:
-            axes = [1] * x.ndim
-            if scale.ndim:
-                axes[said.get("axis", 1) or 0] = scale.size
-            whole = x.astype(np.float32)
-            if zero is not None:
-                whole = whole - zero.astype(np.float32).reshape(axes if zero.ndim else ())
-            return ((whole * scale.reshape(axes if scale.ndim else ())).astype(scale.dtype),)
-
-    mended: list[type] = [ZipMap]
     opset = max((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), default=1)
     training = any(node.op_type == "BatchNormalization" and len(node.output) > 1 for node in model.graph.node)
-    if opset < _MENDED_BEFORE and not training:
-        mended.append(BatchNormalization)
-    if opset < _DEQUANTIZED_SINCE:
-        mended.append(DequantizeLinear)
+    mended = operators(OpRun, Resize, opset=opset, training=training)
     return onnx.reference.ReferenceEvaluator(model, new_ops=mended)
 
 

@@ -6,6 +6,9 @@ Exit codes: 0 fine, 1 wrong answers, a broken card or a file that cannot be used
 import argparse
 import json
 import logging
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "check", help="the card, and golden samples on every accelerator of this machine"
     )
     check.add_argument("model", metavar="NAME[:VERSION]", help="a model of the store")
+    check.add_argument(
+        "--accelerator",
+        action="append",
+        default=[],
+        metavar="NAME[:DEVICE]",
+        help="this one alone (several may be named), which must run all of the model",
+    )
     add = commands.add_parser(
         "add", help="copy a file into the store and write a first card; overwrites nothing"
     )
@@ -51,53 +61,64 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from edgex_inference.cli.models.info import facts, text
+    from edgex_inference.cli.models.info import REFUSED, facts, text
+    from edgex_inference.engine.formats.mishaps import is_there
 
-    is_path = Path(args.model).exists()
+    is_path = is_there(Path(args.model))
     name, _, version = (args.model, "", "") if is_path else args.model.partition(":")
     found = facts(name, version or None, args.models)
     if args.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         print("\n\n".join(text(one) for one in found))
-    return 0
+    refused = [one[REFUSED] for one in found if REFUSED in one]
+    for reason in refused:
+        print(f"edgex-inference: {args.model}: {reason}", file=sys.stderr)
+    return int(bool(refused))
 
 
 def _check(args: argparse.Namespace) -> int:
     import asyncio
-    from dataclasses import asdict
 
-    from edgex_inference.cli.models.checking import automatic, findings, verdict
+    from edgex_inference.cli.models.checking import automatic, fails, findings, in_order, verdict
     from edgex_inference.cli.models.loading import configured, engine_of
-    from edgex_inference.contracts.errors import ProfileError
+    from edgex_inference.contracts.errors import ProfileError, SetupError
     from edgex_inference.contracts.models import ModelCard
     from edgex_inference.pipeline.planning.cards import mistakes_of
-    from edgex_inference.pipeline.planning.choosing.finding import Finding, table
+    from edgex_inference.pipeline.planning.choosing.finding import Finding, as_json, table
 
+    if Path(args.model).is_file():
+        add = f"`edgex-inference model add {shlex.quote(args.model)}`"
+        raise SetupError(f"{args.model}: is a file, and models of the store are checked: {add} first")
     loaded = configured(args.models)
 
-    async def work() -> tuple[ModelCard, list[Finding], str]:
+    async def work() -> tuple[ModelCard, Sequence[Finding], str]:
         async with engine_of(loaded) as engine:
             name, _, version = args.model.partition(":")
             card = engine.store.find(name, version or None)
             mistakes = await mistakes_of(card, engine, samples=False)
             if any(one.severity == "error" for one in mistakes):
                 raise ProfileError(tuple(mistakes))
-            found = [one async for one in findings(card, engine)]
-            return card, found, verdict(found, automatic(card, engine))
+            found = [one async for one in findings(card, engine, args.accelerator, _tell)]
+            first = automatic(card, engine)
+            return card, in_order(found, first), "" if args.accelerator else verdict(found, first)
 
     card, found, taken = asyncio.run(work())
     if args.json:
-        print(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+        print(json.dumps([as_json(one) for one in found], indent=2, ensure_ascii=False))
     else:
         count = len(card.golden)
         samples = f"{count} golden sample{'' if count == 1 else 's'}"
         samples = samples if count else "no golden samples: nothing is proven"
         print(f"{card.name} {card.version} in {card.folder}: the card is right, {samples}")
-        print(table(found))
-        print(taken)
-    ran = any(not one.reason for one in found)
-    return int(not ran or any(one.wrong and not one.yardstick for one in found))
+        print("\n".join(one for one in (table(found), taken) if one))
+    return int(fails(found, named=bool(args.accelerator)))
+
+
+def _tell(what: str) -> None:
+    """How far it is, for whoever watches."""
+    if sys.stderr.isatty():
+        print(f"{what} …", file=sys.stderr, flush=True)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -159,8 +180,6 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _next_steps(card: "ModelCard", models: Path | None) -> list[str]:
     """Commands that work as they stand: with the store that was named, and the version where a newer one is there."""
-    import shlex
-
     from edgex_inference.engine.store import Store
 
     newest = next(iter(Store([card.folder.parents[1]]).versions(card.name)), card.version)

@@ -146,6 +146,26 @@ class Catalog:
             )
         return (self._candidate(accelerator, choice),)
 
+    def elsewhere(self, candidate: Candidate, placement: Mapping[str, int]) -> int:
+        """How many nodes are on devices of another kind than the candidate's; may look for devices (seconds).
+
+        A device that stands for others (AUTO, HETERO) has them where it likes. Of a plug-in that names places which
+        it does not list nothing is known.
+        """
+        asked = candidate.device.upper()
+        if {place.upper() for place in placement} <= {asked}:
+            return 0
+        claim = self._all()[candidate.accelerator.name]
+        kinds = {"CPU": "cpu"} | {one.id.upper(): one.kind for one in self._devices(claim).devices}
+        kind = kinds.get(asked, kinds.get(_base(asked)))
+        if kind is None or kind == "other":
+            return 0
+        return sum(
+            count
+            for places, count in placement.items()
+            if {kinds.get(place.upper(), kind) for place in places.split("+")} != {kind}
+        )
+
     def _named(self, choice: AcceleratorChoice) -> Accelerator:
         """Whom a binding names; where an option brings the runtime itself, `load` says whether it is there."""
         accelerator = self.admitted(choice.name)

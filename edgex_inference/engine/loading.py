@@ -11,6 +11,7 @@ from edgex_inference.engine.catalog import Candidate
 from edgex_inference.engine.compiling.artefacts import Artefacts, Held
 from edgex_inference.engine.compiling.orders import Order, order
 from edgex_inference.engine.files import companions, is_inside
+from edgex_inference.engine.formats.mishaps import instead
 from edgex_inference.engine.store import verify
 
 
@@ -135,6 +136,7 @@ class Loading:
 
     def _named(self, error: ModelRejected) -> ModelRejected:
         """The refusal of a file in the name of its model, at the card's line that names the file."""
-        reason = f"{self._job.build.path.name}: {error.reason}"
+        build = self._job.build
+        reason = f"{build.path.name}: {instead(build.path, build.format) or error.reason}"
         index = self._job.card.builds.index(self._job.build)
         return ModelRejected(self._job.card.name, reason, card=("files", index, "path"))

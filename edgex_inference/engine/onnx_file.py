@@ -75,7 +75,7 @@ def _read(path: Path) -> OnnxFile:
     try:
         return _model(memoryview(whole))
     except (ValueError, IndexError, RecursionError):
-        raise ModelRejected(path, "is no ONNX model, or a truncated one") from None
+        raise ModelRejected(path, "is no ONNX model, or a truncated one: copy or download it again") from None
 
 
 def _model(data: memoryview) -> OnnxFile:

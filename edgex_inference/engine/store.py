@@ -10,6 +10,7 @@ from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, Probl
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.card import CARD, read_card
 from edgex_inference.engine.files import digest, parts, state
+from edgex_inference.engine.formats.mishaps import mishap
 
 _PART = re.compile(r"\d+|\D+")
 
@@ -105,7 +106,9 @@ def verify(card: ModelCard, build: Build) -> None:
     if found != build.sha256:
         several = len(parts(build.path, build.format)) > 1
         whole = " (of all its files: sha256sum FILE… | sha256sum)" if several else ""
+        told = mishap(build.path)
         reason = f"{build.path.name} has sha256 {found}{whole}, its card says {build.sha256}"
+        reason = f"{build.path.name}: {told}" if told else reason
         index = next((at for at, one in enumerate(card.builds) if one.path == build.path), 0)
         raise ModelRejected(card.name, reason, card=("files", index, "sha256"))
 

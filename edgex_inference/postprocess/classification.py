@@ -125,8 +125,8 @@ def undeclared(wiring: Wiring) -> Interpreter:
     output = _source(wiring)
     if output is None:
         return _make(wiring, activation.softmax)
-    extent = output.spec.shape[-1] if output.spec.shape else None
-    if extent == 1 and output.is_real:
+    extents = output.spec.shape[1:] or output.spec.shape  # [1, 1000, 1, 1] has a thousand
+    if extents and all(extent == 1 for extent in extents) and output.is_real:
         meanings = "softmax (it is a probability), logits or multilabel (it is raw)"
         reason = f"is missing: output {output.name} is a single score; say {meanings}"
         raise wiring.rejected(reason, "decoder")

@@ -93,7 +93,8 @@ class Control:
     """The strings on one model file; `script` is used up run by run, then `always` holds.
 
     Devices that are `away` lose their sessions and open no other; those that are `mad` answer with other numbers;
-    `pace` is how many seconds each run takes longer on a device.
+    `pace` is how many seconds each run takes longer on a device, `left` how many of 58 nodes sessions on other devices
+    leave to the CPU.
     `compiling` is what the next compilations do: `ok`, `hang` until `release`, `broken`, `full` as a disk is, or
     `stale`, whose artefact the runtime refuses.
     """
@@ -107,6 +108,7 @@ class Control:
     away: set[str] = field(default_factory=set)
     mad: set[str] = field(default_factory=set)
     pace: dict[str, float] = field(default_factory=dict)
+    left: int = 0
     release: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
     loads: int = 0
@@ -166,6 +168,12 @@ def load(request: LoadRequest) -> Session:
     return FakeSession(request, model, strings, options)
 
 
+def _placement(device: str, left: int) -> Mapping[str, int]:
+    if not left or device == "CPU":
+        return {device: 1}
+    return {device: 58 - left, "CPU": left} if left < 58 else {"CPU": left}
+
+
 class FakeSession:
     """The session of the fake; keeps every promise of the port unless it is told not to."""
 
@@ -191,7 +199,7 @@ class FakeSession:
             batch=Batch(kind=model.batch, most=model.most),
             affinity=model.affinity,
             precision="f32" if request.precision == "native" else request.precision,
-            placement={self._device: 1},
+            placement=_placement(self._device, strings.left),
         )
         self.metadata: Mapping[str, str] = dict(model.metadata)
 

@@ -130,7 +130,8 @@ def test_golden_samples_on_what_is_here(capsys: Capture) -> None:
     row = next(line.split() for line in said.splitlines() if line.startswith("onnxruntime:CPU"))
     assert row[1] == "right"
     assert float(row[2]) < 1e-3
-    assert (row[4], row[5][-2:], row[6:]) == ("ms", "/s", ["any", "number"])
+    assert (row[4], row[5][-2:], row[6:8]) == ("ms", "/s", ["any", "number"])
+    assert re.fullmatch(r"f32 all [1-9]\d+ nodes on CPU", " ".join(row[8:]))
     assert said.splitlines()[-1] == "auto takes onnxruntime:CPU: it has no other choice"
 
 

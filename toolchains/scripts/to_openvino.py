@@ -16,6 +16,8 @@ def work(job):
         openvino.save_model(model, job.path("model.xml"), compress_to_fp16=False)
     except Exception as error:  # every error of OpenVINO is a RuntimeError or one of its own
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        if any("verification failed" in line or "has no subgraphs" in line for line in lines):
+            raise Refused("is no whole model, says OpenVINO (%s): copy or download it again" % lines[-1])
         raise Refused("OpenVINO cannot convert it: %s" % (lines[-1] if lines else type(error).__name__))
     tool = "openvino " + openvino.__version__.partition("-")[0]
     job.reply("model.xml", [], [], framework="", tool=tool)

@@ -163,6 +163,8 @@ def _input(entry: InputCard, session: Session, found: _Guess, questions: list[st
         questions.append(
             f"inputs.{entry.name}: is it a picture? Then kind: image, with quantization: {{scale, zero}} as trained"
         )
+    if entry.shape is None and None in spec.shape[1:]:
+        questions.append(f"inputs.{entry.name}.shape: of one sample; the file leaves it open ({spec})")
     shape = f"shape: {list(entry.shape)}" if entry.shape else ""
     keys = _keys(f"kind: {entry.kind}", shape, _quantization(entry))
     return "\n".join(

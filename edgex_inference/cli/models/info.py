@@ -19,16 +19,20 @@ from edgex_inference.opening import open_engine
 from edgex_inference.pipeline.planning.plan import Engine
 
 Facts = Mapping[str, Any]
+REFUSED = "refused"
+"""The fact of a file that whoever reads its format does not take, which is a mistake of the file's."""
 
 
 def facts(what: str, version: str | None, models: Path | None) -> list[Facts]:
     """The facts of a file, or of every file of a model of the store; raises SetupError."""
     loaded = configured(models)
     path = Path(what)
-    if path.exists() and format_of(path) is None:
-        foreign = _foreign(path)
-        if foreign is not None:
-            return [foreign]
+    try:
+        foreign = _foreign(path) if path.exists() and format_of(path) is None else None
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if foreign is not None:
+        return [foreign]
     card, known = _card(what, version, loaded)
     return asyncio.run(_files(card, known, loaded))
 
@@ -85,8 +89,10 @@ async def _file(build: Build, card: ModelCard, engine: Engine) -> dict[str, Any]
             name=card.name, version=card.version, task=Task.RAW, folder=card.folder, builds=(build,)
         )
         opened = await open_anywhere(engine, alone)
+    except ModelRejected as error:
+        return found | {REFUSED: error.reason}
     except SetupError as error:
-        return found | {"not read": error.reason if isinstance(error, ModelRejected) else str(error)}
+        return found | {"not read": str(error)}
     session = opened.lane.session
     return found | {
         "inputs": [str(spec) for spec in session.inputs],

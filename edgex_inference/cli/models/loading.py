@@ -9,10 +9,12 @@ from pathlib import Path
 from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import Loaded, load
 from edgex_inference.contracts.bindings import AcceleratorChoice
-from edgex_inference.contracts.errors import AcceleratorUnavailable, SetupError
+from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ModelCard
 from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.catalog import AUTO, Candidate
+from edgex_inference.engine.formats.mishaps import foreign, instead, is_there, mishap
+from edgex_inference.engine.formats.recognize import recognize
 from edgex_inference.engine.lane import Lane
 from edgex_inference.opening import open_engine
 from edgex_inference.pipeline.planning.plan import Engine
@@ -37,24 +39,44 @@ def configured(models: Path | None) -> Loaded:
 
 def build_of(path: Path) -> Build:
     """A file, or a SavedModel's folder, as a build that no card describes yet; raises SetupError with the fix."""
-    if not path.exists():
+    if not is_there(path):
         raise SetupError(f"{path}: no such file")
+    told = mishap(path)
+    if told:
+        raise ModelRejected(path, told)
     if path.is_file() and path.stem == "saved_model" and path.suffix in (".pb", ".pbtxt"):
         raise SetupError(f"{path}: is a part of a SavedModel: name its folder, {path.parent}")
     known = format_of(path)
     if known is not None:
+        told = instead(path, known)
+        if told:
+            raise ModelRejected(path, told)
         return Build(path=path, format=known)
     if path.is_dir():
-        raise SetupError(
-            f"{path}: is a folder without a saved_model.pb: name a file, or a SavedModel's folder"
-        )
+        raise _of_folder(path)
     belongs = _GRAPHS.get(path.suffix.lower())
     if belongs is not None and path.with_suffix(belongs).is_file():
         raise SetupError(f"{path}: has the weights of {path.with_suffix(belongs).name}: name that file")
+    told = foreign(path)
+    if told:
+        raise ModelRejected(path, told)
     raise SetupError(
         f"{path}: the suffix {path.suffix!r} tells no format; known: {', '.join(BY_SUFFIX)}, and folders with a "
         "saved_model.pb; other models must be converted to one of these: edgex-inference model convert"
     )
+
+
+def _of_folder(path: Path) -> SetupError:
+    """Why a folder is no model: another framework's, one with models in it, or neither."""
+    try:
+        recognize(path)
+    except ModelRejected as error:
+        if "name" in error.reason:
+            return error
+    told = foreign(path)
+    if told:
+        return ModelRejected(path, told)
+    return SetupError(f"{path}: is a folder without a saved_model.pb: name a file, or a SavedModel's folder")
 
 
 @asynccontextmanager

@@ -132,6 +132,4 @@ def _on(binding: Binding, accelerator: str) -> Binding:
     if not accelerator:
         return binding
     name, _, device = accelerator.partition(":")
-    return replace(
-        binding, accelerator=(AcceleratorChoice(name=name, device=device or None),), fallback="never"
-    )
+    return replace(binding, accelerator=(AcceleratorChoice(name=name, device=device or None),))

@@ -1,8 +1,11 @@
 """Zip archives and pickles, looked into without unpacking or running them."""
 
+import bz2
 import io
+import lzma
 import pickletools
 import zipfile
+import zlib
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import IO
@@ -35,6 +38,20 @@ HARMLESS = frozenset(
     }
 )
 """Names that a file of weights alone needs, as torch.load(weights_only=True) allows them too."""
+
+
+def unpacked(head: bytes, most: int = 1024) -> bytes:
+    """The first bytes of what a compressed file holds, by its own first ones; empty where these tell nothing."""
+    try:
+        if head.startswith(b"\x1f\x8b"):
+            return zlib.decompressobj(wbits=31).decompress(head, most)
+        if head.startswith(b"BZh"):
+            return bz2.BZ2Decompressor().decompress(head, most)
+        if head.startswith(b"\xfd7zXZ\0"):
+            return lzma.LZMADecompressor().decompress(head, most)
+        return zlib.decompressobj().decompress(head, most) if head[:1] == b"\x78" else b""
+    except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError):
+        return b""
 
 
 def names_in(path: Path) -> Set[str]:

@@ -14,6 +14,7 @@ from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.formats.child import Job, Limits, Reply, run
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
+from edgex_inference.engine.formats.mishaps import is_there, mishap, text
 from edgex_inference.engine.formats.parity import Case, Samples, read_cases, turned
 from edgex_inference.engine.formats.recognize import recognize
 from edgex_inference.engine.formats.routes import Step, route
@@ -70,14 +71,19 @@ class Converted:
 
 def kind_of(wish: Wish) -> Kind:
     """The source's kind, screened; raises SetupError."""
-    if not wish.source.exists():
+    if not is_there(wish.source):
         if _FACTORY.fullmatch(str(wish.source)):
             return Kind.TORCH_FACTORY
         raise SetupError(f"{wish.source}: no such file")
     try:
         kind = recognize(wish.source)
-    except OSError as error:
-        raise SetupError(f"{wish.source}: cannot be read: {error.strerror}") from error
+    except (ModelRejected, OSError) as error:
+        told = mishap(wish.source) or text(wish.source)
+        if told:
+            raise ModelRejected(wish.source, told) from error
+        if isinstance(error, OSError):
+            raise SetupError(f"{wish.source}: cannot be read: {error.strerror}") from error
+        raise
     screen(wish.source, kind, trust=wish.trust)
     return Kind.TORCH_FACTORY if kind in (Kind.TORCH_WEIGHTS, Kind.SAFETENSORS) and wish.factory else kind
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.protobuf import as_message, as_number, as_text, fields
-from edgex_inference.engine.formats.archives import names_in
+from edgex_inference.engine.formats.archives import names_in, unpacked
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
 
 _HEAD = 4096
@@ -65,12 +65,17 @@ def _folder(path: Path) -> Kind | None:
     if any(path.glob("*.index")) or (path / "checkpoint").is_file():
         return Kind.CHECKPOINT
     inside = [one for one in path.iterdir() if one.is_file()]
-    graphs = [
-        one for one in inside if one.suffix in (".pdmodel", ".xml", ".onnx") or one.name == "inference.json"
-    ]
+    graphs = [one for one in inside if one.suffix.lower() in _GRAPHS or one.name == "inference.json"]
     if len(graphs) == 1:
         raise ModelRejected(path, f"is a folder: name the file in it, {graphs[0]}")
+    if graphs:
+        raise ModelRejected(
+            path, f"is a folder: name one of the files in it, {', '.join(sorted(map(str, graphs))[:5])}"
+        )
     return Kind.COREML if path.suffix == ".mlpackage" else None
+
+
+_GRAPHS = (".pdmodel", ".xml", ".onnx", ".tflite", ".keras", ".caffemodel")
 
 
 def _by_magic(path: Path, head: bytes) -> Kind | None:
@@ -87,13 +92,21 @@ def _by_magic(path: Path, head: bytes) -> Kind | None:
         and head[1:2] != b'"'
     ):
         return Kind.XGBOOST  # UBJSON
-    if _PICKLED.match(head) or (path.suffix in _PICKLE_SUFFIXES and head.startswith(_COMPRESSED)):
+    if _PICKLED.match(head) or _holds_pickle(path, head):
         return Kind.PICKLE if path.suffix not in (".pt", ".pth") else Kind.TORCH_WEIGHTS
     if _KALDI.match(head):
         return Kind.KALDI
     if len(head) > 16 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
         return Kind.SAFETENSORS
     return None
+
+
+def _holds_pickle(path: Path, head: bytes) -> bool:
+    """Whether it is a compressed pickle: by the first bytes in it, where too few are there by its name."""
+    if path.suffix not in _PICKLE_SUFFIXES or not head.startswith(_COMPRESSED):
+        return False
+    inside = unpacked(head)
+    return bool(_PICKLED.match(inside)) if inside else not set(path.suffixes) & set(_SUFFIXES)
 
 
 _PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle", ".sav", ".gz", ".z", ".bz2", ".xz")
@@ -161,7 +174,8 @@ def _by_protobuf(path: Path, head: bytes) -> Kind | None:
     except (ValueError, IndexError):
         if path.suffix in _SUFFIXES:
             raise ModelRejected(
-                path, f"is {ABOUT[_SUFFIXES[path.suffix]].label} that is broken or cut short"
+                path,
+                f"is {ABOUT[_SUFFIXES[path.suffix]].label} that is broken or cut short: copy or download it again",
             ) from None
         return None
     for kind, fits in _SCHEMAS.items():

@@ -47,9 +47,10 @@ async def mistakes_of(card: ModelCard, engine: Engine, *, samples: bool) -> Sequ
 
 
 async def _on_this_machine(card: ModelCard, engine: Engine) -> Sequence[ModelRejected]:
-    """The mistakes of a card with one file; raises AcceleratorUnavailable."""
+    """The mistakes of a card with one file, on the first that takes the file; raises AcceleratorUnavailable."""
     choice = AcceleratorChoice(name=AUTO)
     absent: AcceleratorUnavailable | None = None
+    refused: ModelRejected | None = None
     for candidate in engine.catalog.candidates(choice, [build.format for build in card.builds]):
         try:
             lane, build = await engine.fleet.acquire(candidate, choice, card)
@@ -57,7 +58,10 @@ async def _on_this_machine(card: ModelCard, engine: Engine) -> Sequence[ModelRej
             absent = absent or error
             continue
         except ModelRejected as error:
-            return [error]
+            if error.card[-1:] != ("path",):
+                return [error]
+            refused = refused or error  # of the file itself: another one may take it
+            continue
         try:
             found = _unfit(card, build, lane, engine.max_pixels)
             if not found:
@@ -67,6 +71,8 @@ async def _on_this_machine(card: ModelCard, engine: Engine) -> Sequence[ModelRej
             return [error]
         finally:
             await engine.fleet.release(lane)
+    if refused is not None:
+        return [refused]
     assert absent is not None
     raise absent
 

@@ -1,5 +1,6 @@
 """A binding, its model card and one accelerator candidate become a frozen Plan, or a sentence that says why not."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +15,7 @@ from edgex_inference.engine.lane import Lane
 from edgex_inference.engine.store import Store
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.pipeline.planning.choosing.contest import Chooser, lined_up
-from edgex_inference.pipeline.planning.choosing.finding import Choice
+from edgex_inference.pipeline.planning.choosing.finding import Choice, placed
 from edgex_inference.pipeline.planning.choosing.records import Records
 from edgex_inference.pipeline.planning.findings import Findings
 from edgex_inference.pipeline.planning.inspect import inspect
@@ -174,6 +175,7 @@ class _Search:
         lane, build = await self.engine.fleet.acquire(candidate, choice, self.card)
         try:
             if not lane.lost:
+                await self._whole(candidate, lane)
                 most = self.engine.max_pixels
                 await golden.check(lane, self.card, build, max_pixels=most)
                 lane.proof = partial(golden.prove, card=self.card, build=build, max_pixels=most)
@@ -185,6 +187,17 @@ class _Search:
             self.reserve.append(lane)
             raise AcceleratorUnavailable(str(candidate), f"is lost: {lane.reason}")
         return lane, build
+
+    async def _whole(self, candidate: Candidate, lane: Lane) -> None:
+        """With `fallback: never` no part of the graph may run elsewhere; raises ModelRejected where one would."""
+        if self.binding.fallback != "never":
+            return
+        placement = lane.session.traits.placement
+        if await asyncio.to_thread(self.engine.catalog.elsewhere, candidate, placement):
+            reason = (
+                f"{candidate} would run it so: {placed(placement)}; `never` allows no other device: say warn"
+            )
+            raise ModelRejected(self.card.name, reason, block=("fallback",))
 
     def _noted(self, plan: Plan, choice: Choice | None) -> Plan:
         """The plan with the reasons why earlier candidates were passed over."""

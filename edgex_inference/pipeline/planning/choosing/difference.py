@@ -17,6 +17,8 @@ from edgex_inference.pipeline.planning import golden
 from edgex_inference.postprocess import values
 
 _AGREED = {"f32": 1e-3, "f16": 1e-2}
+_SMALLEST = 1e-3
+"""What smaller numbers are compared with: the numbers inside a network are larger, and so is what rounding leaves."""
 _LOOSE = 5e-2
 """How far tensors may be apart by the precision that was asked for, as a share of the largest number."""
 
@@ -54,7 +56,7 @@ def _of_arrays(ours: Array, theirs: Array) -> float:
     finite = np.isfinite(other)
     if not finite.any():
         return 0.0
-    scale = max(float(np.abs(other[finite]).max()), 1e-6)
+    scale = max(float(np.abs(other[finite]).max()), _SMALLEST)
     return float(np.abs(one[finite] - other[finite]).max()) / scale
 
 

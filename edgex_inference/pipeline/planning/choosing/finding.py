@@ -1,7 +1,8 @@
 """What was found out about one model on the inference devices of this machine, and who is taken for it."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from edgex_inference.contracts.accelerator import Batch
@@ -21,7 +22,8 @@ class Finding:
 
     `away` says that it may be there another time. `difference` is the largest one from the golden answers, or from
     those of `yardstick`, which may be itself: absolute, relative above 1. `p50` is in seconds, `throughput` in samples
-    a second.
+    a second. `precision` and `placement` are the session's own words, `elsewhere` counts the nodes that are on other
+    devices than the one that was asked for.
     """
 
     accelerator: str
@@ -33,6 +35,14 @@ class Finding:
     p50: float | None = None
     throughput: float | None = None
     batch: str = ""
+    precision: str = ""
+    placement: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: int = 0
+
+    @property
+    def ran(self) -> bool:
+        """Whether the model was loaded there and asked."""
+        return bool(self.batch) or self.p50 is not None
 
     @property
     def answers(self) -> str:
@@ -130,20 +140,27 @@ def _best(left: Sequence[Finding]) -> Finding:
     return next(one for one in near if (one.throughput or 0.0) * _AS_MANY >= most)
 
 
+_HEAD = ("ACCELERATOR", "ANSWERS", "DIFFERENCE", "P50", "THROUGHPUT", "BATCH", "PRECISION", "PLACEMENT")
+
+
 def table(found: Sequence[Finding]) -> str:
-    """The findings as aligned columns, what is wrong on a line of its own."""
-    rows = [("ACCELERATOR", "ANSWERS", "DIFFERENCE", "P50", "THROUGHPUT", "BATCH")]
-    rows += [_row(one) for one in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """The findings as aligned columns, what is wrong on a line of its own; who did not run is named below them."""
+    ran, away = [one for one in found if one.ran], [one for one in found if not one.ran]
+    lines = _aligned(ran) if ran else []
+    return "\n".join([*lines, *(["not run:"] if away else []), *(f"  {_refusal(one)}" for one in away)])
+
+
+def _aligned(found: Sequence[Finding]) -> list[str]:
+    rows = [_HEAD, *map(_row, found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = []
     for row, one in zip(rows, [None, *found], strict=True):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        if one is not None and one.reason:
-            lines.append(f"  {one.reason}")
-    return "\n".join(lines)
+        lines += [f"  {said}" for said in (_remarks(one) if one is not None else ())]
+    return lines
 
 
-def _row(one: Finding) -> tuple[str, str, str, str, str, str]:
+def _row(one: Finding) -> Row:
     return (
         one.accelerator,
         one.answers,
@@ -151,7 +168,45 @@ def _row(one: Finding) -> tuple[str, str, str, str, str, str]:
         "-" if one.p50 is None else milliseconds(one.p50),
         "-" if one.throughput is None else rate(one.throughput),
         one.batch or "-",
+        one.precision or "-",
+        placed(one.placement),
     )
+
+
+def _remarks(one: Finding) -> Sequence[str]:
+    """What a person should know of a row."""
+    nodes = sum(one.placement.values())
+    away = f"{one.elsewhere} of {nodes} nodes are not on {one.accelerator.partition(':')[2]}, the device asked for"
+    strays = f"{away}: a binding with `fallback: never` refuses that" if one.elsewhere else ""
+    return [said for said in (one.reason, strays) if said]
+
+
+def _refusal(one: Finding) -> str:
+    """Who, and why not, the name said once."""
+    said = one.reason
+    for name in (one.accelerator, one.accelerator.partition(":")[0]):
+        said = said.removeprefix(f"accelerator {name!r}: ")
+    return f"{one.accelerator}: {said}"
+
+
+def placed(placement: Mapping[str, int]) -> str:
+    """Where the nodes are: `all 58 nodes on CPU`, `50 of 58 nodes on TPU, 8 on CPU`; a runtime may count only one."""
+    counts = [(_joint(place), count) for place, count in placement.items() if count]
+    if not counts:
+        return "-"
+    whole = sum(count for _, count in counts)
+    if len(counts) == 1:
+        place = counts[0][0]
+        return f"all on {place}" if whole == 1 else f"all {whole} nodes on {place}"
+    (first, most), *others = sorted(counts, key=lambda pair: -pair[1])
+    return ", ".join(
+        [f"{most} of {whole} nodes on {first}", *(f"{count} on {place}" for place, count in others)]
+    )
+
+
+def _joint(place: str) -> str:
+    """`GPU+CPU`, where a runtime does not tell which nodes are on which of them."""
+    return " and ".join(place.split("+"))
 
 
 def _shown(one: Finding) -> Mapping[str, Any]:
@@ -163,7 +218,16 @@ def _shown(one: Finding) -> Mapping[str, Any]:
         "yardstick": one.yardstick,
         "p50Ms": None if one.p50 is None else round(one.p50 * 1e3, 3),
         "throughput": None if one.throughput is None else round(one.throughput, 1),
+        "precision": one.precision,
+        "placement": dict(one.placement),
     }
+
+
+def as_json(one: Finding) -> Mapping[str, Any]:
+    """For programs; JSON has no infinity, so a difference without a number is null, and `reason` tells."""
+    shown = {key.name: getattr(one, key.name) for key in fields(one)}
+    known = one.difference is not None and math.isfinite(one.difference)
+    return {**shown, "answers": one.answers, "difference": one.difference if known else None}
 
 
 def milliseconds(seconds: float) -> str:

@@ -81,7 +81,13 @@ class Judge:
 
     async def _asked(self, subject: Subject) -> Finding:
         lane, card, build = subject.lane, subject.card, subject.build
-        found = Finding(accelerator=subject.accelerator, batch=batch(lane.session.traits.batch))
+        traits = lane.session.traits
+        found = Finding(
+            accelerator=subject.accelerator,
+            batch=batch(traits.batch),
+            precision=traits.precision,
+            placement=dict(traits.placement),
+        )
         try:
             await golden.check(lane, card, build, max_pixels=self._max_pixels)
         except ModelRejected as error:
@@ -118,8 +124,24 @@ class Judge:
             middle = await timing.p50(lane, given, longest=self._longest)
             many = await timing.throughput(lane, given[0], middle, longest=self._longest)
         except EdgexInferenceError as error:
-            return replace(found, reason=found.reason or f"no time: {error}")
+            return replace(found, reason=found.reason or f"no time: {error}{_open(subject)}")
         return replace(found, p50=middle, throughput=many)
+
+
+def _open(subject: Subject) -> str:
+    """What to say in the card where made-up numbers had to guess how large they should be."""
+    said = {
+        one.tensor
+        for one in subject.build.inputs
+        if getattr(one, "shape", None) or getattr(one, "size", None)
+    }
+    left = [spec for spec in subject.lane.session.inputs if None in spec.shape[1:] and spec.name not in said]
+    if subject.card.golden or not left:
+        return ""
+    spec, batched = left[0], golden.has_batch_axis(subject.lane.session, subject.build)
+    shape = [*spec.shape[batched:]] if batched else [spec.shape[0] or 1, *spec.shape[1:]]
+    words = ", ".join("N" if one is None else str(one) for one in shape)
+    return f"; the file leaves {spec} open: say inputs.{spec.name}.shape in the card, [{words}]"
 
 
 def _is_close(one: Finding, other: Finding) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgex_inference.contracts.errors import EdgexInferenceError
-from edgex_inference.contracts.models import Build, ImageInput
+from edgex_inference.contracts.models import Build, ImageInput, NumbersInput
 from edgex_inference.contracts.probing import sample
 from edgex_inference.contracts.tensors import Tensors, TensorSpec
 from edgex_inference.engine.lane import Lane
@@ -51,8 +51,11 @@ def made_up(lane: Lane, build: Build) -> Tensors:
 
 
 def _sized(spec: TensorSpec, build: Build) -> TensorSpec:
-    """The input with the size of the card's picture where the file leaves it open."""
+    """The input with the card's size of a picture, or shape of a sample, where the file leaves it open."""
     entry = next((one for one in build.inputs if one.tensor == spec.name), None)
+    if isinstance(entry, NumbersInput) and entry.shape is not None and None in spec.shape:
+        rows = len(spec.shape) - len(entry.shape)
+        return replace(spec, shape=(*spec.shape[:rows], *entry.shape)) if rows in (0, 1) else spec
     if not isinstance(entry, ImageInput) or entry.size is None or len(spec.shape) != 4:
         return spec
     width, height = entry.size

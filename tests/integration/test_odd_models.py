@@ -1,0 +1,143 @@
+"""What real models have and those of tests seldom: names behind Identity, whole weights, states, open sizes."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from openvino import opset13 as ops
+
+from accelerators import tflite
+from accelerators.openvino import PLUGIN as OPENVINO
+from accelerators.openvino.weights import write_out
+from edgex_inference.cli.main import main
+from edgex_inference.cli.models import checking
+from edgex_inference.contracts.accelerator import ONNX, LoadRequest
+from edgex_inference.pipeline.planning.choosing import difference
+from edgex_inference.testing import onnx_models
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_an_output_behind_identity_keeps_its_name(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["p"]),
+        helper.make_node("Identity", ["p"], ["save/scale_0.tmp_1"]),
+        helper.make_node("Neg", ["x"], ["n"]),
+        helper.make_node("Identity", ["n"], ["save/scale_1.tmp_1"]),
+    ]
+    spec = (TensorProto.FLOAT, ("N", 3))
+    outputs = {"save/scale_0.tmp_1": spec, "save/scale_1.tmp_1": spec}
+    path = onnx_models.save(tmp_path / "m.onnx", nodes, {"x": spec}, outputs)
+    assert OPENVINO.load is not None
+    session = OPENVINO.load(LoadRequest(path=path, format=ONNX))
+    x = np.array([[0.5, -1, 2]], np.float32)
+    answers = session.infer({"x": x})
+    assert [one.name for one in session.outputs] == list(outputs) == list(answers)
+    np.testing.assert_array_equal(answers["save/scale_1.tmp_1"], -x)
+
+
+def convolution(*, quantized: bool) -> openvino.Model:
+    """A convolution whose weights are kept as int8 with a scale, as TFLite's dynamic range quantization has it."""
+    x = ops.parameter([1, 2, 6, 6], np.float32, name="x")
+    whole = np.random.default_rng(0).integers(-127, 127, (4, 2, 3, 3)).astype(np.int8)
+    floats = ops.multiply(ops.convert(ops.constant(whole), "f32"), np.float32(0.01))
+    given = ops.fake_quantize(x, *(np.float32(one) for one in (-1, 1, -1, 1)), levels=256) if quantized else x
+    found = ops.convolution(given, floats, [1, 1], [0, 0], [0, 0], [1, 1])
+    return openvino.Model([found], [x])
+
+
+def kinds(model: openvino.Model) -> list[str]:
+    return [node.get_type_name() for node in model.get_ops()]
+
+
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_whole_weights_are_written_out(convolutions: bool) -> None:
+    x = np.random.default_rng(1).uniform(-1, 1, (1, 2, 6, 6)).astype(np.float32)
+    model, f32 = convolution(quantized=False), {"INFERENCE_PRECISION_HINT": "f32"}
+    before = openvino.Core().compile_model(model, "CPU", f32)(x)[0]
+    assert "Convert" in kinds(model)
+    write_out(model, openvino.op.Constant, convolutions=convolutions)
+    assert "Convert" not in kinds(model)
+    np.testing.assert_allclose(openvino.Core().compile_model(model, "CPU", f32)(x)[0], before, atol=1e-5)
+
+
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_compressed_products_of_an_ir_stay_compressed(convolutions: bool) -> None:
+    x = ops.parameter([1, 8], np.float32, name="x")
+    whole = ops.constant(np.arange(32, dtype=np.int8).reshape(8, 4))
+    floats = ops.multiply(ops.convert(whole, "f32"), np.float32(0.01))
+    model = openvino.Model([ops.matmul(x, floats, False, False)], [x])
+    write_out(model, openvino.op.Constant, convolutions=convolutions)
+    assert ("Convert" in kinds(model)) is convolutions
+
+
+def test_those_of_a_model_in_8_bits_stay() -> None:
+    model = convolution(quantized=True)
+    write_out(model, openvino.op.Constant)
+    assert "Convert" in kinds(model)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "stateful"), [(["CONV_2D", "VAR_HANDLE", "ADD"], True), (["CONV_2D"], False)]
+)
+def test_states_are_seen(nodes: list[str], stateful: bool) -> None:
+    raw = SimpleNamespace(NumNodes=lambda: len(nodes), NodeName=lambda at: nodes[at])
+    assert tflite._keeps_states(SimpleNamespace(_interpreter=raw)) is stateful
+
+
+def recording(folder: Path) -> Path:
+    """Takes 16 numbers and no others, and leaves that open."""
+    weights = numpy_helper.from_array(np.full((16, 1), 0.25, np.float32), "w")
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    inputs = {"x": (TensorProto.FLOAT, ("N", "L"))}
+    return onnx_models.save(folder / "m.onnx", nodes, inputs, {"y": (TensorProto.FLOAT, ("N", 1))}, [weights])
+
+
+def test_an_open_size_is_asked_for_and_taken_from_the_card(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "_LONGEST", 0.02)
+    store = ["--models", str(tmp_path / "s")]
+    assert main(["model", "add", str(recording(tmp_path)), "--task", "raw", *store]) == 0
+    assert "still to say: inputs.x.shape: of one sample; the file leaves it open (x FP32[?, ?])" in (
+        capsys.readouterr().out
+    )
+    check = ["model", "check", "m", "--accelerator", "onnxruntime", *store]
+    assert main(check) == 1
+    assert "the file leaves x FP32[?, ?] open: say inputs.x.shape in the card, [N]" in capsys.readouterr().out
+    card = tmp_path / "s" / "m" / "1" / "model.yaml"
+    card.write_text(card.read_text().replace("x: {kind: vector", "x: {kind: vector, shape: [16]"))
+    assert main([*check, "--accelerator", "openvino"]) == 0
+    assert "agrees" in capsys.readouterr().out
+
+
+def test_a_conversion_asks_the_source_in_the_size_that_is_said(tmp_path: Path, capsys: Capture) -> None:
+    convert = [
+        "model",
+        "convert",
+        str(recording(tmp_path)),
+        "--to",
+        "openvino",
+        "--models",
+        str(tmp_path / "s"),
+    ]
+    assert main(convert) == 1
+    assert "cannot run it" in capsys.readouterr().err
+    assert main([*convert, "--shape", "1,16"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "fine"),
+    [([3e-8], [1e-9], True), ([1e-3], [2e-3], False), ([500.1], [500.0], True), ([501.0], [500.0], False)],
+)
+def test_what_rounding_leaves_of_small_numbers_is_no_difference(
+    ours: list[float], theirs: list[float], fine: bool
+) -> None:
+    def tensors(of: list[float]) -> dict[str, Any]:
+        return {"y": np.array(of, np.float32)}
+
+    assert difference.agree(difference.apart(tensors(ours), tensors(theirs)), "f32") is fine
