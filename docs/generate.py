@@ -235,7 +235,7 @@ def accelerators() -> str:
     rows = [
         (
             code(one.name),
-            one.level.value,
+            one.shown,
             ", ".join(sorted(one.readable)),
             one.default_device,
             code(f'pip install "edgex-inference[{one.extra}]"') if one.extra else one.cure or one.declared,

@@ -141,13 +141,15 @@ def file_of(model: Model, testdata: Path) -> Path:
     return next(path.rglob("*.onnx")) if path.is_dir() else path
 
 
-def compared(name: str, model: Model, testdata: Path, *, seeds: int = 1) -> Difference:
+def compared(
+    name: str, model: Model, testdata: Path, *, seeds: int = 1, device: str | None = None
+) -> Difference:
     """How far a plug-in is from the judge on a few random inputs."""
     path = file_of(model, testdata)
     judge, options = ORACLES[model.format]
     exact = _opened(plugin_of(judge), path, model.format, options)
     try:
-        session = _opened(plugin_of(name), path, model.format, {})
+        session = _opened(plugin_of(name), path, model.format, {}, device)
     except ModelRejected as error:
         return Difference(refused=error.reason)
     found = Difference()
@@ -159,9 +161,15 @@ def compared(name: str, model: Model, testdata: Path, *, seeds: int = 1) -> Diff
     return found
 
 
-def _opened(plugin: Accelerator, path: Path, format_: Format, options: Mapping[str, object]) -> Session:
+def _opened(
+    plugin: Accelerator,
+    path: Path,
+    format_: Format,
+    options: Mapping[str, object],
+    device: str | None = None,
+) -> Session:
     assert plugin.load is not None
-    request = LoadRequest(path=path, format=format_, options=decode(plugin, options))
+    request = LoadRequest(path=path, format=format_, device=device, options=decode(plugin, options))
     if format_ in plugin.formats:
         return plugin.load(request)
     assert plugin.compile is not None
@@ -195,11 +203,14 @@ def _of(found: Difference, answer: Array, wanted: Array) -> Difference:
 def table(name: str, testdata: Path) -> str:
     """The rows for a README."""
     lines = ["| Model | Format | Largest number | Difference |", "|---|---|---|---|"]
-    for model in models(name):
-        found = compared(name, model, testdata, seeds=SEEDS)
-        largest = "-" if found.refused else f"{found.largest:.3g}"
-        lines.append(f"| {model.name} | {model.format} | {largest} | {found} |")
+    lines += [row(model, compared(name, model, testdata, seeds=SEEDS)) for model in models(name)]
     return "\n".join(lines) + "\n"
+
+
+def row(model: Model, found: Difference) -> str:
+    """A line of the table."""
+    largest = "-" if found.refused else f"{found.largest:.3g}"
+    return f"| {model.name} | {model.format} | {largest} | {found} |"
 
 
 def main(wanted: Sequence[str], testdata: Path) -> None:

@@ -21,4 +21,5 @@ PLUGIN = Accelerator(
     compiles=frozenset({ONNX}),
     compile=compile_,
     identity=identity,
+    proven=("REF",),
 )

@@ -1,4 +1,7 @@
-"""The tensors' names of an ONNX file, which MIGraphX's C library does not tell; read without the package onnx."""
+"""What MIGraphX's C library does not tell of an ONNX file: its tensors' names, and whether it is quantized.
+
+Read without the package onnx.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,17 +9,23 @@ from dataclasses import dataclass
 from edgex_inference.contracts.protobuf import Damaged, fields
 
 _GRAPH = 7
-_INITIALIZER, _INPUT, _OUTPUT = 5, 11, 12
+_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+_OPERATOR = 4
+_QUANTIZED = ("QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
 _NAME, _TYPE, _TENSOR, _SHAPE, _DIM = 1, 2, 1, 2, 1
 _INITIALIZER_NAME = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Inputs that must be fed with their extents (None where open), and outputs, both in the file's order."""
+    """Inputs that must be fed with their extents (None where open), and outputs, both in the file's order.
+
+    `quantized`: the file computes in int8 by itself.
+    """
 
     inputs: Mapping[str, tuple[int | None, ...]]
     outputs: Sequence[str]
+    quantized: bool = False
 
 
 def names(data: bytes) -> Names:
@@ -34,6 +43,7 @@ def names(data: bytes) -> Names:
     inputs: dict[str, tuple[int | None, ...]] = {}
     outputs: list[str] = []
     constants: set[str] = set()
+    quantized = False
     for field, value in fields(graph):
         if not isinstance(value, memoryview):
             continue
@@ -43,9 +53,12 @@ def names(data: bytes) -> Names:
             outputs.append(_text(value, _NAME))
         elif field == _INITIALIZER:
             constants.add(_text(value, _INITIALIZER_NAME))
+        elif field == _NODE and not quantized:
+            quantized = _text(value, _OPERATOR) in _QUANTIZED
     if not outputs:
         raise Damaged("its graph has no outputs")
-    return Names({name: extents for name, extents in inputs.items() if name not in constants}, outputs)
+    fed = {name: extents for name, extents in inputs.items() if name not in constants}
+    return Names(fed, outputs, quantized)
 
 
 def _extents(info: memoryview) -> tuple[int | None, ...]:

@@ -16,10 +16,16 @@ from edgex_inference.contracts.tensors import Array, Datatype
 NAMES = ("libmigraphx_c.so.3", "libmigraphx_c.so")
 CURE = "install ROCm's package migraphx (Debian: libmigraphx-c3), or name the library in the option library"
 _WORDS = {1: "a wrong parameter", 3: "an unknown target", 4: "an error of its own"}
-_DATATYPES = (None, Datatype.BOOL, Datatype.FP16, Datatype.FP32, Datatype.FP64, Datatype.UINT8, Datatype.INT8,
+_DATATYPES = (Datatype.BOOL, Datatype.FP16, Datatype.FP32, Datatype.FP64, Datatype.UINT8, Datatype.INT8,
               Datatype.UINT16, Datatype.INT16, Datatype.INT32, Datatype.INT64, Datatype.UINT32,
               Datatype.UINT64)  # fmt: skip
-"""By the library's number of them; what lies beyond cannot be fed or read."""
+"""In the library's order, from its number of BOOL on; what lies beyond cannot be fed or read."""
+
+_LACKING = ("FP8 (e4m3fnuz)", "FP8 (e4m3fn)", "FP8 (e5m2)", "BF16", "FP8 (e5m2fnuz)")
+"""What lies beyond."""
+
+_MOST = 8
+"""Numbers that are looked at to find the one of FP16."""
 
 
 _loaded: Callable[[str], Any] = ctypes.CDLL
@@ -49,17 +55,19 @@ class Handle:
 
 
 class Library:
-    """The loaded library; its calls release the interpreter lock."""
+    """The loaded library; its calls release the interpreter lock. Raises Failed."""
 
     def __init__(self, native: Any) -> None:
         self._native = native
+        self._first = self._numbering()
 
     def function(self, name: str) -> Any:
         return getattr(self._native, name)
 
     def call(self, name: str, *arguments: object) -> None:
-        """Raises Failed."""
-        status = int(self.function(f"migraphx_{name}")(*arguments))
+        """Handles among the arguments live until it is over; raises Failed."""
+        native = [one.pointer if isinstance(one, Handle) else one for one in arguments]
+        status = int(self.function(f"migraphx_{name}")(*native))
         if status:
             raise Failed(name, status)
 
@@ -85,20 +93,41 @@ class Library:
         self.call("shape_lengths", ctypes.byref(lengths), ctypes.byref(amount), shape)
         return tuple(int(lengths[index]) for index in range(amount.value))
 
-    def datatype(self, shape: ctypes.c_void_p) -> Datatype | None:
-        """None for an element type that arrays lack."""
+    def datatype(self, shape: ctypes.c_void_p) -> Datatype | str:
+        """The name alone of an element type that arrays lack."""
         number = ctypes.c_int()
         self.call("shape_type", ctypes.byref(number), shape)
-        return _DATATYPES[number.value] if 0 <= number.value < len(_DATATYPES) else None
+        index = number.value - self._first
+        if index < 0:
+            return "a tuple or of four bits"
+        every = (*_DATATYPES, *_LACKING)
+        return every[index] if index < len(every) else "of a type that came later"
 
     def number(self, datatype: Datatype) -> int:
         """The library's number of an element type that came from it."""
-        return _DATATYPES.index(datatype)
+        return self._first + _DATATYPES.index(datatype)
+
+    def shape(self, number: int, extents: Sequence[int]) -> Handle:
+        """A shape of the element type of this number."""
+        lengths = (ctypes.c_size_t * max(1, len(extents)))(*extents)
+        return self.made(
+            "shape", "shape_create", ctypes.c_int(number), lengths, ctypes.c_size_t(len(extents))
+        )
+
+    def _numbering(self) -> int:
+        """The number of BOOL: 7.1 put a type before it under the same name of the library, which tells no version.
+
+        FP16, the next one, is the first that has two bytes.
+        """
+        for number in range(1, _MOST):
+            if self.size("shape_bytes", self.shape(number, (1,))) == 2:
+                return number - 1
+        raise Failed("shape_bytes", 0)
 
     def names(self, shapes: Handle) -> Sequence[str]:
-        amount = self.size("program_parameter_shapes_size", shapes.pointer)
+        amount = self.size("program_parameter_shapes_size", shapes)
         texts = (ctypes.c_char_p * max(1, amount))()
-        self.call("program_parameter_shapes_names", texts, shapes.pointer)
+        self.call("program_parameter_shapes_names", texts, shapes)
         return [(text or b"").decode() for text in list(texts)[:amount]]
 
     def array(self, argument: ctypes.c_void_p, datatype: Datatype, extents: Sequence[int]) -> Array:
@@ -120,7 +149,10 @@ def opened(path: str, where: str) -> Library:
             continue
         if not hasattr(native, "migraphx_parse_onnx_buffer"):
             raise AcceleratorUnavailable(where, f"{name} is no libmigraphx_c: {CURE}")
-        return Library(native)
+        try:
+            return Library(native)
+        except Failed as error:
+            raise AcceleratorUnavailable(where, f"{name} numbers its element types as none before") from error
     missing = "No such file" in reason or "cannot open shared object" in reason
     raise AcceleratorUnavailable(
         where, f"{path or NAMES[0]} {'is missing' if missing else f'cannot be loaded ({reason})'}: {CURE}"

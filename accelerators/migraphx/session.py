@@ -3,6 +3,7 @@
 import ctypes
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from edgex_inference.contracts.errors import (
 )
 from edgex_inference.contracts.probing import probe
 from edgex_inference.contracts.protobuf import Damaged
-from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit
+from edgex_inference.contracts.tensors import Datatype, Tensors, TensorSpec, holds_nan, misfit
 
 NAME = "migraphx"
 TARGETS = {"GPU": "gpu", "REF": "ref"}
@@ -52,7 +53,7 @@ def devices() -> Sequence[InferenceDevice]:
     """The GPU where there is one, and REF; raises AcceleratorUnavailable without the library."""
     library = opened("", NAME)
     found = [
-        InferenceDevice(id="REF", kind="cpu", name="MIGraphX's reference, for checking only", vendor="AMD")
+        InferenceDevice(id="REF", kind="other", name="MIGraphX's reference, for checking only", vendor="AMD")
     ]
     try:
         library.made("target", "target_create", b"gpu")
@@ -102,11 +103,9 @@ def compile_(request: LoadRequest) -> Artefact:
             request.progress(None, "compiling")
         program = _program(library, request, target, known)
         request.cache.mkdir(parents=True, exist_ok=True)
-        library.call(
-            "save", program.pointer, bytes(path), library.made("file_options", "file_options_create").pointer
-        )
+        library.call("save", program, bytes(path), library.made("file_options", "file_options_create"))
         side = path.with_name(path.name + _SIDE)
-        side.write_text(json.dumps({"inputs": known.inputs, "outputs": known.outputs}))
+        side.write_text(json.dumps(asdict(known)))
     except Failed as error:
         raise ModelRejected(request.path, str(error)) from error
     except OSError as error:
@@ -123,20 +122,18 @@ class _MigraphxSession:
         self, library: Library, request: LoadRequest, where: str, known: Names, programs: Sequence[Handle]
     ) -> None:
         self._library, self._model, self._where = library, request.path.name, where
-        shapes = library.made("program_parameter_shapes", "program_get_parameter_shapes", programs[0].pointer)
+        shapes = library.made("program_parameter_shapes", "program_get_parameter_shapes", programs[0])
         there = set(library.names(shapes))
         missing = [name for name in known.inputs if name not in there]
         if missing:
             raise ModelRejected(request.path, f"the program has no input {', '.join(missing)}")
         self.inputs: Sequence[TensorSpec] = tuple(
-            self._spec(
-                request, name, library.borrowed("program_parameter_shapes_get", shapes.pointer, name.encode())
-            )
+            self._spec(request, name, library.borrowed("program_parameter_shapes_get", shapes, name.encode()))
             for name in known.inputs
         )
-        given = library.made("shapes", "program_get_output_shapes", programs[0].pointer)
+        given = library.made("shapes", "program_get_output_shapes", programs[0])
         self.outputs: Sequence[TensorSpec] = tuple(
-            self._spec(request, name, library.borrowed("shapes_get", given.pointer, ctypes.c_size_t(index)))
+            self._spec(request, name, library.borrowed("shapes_get", given, ctypes.c_size_t(index)))
             for index, name in enumerate(known.outputs)
         )
         self.parallel = len(programs)
@@ -145,12 +142,13 @@ class _MigraphxSession:
         probed = probe(self.inputs, self.outputs, self.infer)
         self.outputs = probed.outputs
         precision = "f32" if request.precision == "native" else request.precision
+        precision = "int8" if known.quantized else precision
         placement = {where.partition(":")[2].upper(): 1}
         self.traits = Traits(batch=probed.batch, precision=precision, placement=placement)
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs once on the next free program; `timeout` bounds the wait for it."""
-        unfit = misfit(self.inputs, tensors)
+        unfit = misfit(self.inputs, tensors) or _guarded(self.inputs, tensors)
         if unfit:
             raise SignatureMismatch(self._model, unfit)
         program = self._pool.take(timeout)
@@ -171,25 +169,30 @@ class _MigraphxSession:
         held = []  # the library borrows both until the run is over
         for spec in self.inputs:
             array = np.ascontiguousarray(tensors[spec.name])
-            lengths = (ctypes.c_size_t * max(1, array.ndim))(*array.shape)
-            number = ctypes.c_int(library.number(spec.datatype))
-            shape = library.made("shape", "shape_create", number, lengths, ctypes.c_size_t(array.ndim))
+            shape = library.shape(library.number(spec.datatype), array.shape)
             data = ctypes.c_void_p(array.ctypes.data)
-            argument = library.made("argument", "argument_create", shape.pointer, data)
-            library.call("program_parameters_add", parameters.pointer, spec.name.encode(), argument.pointer)
+            argument = library.made("argument", "argument_create", shape, data)
+            library.call("program_parameters_add", parameters, spec.name.encode(), argument)
             held.append((array, shape, argument))
-        answers = library.made("arguments", "program_run", program.pointer, parameters.pointer)
+        answers = library.made("arguments", "program_run", program, parameters)
         found = {}
         for index, spec in enumerate(self.outputs):
-            argument_ = library.borrowed("arguments_get", answers.pointer, ctypes.c_size_t(index))
+            argument_ = library.borrowed("arguments_get", answers, ctypes.c_size_t(index))
             found[spec.name] = library.array(argument_, spec.datatype, [extent or 0 for extent in spec.shape])
         return found
 
     def _spec(self, request: LoadRequest, name: str, shape: ctypes.c_void_p) -> TensorSpec:
         datatype = self._library.datatype(shape)
-        if datatype is None:
-            raise ModelRejected(request.path, f"the tensor {name} has an element type that arrays lack")
+        if not isinstance(datatype, Datatype):
+            raise ModelRejected(request.path, f"the tensor {name} is {datatype}, which arrays lack")
         return TensorSpec(name=name, datatype=datatype, shape=self._library.extents(shape))
+
+
+def _guarded(inputs: Sequence[TensorSpec], tensors: Tensors) -> str:
+    """What must not be given to it, though it fits; empty where there is nothing."""
+    floats = (one.name for one in inputs if one.datatype.numpy.kind == "f")
+    name = next((name for name in floats if holds_nan(tensors[name])), "")
+    return f"{name} holds NaN, of which MIGraphX may make a plausible number" if name else ""
 
 
 def _options(request: LoadRequest) -> Options:
@@ -220,9 +223,8 @@ def _names(request: LoadRequest) -> Names:
             return names(request.path.read_bytes())
         side = request.path.with_name(request.path.name + _SIDE)
         said = json.loads(side.read_text())
-        return Names(
-            {name: tuple(extents) for name, extents in said["inputs"].items()}, list(said["outputs"])
-        )
+        inputs = {name: tuple(extents) for name, extents in said["inputs"].items()}
+        return Names(inputs, list(said["outputs"]), bool(said.get("quantized")))
     except OSError as error:
         raise ModelRejected(request.path, f"{error.filename}: {error.strerror}") from error
     except Damaged as error:
@@ -238,17 +240,17 @@ def _program(library: Library, request: LoadRequest, target: Handle, known: Name
             "program",
             "load",
             bytes(request.path),
-            library.made("file_options", "file_options_create").pointer,
+            library.made("file_options", "file_options_create"),
         )
-    quantize = _PRECISIONS.get(request.precision)
+    quantize = "" if known.quantized else _PRECISIONS.get(request.precision)
     if quantize is None:
         reason = f"{NAME} computes in {', '.join(_PRECISIONS)}; int8 needs a model that is quantized itself"
         raise ModelRejected(request.path, reason)
     options, own = library.made("onnx_options", "onnx_options_create"), _options(request)
     rows = request.batch or own.batch
-    library.call("onnx_options_set_default_dim_value", options.pointer, ctypes.c_size_t(rows))
+    library.call("onnx_options_set_default_dim_value", options, ctypes.c_size_t(rows))
     folder = bytes(Path(request.path).parent)
-    library.call("onnx_options_set_external_data_path", options.pointer, folder)
+    library.call("onnx_options_set_external_data_path", options, folder)
     for name, extents in known.inputs.items():
         asked = request.shapes.get(name, ())
         fixed = [
@@ -258,22 +260,20 @@ def _program(library: Library, request: LoadRequest, target: Handle, known: Name
         if None not in fixed and fixed:
             lengths = (ctypes.c_size_t * len(fixed))(*[extent or 0 for extent in fixed])
             size = ctypes.c_size_t(len(fixed))
-            library.call(
-                "onnx_options_set_input_parameter_shape", options.pointer, name.encode(), lengths, size
-            )
+            library.call("onnx_options_set_input_parameter_shape", options, name.encode(), lengths, size)
     content = request.path.read_bytes()  # never mapped: whoever writes there would change answers
     size = ctypes.c_size_t(len(content))
-    program = library.made("program", "parse_onnx_buffer", content, size, options.pointer)
+    program = library.made("program", "parse_onnx_buffer", content, size, options)
     if quantize:
         try:
-            library.call(quantize, program.pointer)
+            library.call(quantize, program)
         except AttributeError:
             reason = f"the installed library cannot compute in {request.precision}: say f32 or native"
             raise ModelRejected(request.path, reason) from None
     compiling = library.made("compile_options", "compile_options_create")
-    library.call("compile_options_set_offload_copy", compiling.pointer, ctypes.c_bool(True))
-    library.call("compile_options_set_fast_math", compiling.pointer, ctypes.c_bool(own.fast_math))
+    library.call("compile_options_set_offload_copy", compiling, ctypes.c_bool(True))
+    library.call("compile_options_set_fast_math", compiling, ctypes.c_bool(own.fast_math))
     tuned = ctypes.c_bool(own.exhaustive_tune)
-    library.call("compile_options_set_exhaustive_tune_flag", compiling.pointer, tuned)
-    library.call("program_compile", program.pointer, target.pointer, compiling.pointer)
+    library.call("compile_options_set_exhaustive_tune_flag", compiling, tuned)
+    library.call("program_compile", program, target, compiling)
     return program

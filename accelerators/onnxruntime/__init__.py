@@ -24,4 +24,5 @@ PLUGIN = Accelerator(
     retired=RETIRED,
     absent=absent,
     device_options=frozenset({"library"}),
+    proven=("QNN's simulator",),
 )

@@ -42,7 +42,7 @@ def table(entries: Sequence[Entry]) -> str:
 def _row(entry: Entry) -> tuple[str, ...]:
     return (
         entry.name,
-        entry.level or "refused",
+        entry.shown or "refused",
         entry.version or "-",
         ", ".join(entry.formats) or "-",
         ", ".join(entry.devices) or "-",

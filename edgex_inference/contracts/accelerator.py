@@ -189,6 +189,9 @@ class Accelerator:
     `quantize` writes files of the formats `quantizes` anew in 8 bits; it raises what `load` raises. `fileless`: it
     reads no file, so any card will do, whatever its files are; `load` is asked for the one format of `formats`, and a
     card may have an entry of that format without a path.
+
+    `level` is how far it was shown on the default device; `proven` names further ones on which the contract suite
+    passes on the real runtime.
     """
 
     name: str
@@ -214,9 +217,19 @@ class Accelerator:
     quantizes: frozenset[Format] = frozenset()
     quantize: Callable[[QuantizeRequest], None] | None = None
     fileless: bool = False
+    proven: tuple[str, ...] = ()
     contract: int = CONTRACT
 
     @property
     def readable(self) -> frozenset[Format]:
         """What it can run: as it is, or compiled first."""
         return self.formats if self.compile is None else self.formats | self.compiles
+
+    @property
+    def shown(self) -> str:
+        """How far it was shown, and where: `tuned on CPU; proven on QNN's simulator`."""
+        real = self.level in (Level.PROVEN, Level.TUNED)
+        parts = [f"{self.level} on {self.default_device}" if real else str(self.level)]
+        if self.proven:
+            parts.append(f"proven on {', '.join(self.proven)}")
+        return "; ".join(parts)

@@ -32,10 +32,14 @@ _RANK = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of the list of accelerators; `reason` says why it cannot be used, or what is missing."""
+    """One line of the list of accelerators; `reason` says why it cannot be used, or what is missing.
+
+    `shown` is the level with the devices that it was shown on.
+    """
 
     name: str
     level: str
+    shown: str
     version: str | None
     formats: tuple[str, ...]
     devices: tuple[str, ...]
@@ -269,13 +273,16 @@ class Catalog:
     def _entry(self, claim: Claim) -> Entry:
         accelerator = claim.accelerator
         if accelerator is None:
-            return Entry(name=claim.name, level="", version=None, formats=(), devices=(), reason=claim.reason)
+            return Entry(
+                name=claim.name, level="", shown="", version=None, formats=(), devices=(), reason=claim.reason
+            )
         found = Found(reason=accelerator.declared) if accelerator.load is None else self._devices(claim)
         number = _version(accelerator)
         hint = _impostor(accelerator) if number is None and "the installed" not in found.reason else ""
         return Entry(
             name=claim.name,
             level=accelerator.level,
+            shown=accelerator.shown,
             version=number,
             formats=tuple(sorted(accelerator.readable)),
             devices=tuple(device.id for device in found.devices),

@@ -5,12 +5,10 @@ of the others stay as they were. Two parts run at a time.
 """
 
 import os
-import re
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +18,10 @@ import msgspec
 
 from tests import dated
 from tests.arm64 import provision
-from tests.arm64.provision import HOME, PROCESSOR, PYTHON, ROOT
+from tests.arm64.provision import HOME, PROCESSOR, PYTHON
+from tests.foreign import outcomes
+from tests.foreign.debian import ROOT, Unavailable
+from tests.foreign.outcomes import Outcome, Part
 
 PAGE = ROOT / "docs" / "arm64.md"
 SUITES = {
@@ -39,18 +40,8 @@ LEFT_OUT = {
 
 MODELS = ("spindle-ae/2026.11/spindle-ae.onnx", "part-detect/2026.11/part-detect.onnx")
 PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "apache-tvm")
+JOURNEYS = ("onnxruntime:CPU", "openvino:CPU", "litert:CPU")
 _PATIENCE = 1800
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What ran when, whether it holds, what was seen, and the seconds of processor time that it took."""
-
-    name: str
-    holds: bool
-    seen: str
-    used: float
-    when: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +58,7 @@ def main() -> int:
     wanted = [name for name in os.environ.get("ARM64_ONLY", "").split(",") if name] or list(PARTS)
     try:
         provision.provide()
-    except provision.Unavailable as error:
+    except Unavailable as error:
         print(f"make arm64: {error}", file=sys.stderr)
         return 1
     ready = time.monotonic()
@@ -75,9 +66,7 @@ def main() -> int:
     with ProcessPoolExecutor(2) as pool:
         for one in pool.map(measured, wanted):
             found.append(one)
-            print(
-                f"{one.name}: {'holds' if one.holds else 'BROKEN'}: {one.seen} ({one.used:.0f} s)", flush=True
-            )
+            print(one, flush=True)
     now = time.monotonic()
     took = f"{(now - began) / 60:.1f} minutes, {(ready - began) / 60:.1f} of them to fetch and install"
     took += f"; load {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores"
@@ -87,37 +76,19 @@ def main() -> int:
 
 
 def measured(name: str) -> Outcome:
-    """Runs a part, alone in this process; one that does not end in time does not hold."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    try:
-        holds, seen = PARTS[name]()
-    except subprocess.TimeoutExpired:
-        holds, seen = False, f"did not end within {_PATIENCE} s"
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Outcome(name=name, holds=holds, seen=seen, used=used, when=dated.today())
+    """Runs a part, alone in this process."""
+    return outcomes.measured(name, PARTS[name])
 
 
 def suite(name: str) -> tuple[bool, str]:
     """The contract suite of a plug-in, without what is left out."""
-    without = " and ".join(f"not {test}" for test in LEFT_OUT[name])
-    done = emulated(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "timeout=900",
-        f"tests/contract/test_accelerator_{name}.py::{SUITES[name]}", "-k", without,
-    )  # fmt: skip
-    (HOME / f"{name}.log").write_text(done.stdout + done.stderr)
-    last = next((line for line in reversed(done.stdout.splitlines()) if " in " in line), "no word")
-    counts = re.sub(r"=+ ?| in .*|, \d+ deselected", "", last).strip()
-    return done.returncode == 0, f"{counts} ({HOME.name}/{name}.log)" if done.returncode else counts
+    tests = f"tests/contract/test_accelerator_{name}.py::{SUITES[name]}"
+    return outcomes.suite(PYTHON, name, tests, without=LEFT_OUT[name], patience=_PATIENCE)
 
 
 def journey() -> tuple[bool, str]:
     """Events on the memory bus through a binding on each accelerator, and out again."""
-    done = emulated(str(ROOT / "tests" / "arm64" / "journey.py"))
-    (HOME / "journey.log").write_text(done.stdout + done.stderr)
-    lines = done.stdout.splitlines()
-    holds = done.returncode == 0 and len(lines) == 3 and all(line.endswith("20 of 20") for line in lines)
-    return holds, "right answers: " + ", ".join(lines) if lines else f"none ({HOME.name}/journey.log)"
+    return outcomes.journey(PYTHON, JOURNEYS, patience=_PATIENCE)
 
 
 def library() -> tuple[bool, str]:
@@ -130,7 +101,7 @@ def library() -> tuple[bool, str]:
         if made.returncode:
             return False, made.stderr.strip().splitlines()[-1]
         library = made.stdout.strip().splitlines()[-1]
-        ran = emulated(str(ROOT / "tests" / "arm64" / "cross.py"), "run", library)
+        ran = PYTHON.run(str(ROOT / "tests" / "arm64" / "cross.py"), "run", library, patience=_PATIENCE)
         if ran.returncode:
             return False, (ran.stderr.strip().splitlines() or ["no word"])[-1]
         compared = [sys.executable, "-m", "tests.arm64.cross", "compare", str(path), library]
@@ -139,14 +110,6 @@ def library() -> tuple[bool, str]:
         holds = holds and off <= 2e-5 * max(0.5, largest)
         told.append(f"{path.stem}: {off:.1e} off ONNX Runtime on x86-64, largest number {largest:.3g}")
     return holds, "; ".join(told)
-
-
-def emulated(*words: str) -> "subprocess.CompletedProcess[str]":
-    """A Python program on the emulated processor."""
-    return subprocess.run(
-        [str(PYTHON), "-u", *words], cwd=ROOT, env=provision.environment(), capture_output=True, text=True,
-        errors="replace", timeout=_PATIENCE, check=False,
-    )  # fmt: skip
 
 
 def record(found: Sequence[Outcome], took: str) -> None:
@@ -164,18 +127,13 @@ def record(found: Sequence[Outcome], took: str) -> None:
         f"{sum(one.used for one in shown) / 60:.1f} minutes of processor time in all.",
         *([f"The last whole run, two parts at a time: {kept.took}."] if kept.took else []),
         "",
-        "| | Holds | Seen | Processor time | |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {one.name} | {'yes' if one.holds else '**no**'} | {one.seen} | {one.used:.0f} s | {one.when} |"
-            for one in shown
-        ),
+        outcomes.table(shown),
         "",
     ]
     dated.write(PAGE, "measured: arm64", "\n".join(lines) + "\n")
 
 
-PARTS: Mapping[str, Callable[[], tuple[bool, str]]] = {
+PARTS: Mapping[str, Part] = {
     **{name: partial(suite, name) for name in SUITES},
     "journey": journey,
     "tvm": library,

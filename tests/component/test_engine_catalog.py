@@ -100,6 +100,9 @@ def test_each_readme_states_the_level() -> None:
         if claim.value.startswith("accelerators."):
             readme = (OURS / claim.name / "README.md").read_text()
             assert f"Level: **{claim.load().level}**" in readme, claim.name
+            (said,) = [part for part in readme.split("\n\n") if part.startswith("Level: ")]
+            words = " ".join(said.split())
+            assert all(f"**proven** on {device}" in words for device in claim.load().proven), claim.name
 
 
 def test_our_folders_keep_to_their_bounds() -> None:
@@ -378,7 +381,9 @@ def test_the_command_lists_every_plugin() -> None:
     )
     listed = json.loads(done.stdout)
     assert {"onnxruntime", "openvino", "reference"} <= {one["name"] for one in listed}
-    assert all(set(one) == {"name", "level", "version", "formats", "devices", "reason"} for one in listed)
+    assert all(
+        set(one) == {"name", "level", "shown", "version", "formats", "devices", "reason"} for one in listed
+    )
     table = subprocess.run(
         [sys.executable, "-P", "-c", _COMMAND], capture_output=True, text=True, timeout=60, check=True
     ).stdout

@@ -10,17 +10,24 @@ import pytest
 from accelerators.migraphx import PLUGIN, library
 from accelerators.migraphx.graph import names
 from edgex_inference.contracts.accelerator import MIGRAPHX_PROGRAM, ONNX, Format, LoadRequest, Session
-from edgex_inference.contracts.errors import AcceleratorUnavailable, DeviceLost, ModelRejected
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    DeviceLost,
+    ModelRejected,
+    SignatureMismatch,
+)
 from edgex_inference.contracts.protobuf import Damaged
+from edgex_inference.contracts.tensors import Datatype
 from edgex_inference.engine.options import decode, option_problems
 from edgex_inference.testing import onnx_models
-from tests.simulators.migraphx import Library
+from edgex_inference.testing.kinds import Kind
+from tests.simulators.migraphx import BEFORE_7_1, SINCE_7_1, Library
 
 
 @pytest.fixture
 def native(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Library]:
-    def make(*, gpu: bool = True) -> Library:
-        made = Library(gpu=gpu)
+    def make(**keys: Any) -> Library:
+        made = Library(**keys)
         monkeypatch.setattr(library, "_loaded", lambda _name: made)
         return made
 
@@ -58,6 +65,19 @@ def test_without_a_gpu_the_reference_is_listed_and_the_gpu_refused(
     assert np.all(session.infer({"x": np.ones((1, 4), np.float32)})["y"] == 3)
     assert session.traits.placement == {"REF": 1}
     session.close()
+
+
+def test_the_numbers_of_element_types_are_found_out(native: Callable[..., Library], tmp_path: Path) -> None:
+    path = onnx_models.write_affine(tmp_path / "m.onnx", shape=(1, 4))
+    for types in (BEFORE_7_1, SINCE_7_1):
+        native(types=types)
+        session = opened(path)
+        assert session.inputs[0].datatype is Datatype.FP32
+        assert np.all(session.infer({"x": np.ones((1, 4), np.float32)})["y"] == 3)
+        session.close()
+    native(types=("", "bool"))
+    with pytest.raises(AcceleratorUnavailable, match="numbers its element types as none before"):
+        opened(path)
 
 
 def test_an_open_batch_is_compiled_for_the_length_that_is_asked_for(
@@ -122,6 +142,17 @@ def test_int8_and_wrong_options_are_refused(native: Callable[..., Library], tmp_
         opened(path, precision="int8")
     assert opened(path, precision="f16").traits.precision == "f16"
     assert "batch must be 1 to 4096" in option_problems(PLUGIN, {"batch": 0})["batch"]
+
+
+def test_quantized_files_say_so_and_nan_is_refused(native: Callable[..., Library], tmp_path: Path) -> None:
+    native()
+    assert names(onnx_models.write(Kind.QUANTIZED, tmp_path).read_bytes()).quantized
+    path = onnx_models.write(Kind.ONE, tmp_path)
+    assert not names(path.read_bytes()).quantized
+    session = opened(path)
+    with pytest.raises(SignatureMismatch, match="x holds NaN, of which MIGraphX may make a plausible number"):
+        session.infer({"x": np.full((1, 4), np.nan, np.float32)})
+    session.close()
 
 
 def test_names_of_a_real_file_and_of_damaged_ones(testdata: Path) -> None:

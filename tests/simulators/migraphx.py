@@ -8,7 +8,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 _OK, _BAD, _TARGET, _ERROR = 0, 1, 3, 4
-_TYPES = (
+SINCE_7_1 = (
     "",
+    "fp4x2",
     "bool",
     "float16",
     "float32",
@@ -30,6 +31,8 @@ _TYPES = (
     "int64",
     "uint32",
 )
+BEFORE_7_1 = tuple(kind for kind in SINCE_7_1 if kind != "fp4x2")
+"""Releases up to 7.0 number the element types otherwise, under the same name of the library."""
 
 
 class _Program:
@@ -55,8 +58,8 @@ class _Program:
 class Library:
     """Attributes are the functions; each gives a status."""
 
-    def __init__(self, *, gpu: bool = True) -> None:
-        self._gpu = gpu
+    def __init__(self, *, gpu: bool = True, types: Sequence[str] = SINCE_7_1) -> None:
+        self._gpu, self._types = gpu, types
         self._things: dict[int, Any] = {}
         self._numbers = itertools.count(0x1000)
         self._kept: list[Any] = []
@@ -141,12 +144,14 @@ class Library:
         self._put(out, {})
 
     def save(self, program: Any, name: bytes, options: Any) -> None:
+        self._get(options)
         held = self._get(program)
         shapes = {key: list(extents) for key, (_, extents) in held.inputs.items()}
         with open(name, "wb") as file:
             file.write(b"MXR" + repr(shapes).encode() + b"\0" + held.model.SerializeToString())
 
     def load(self, out: Any, name: bytes, options: Any) -> None:
+        self._get(options)
         with open(name, "rb") as file:
             head, _, body = file.read().partition(b"\0")
         if not head.startswith(b"MXR"):
@@ -184,10 +189,15 @@ class Library:
 
     def shape_type(self, out: Any, shape: Any) -> None:
         kind, _ = self._get(shape)
-        out._obj.value = _TYPES.index(kind) if kind in _TYPES else 15
+        out._obj.value = self._types.index(kind) if kind in self._types else 15
 
     def shape_create(self, out: Any, kind: Any, lengths: Any, size: Any) -> None:
-        self._put(out, (_TYPES[kind.value], tuple(lengths[index] for index in range(size.value))))
+        self._put(out, (self._types[kind.value], tuple(lengths[index] for index in range(size.value))))
+
+    def shape_bytes(self, out: Any, shape: Any) -> None:
+        kind, extents = self._get(shape)
+        size = 1 if kind == "fp4x2" else np.dtype(kind).itemsize
+        out._obj.value = size * int(np.prod(extents))
 
     def argument_create(self, out: Any, shape: Any, data: ctypes.c_void_p) -> None:
         kind, extents = self._get(shape)
