@@ -165,7 +165,9 @@ def lacking(available: Sequence[str]) -> Mapping[str, str]:
 
 def _lacking(wanted: str, available: Sequence[str]) -> str:
     found = ", ".join(available) or "none"
-    cure = _BRINGS.get(_base(wanted), "add a fallback or install the driver that brings it")
+    cure = "add a fallback or install the driver that brings it"
+    if not _has(_base(wanted), available):  # the second of two devices lacks no driver
+        cure = _BRINGS.get(_base(wanted), cure)
     return f"not on this machine (found {found}); {cure}"
 
 
