@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,15 +184,14 @@ def as_nobody() -> Iterator[None]:
 
 @pytest.mark.parametrize("command", ["info", "add", "convert"])
 @pytest.mark.parametrize("closed", ["file", "folder"])
-def test_what_must_not_be_read(
-    command: str, closed: str, tmp_path_factory: pytest.TempPathFactory, capsys: Capture
-) -> None:
-    home = tmp_path_factory.mktemp("open")
-    path = onnx_models.write_affine(home / "in" / "m.onnx") if (home / "in").mkdir() is None else home
-    for one in (home, *home.parents[:2]):
-        one.chmod(0o755)
-    (path if closed == "file" else path.parent).chmod(0)
-    with as_nobody():
-        said = told(capsys, "model", command, path, "--models", home / "store")
-    path.parent.chmod(0o755)
+def test_what_must_not_be_read(command: str, closed: str, capsys: Capture) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        home = Path(folder)
+        home.chmod(0o755)
+        (home / "in").mkdir()
+        path = onnx_models.write_affine(home / "in" / "m.onnx")
+        (path if closed == "file" else path.parent).chmod(0)
+        with as_nobody():
+            said = told(capsys, "model", command, path, "--models", home / "store")
+        path.parent.chmod(0o755)
     assert "cannot be read: Permission denied" in said

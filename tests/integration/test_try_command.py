@@ -120,7 +120,8 @@ def test_what_auto_found_out_is_shown_once_measured(
     assert main(arguments) == 0
     head = capsys.readouterr().out.splitlines()
     assert head[1] == "auto measured 2 on 2 golden samples, measured now:"
-    assert head[2].split() == ["ACCELERATOR", "ANSWERS", "DIFFERENCE", "P50", "THROUGHPUT", "BATCH"]
+    columns = ["ACCELERATOR", "ANSWERS", "DIFFERENCE", "P50", "THROUGHPUT", "BATCH", "PRECISION", "PLACEMENT"]
+    assert head[2].split() == columns
     assert {line.split()[0] for line in head[3:5]} == {"onnxruntime:CPU", "openvino:CPU"}
     assert {line.split()[1] for line in head[3:5]} == {"right"}
     first = head[3].split()[0]

@@ -1,5 +1,6 @@
 """`model convert`: a foreign file becomes a model of the store, if and only if it answers as its source does."""
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +56,7 @@ class Place:
                 raise SetupError(
                     f"--into {folder}: must end in the model's name and its version, such as models/pump/1"
                 )
-        if whole.exists():
+        if os.path.lexists(whole):  # where that cannot be told, writing says why
             raise SetupError(f"{folder} is there already, and nothing is overwritten: say another version")
         return cls(name=whole.parent.name, version=whole.name, models=whole.parent.parent)
 
