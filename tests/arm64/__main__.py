@@ -115,7 +115,10 @@ def library() -> tuple[bool, str]:
 def record(found: Sequence[Outcome], took: str) -> None:
     """Puts the outcomes into the page, beside those of other parts that ran before."""
     file = HOME / "outcomes.json"
-    kept = msgspec.json.decode(file.read_bytes(), type=Kept) if file.exists() else Kept()
+    try:
+        kept = msgspec.json.decode(file.read_bytes(), type=Kept) if file.exists() else Kept()
+    except msgspec.DecodeError:  # of an older form
+        kept = Kept()
     known = {one.name: one for one in (*kept.outcomes, *found)}
     kept = Kept(outcomes=tuple(known.values()), took=took or kept.took)
     file.write_bytes(msgspec.json.encode(kept))

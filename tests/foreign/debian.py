@@ -42,8 +42,13 @@ class Debian:
         apt = self._apt()
         fetch([*apt, "update"])
         said = run([*apt, "--no-install-recommends", "--simulate", "install", *packages])
-        wanted = [line.split()[1] for line in said.splitlines() if line.startswith("Inst ")]
+        found = [line.split() for line in said.splitlines() if line.startswith("Inst ")]
+        wanted = {words[1]: words[2].lstrip("(") for words in found}
         kept = [name for name in wanted if name.partition(":")[0] not in without]
+        heads = tuple(f"{one.partition(':')[0]}_{wanted[one].replace(':', '%3a')}_" for one in kept)
+        for package in self._archives.glob("*.deb"):
+            if not package.name.startswith(heads):  # of an earlier run: another version, or another package
+                package.unlink()
         fetch([*apt, "download", *kept], cwd=self._archives)
         half = to.with_name(f"{to.name}.half")
         shutil.rmtree(half, ignore_errors=True)

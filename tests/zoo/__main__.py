@@ -39,6 +39,9 @@ class Wrong(Exception):
 
 def main() -> int:
     wanted = os.environ.get("ZOO", "").split()
+    if wanted and not any(model.name.startswith(one) for one in wanted for model in MODELS):
+        print(f"ZOO={' '.join(wanted)}: no model's name begins so", file=sys.stderr)
+        return 2
     ROWS.mkdir(parents=True, exist_ok=True)
     wrong = 0
     for model in MODELS:
@@ -74,8 +77,8 @@ def _row(model: Model) -> dict[str, Any]:
         row["format"] = re.search(r"format: ([\w-]+)", Path(added["card"]).read_text())[1]
         row["checked"] = _checked(model, row["format"])
         row["converted"] = _converted(model, path, row["format"])
-    except Wrong as error:
-        row["wrong"] = str(error)
+    except (Wrong, subprocess.SubprocessError, OSError, AssertionError) as error:
+        row["wrong"] = str(error) or type(error).__name__
     return row
 
 

@@ -18,7 +18,7 @@ def archive(package: Package) -> Path:
     folder = PACKAGES / f"{package.name.replace('/', '+')}-{package.version}"
     there = sorted(folder.glob("*")) if folder.is_dir() else []
     if not there:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(_command(package, folder), check=True, stdout=subprocess.DEVNULL, cwd=folder)
         there = sorted(folder.glob("*"))
     return there[0]

@@ -21,9 +21,10 @@ def work(job):
     if not counted and network.context() != context:
         raise Refused("Kaldi finds a context of %d and %d frames, and the importer %d and %d; please report it"
                       % (*network.context(), *context))  # fmt: skip
-    shapes = job.options["inputs"]
-    cases = job.cases([(one["name"], "float32", (1, *one["shape"][1:])) for one in shapes])
-    if not job.given:
+    shapes = {one["name"]: one["shape"] for one in job.options["inputs"]}
+    asked = {name: job.shapes.get(name) or job.shapes.get("") for name in shapes}
+    cases = job.cases([(name, "float32", (1, *(asked[name] or shape)[1:])) for name, shape in shapes.items()])
+    if not job.given and not any(asked.values()):  # a model of fixed extents takes no others
         cases = [_longer(case, FRAMES[at % len(FRAMES)] + sum(context)) for at, case in enumerate(cases)]
     answers = [_asked(network, case, context, said, job.options["outputs"]) for case in cases]
     job.reply("job.json", cases, answers, framework="kaldi " + kaldi_library.__version__, tool="")

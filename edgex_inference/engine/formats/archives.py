@@ -40,6 +40,10 @@ HARMLESS = frozenset(
 """Names that a file of weights alone needs, as torch.load(weights_only=True) allows them too."""
 
 
+_MOST_XZ = 64 << 20
+"""Bytes of memory for an xz file, whose first bytes may ask for gigabytes."""
+
+
 def unpacked(head: bytes, most: int = 1024) -> bytes:
     """The first bytes of what a compressed file holds, by its own first ones; empty where these tell nothing."""
     try:
@@ -48,7 +52,7 @@ def unpacked(head: bytes, most: int = 1024) -> bytes:
         if head.startswith(b"BZh"):
             return bz2.BZ2Decompressor().decompress(head, most)
         if head.startswith(b"\xfd7zXZ\0"):
-            return lzma.LZMADecompressor().decompress(head, most)
+            return lzma.LZMADecompressor(memlimit=_MOST_XZ).decompress(head, most)
         return zlib.decompressobj().decompress(head, most) if head[:1] == b"\x78" else b""
     except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError):
         return b""

@@ -3,6 +3,7 @@
 A download, a clone and a copy go wrong in few ways, and each runtime says of all of them that the file is broken.
 """
 
+import codecs
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -138,7 +139,7 @@ def text(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     try:
-        words = head.decode("utf-8")
+        words = codecs.getincrementaldecoder("utf-8")().decode(head)  # its last letter may be cut
     except UnicodeDecodeError:
         return ""
     if len(words) < 4 or not all(one.isprintable() or one in "\t\r\n" for one in words):

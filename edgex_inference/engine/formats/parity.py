@@ -96,7 +96,11 @@ def turned(case: Case, axes: Sequence[Sequence[int]]) -> Case:
     if len(axes) != len(case.inputs):
         return case
     return replace(
-        case, inputs=tuple(one.transpose(order) for one, order in zip(case.inputs, axes, strict=True))
+        case,
+        inputs=tuple(
+            one.transpose(order) if one.ndim == len(order) else one  # the session says what is wrong with it
+            for one, order in zip(case.inputs, axes, strict=True)
+        ),
     )
 
 

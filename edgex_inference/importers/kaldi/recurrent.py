@@ -16,6 +16,9 @@ from edgex_inference.importers.kaldi.spans import Span
 
 _MOST_ROUNDS, _MOST_STRIDE = 64, 1024
 """How far a circle may look back at itself: a limit of ours, so that a short file cannot ask for endless states."""
+_MOST_NUMBERS = 1 << 24
+"""Numbers in all states of a circle together."""
+
 _WITHIN: Span = (0, 0)
 """Of values of one round: time is not counted there."""
 Make = Callable[[str, Computed | Columns, Span, Look], Value]
@@ -84,6 +87,8 @@ class Turning:
             for ago in range(1, rounds + 1):
                 self._slots[name, ago] = len(widths)
                 widths.append(self._width(name))
+        if sum(widths) * self.circle.stride > _MOST_NUMBERS:
+            raise Malformed(f"remember {sum(widths) * self.circle.stride} numbers, which is too much")
         return widths
 
     def _width(self, name: str) -> int:
