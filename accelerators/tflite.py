@@ -89,6 +89,7 @@ class TfliteSession:
         names = [spec.name for spec in declared]
         natives = [first, *(job.natives() for _ in range(self.parallel - 1))]
         slots = [_Slot(job, native, self.inputs, names) for native in natives]
+        slots[0].settles = not stateful
         self._pool = Pool(self._model, slots, "interpreter")
         probed = probe(self.inputs, declared, self.infer)
         self.outputs: Sequence[TensorSpec] = probed.outputs
@@ -135,7 +136,7 @@ class _Slot:
     def __init__(self, job: Job, native: Any, inputs: Sequence[TensorSpec], names: Sequence[str]) -> None:
         self._job, self._inputs, self._names = job, tuple(inputs), tuple(names)
         self._model = job.request.path.name
-        self._unsettled = 0
+        self._unsettled, self.settles = 0, True
         self._searched = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
         self._indexes: tuple[int, ...] = ()
         self._adopt(native)
@@ -248,7 +249,7 @@ class _Slot:
         except Exception:
             self._adopt(self._job.natives())
             raise
-        self._unsettled = _SETTLED
+        self._unsettled = _SETTLED if self.settles else 0
         self._fit(wanted)
 
     def _settle(self) -> None:

@@ -189,6 +189,7 @@ def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
         said.add_external_initializers_from_files_in_memory(list(job.weights), contents, sizes)
     native = job.ort.InferenceSession(os.fspath(request.path), said, providers=[CPU])
     fixed, rows = dict[str, int](), request.batch or 1
+    loose = set[str]()
     for arg in native.get_inputs():
         wanted: Sequence[int | None] = request.shapes.get(arg.name, ())
         for axis, symbol in enumerate(arg.shape):
@@ -199,9 +200,21 @@ def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
                 asked = fixed.get(symbol or "") or (rows if axis == 0 else None)
                 if asked is None or not symbol:
                     raise _open_extent(job, request, arg.name, axis, symbol)
-            if asked is not None and symbol:
+            if (symbol and asked is None) or fixed.get(symbol, asked) != asked:
+                if static:
+                    raise _shared(job, request, symbol)
+                loose.add(symbol)  # one name for axes of different extents: it fixes nothing
+            elif asked is not None and symbol:
                 fixed[symbol] = asked
-    return fixed
+    return {symbol: extent for symbol, extent in fixed.items() if symbol not in loose}
+
+
+def _shared(job: Job, request: LoadRequest, symbol: str) -> ModelRejected:
+    return ModelRejected(
+        request.path,
+        f"{NAME}:{job.place.id} takes fixed shapes only, and open axes of different extents share the name "
+        f"{symbol}: export the model with a fixed shape",
+    )
 
 
 def _open_extent(job: Job, request: LoadRequest, name: str, axis: int, symbol: str | None) -> ModelRejected:

@@ -162,8 +162,19 @@ def made_with(job: Job) -> Mapping[str, str]:
     if job.place.provider == CPU:
         return {**found, "processor": processor()}
     package = next((str(one) for one in packages() if one.name == job.place.short), "")
+    if job.options.library:
+        package = _state_of(job.options.library)
     chip = job.given.get("soc_model", "")
-    return {**found, "package": package, **({"chip": chip} if chip else {"processor": processor()})}
+    found |= {"device": job.place.id, "package": package}
+    return {**found, **({"chip": chip} if chip else {"processor": processor()})}
+
+
+def _state_of(library: str) -> str:
+    try:
+        there = os.stat(library)
+    except OSError:
+        return "missing"
+    return f"{there.st_size} bytes of {there.st_mtime_ns}"
 
 
 def job_of(request: LoadRequest) -> Job:

@@ -266,8 +266,8 @@ def read(request: LoadRequest, rows: int | None = None) -> Any:
 
 
 def _rows(request: LoadRequest, place: Target) -> int | None:
-    """What an open axis 0 is fixed to: nothing, but where shapes must be fixed, or a run has one row anyway."""
-    return request.batch or 1 if place.static or request.batch == 1 else None
+    """What an open axis 0 is fixed to: nothing, but where shapes must be fixed. It need not be a batch."""
+    return request.batch or 1 if place.static else None
 
 
 def open_(job: Job, *, streams: int | None = None) -> OvSession:

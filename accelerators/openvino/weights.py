@@ -49,4 +49,4 @@ def _leads_to_convolution(node: Any) -> bool:
 
 
 _BETWEEN = ("Multiply", "Subtract", "Transpose", "Reshape")
-_WHOLE = ("i8", "u8", "i4", "u4", "i16")
+_WHOLE = ("i8", "u8", "i16")  # those of 4 bits come packed, two in a byte

@@ -46,11 +46,12 @@ def probe(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], run: Run)
         feed = sample(inputs, rng)
         answer = run(feed)
         if time.perf_counter() - started > SLOW:
-            return Probed(batch=Batch(), outputs=_seen(declared, answer, Batch()))
+            return Probed(batch=Batch(), outputs=_seen(declared, answer, settled=False))
         batch = _batch(inputs, feed, answer, run, rng)
     except EdgexInferenceError:
         return Probed(batch=Batch(), outputs=declared)
-    return Probed(batch=batch, outputs=_seen(declared, answer, batch))
+    settled = batch.kind != "none" and not any(None in spec.shape[1:] for spec in inputs)
+    return Probed(batch=batch, outputs=_seen(declared, answer, settled=settled))
 
 
 def sample(inputs: Sequence[TensorSpec], rng: np.random.Generator) -> dict[str, Array]:
@@ -149,13 +150,14 @@ def _alike(left: Any, right: Any) -> bool:
     return bool(np.array_equal(left, right))
 
 
-def _seen(declared: tuple[TensorSpec, ...], answer: Tensors, batch: Batch) -> tuple[TensorSpec, ...]:
-    return tuple(_corrected(spec, answer[spec.name].shape, batch) for spec in declared)
+def _seen(declared: tuple[TensorSpec, ...], answer: Tensors, *, settled: bool) -> tuple[TensorSpec, ...]:
+    return tuple(_corrected(spec, answer[spec.name].shape, settled) for spec in declared)
 
 
-def _corrected(spec: TensorSpec, seen: tuple[int, ...], batch: Batch) -> TensorSpec:
+def _corrected(spec: TensorSpec, seen: tuple[int, ...], settled: bool) -> TensorSpec:
+    """What one answer tells of a shape; of a rank that the file lacks, extents only where others have them too."""
     if len(spec.shape) != len(seen):
-        shape: tuple[int | None, ...] = (None, *seen[1:]) if batch.kind == "any" and seen else seen
+        shape: tuple[int | None, ...] = (None, *seen[1:]) if settled and seen else (None,) * len(seen)
     else:
         shape = tuple(want if want == have else None for want, have in zip(spec.shape, seen, strict=True))
     return replace(spec, shape=shape)

@@ -24,6 +24,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.tensors import Array, Datatype
+from edgex_inference.engine.batching import unsound
 from edgex_inference.testing import onnx_models
 from edgex_inference.testing.kinds import Kind
 
@@ -62,6 +63,45 @@ def test_answers_whose_length_depends_on_the_values_are_no_batch(tmp_path: Path)
         [numpy_helper.from_array(np.float32(0.5), "half")],
     )
     assert opened(path).traits.batch.kind == "none"
+
+
+def test_an_output_of_unknown_rank_promises_no_length(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("NonZero", ["x"], ["at"]),
+            helper.make_node("Transpose", ["at"], ["turned"]),
+            helper.make_node("Squeeze", ["turned"], ["y"]),  # of what, no shape inference can tell
+        ],
+        "hits",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, None)],
+    )
+    path = tmp_path / "hits.onnx"
+    save_graph(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    loaded = opened(path)
+    assert loaded.outputs[0].shape == (None, None)
+    for hits in (0, 2, 6):
+        given = np.zeros((1, 6), np.float32)
+        given[0, :hits] = 1
+        answer = loaded.infer({"x": given})
+        assert answer["y"].shape == (hits, 2)
+        assert unsound(loaded.outputs, answer, loaded.traits.batch) == ""
+
+
+@pytest.mark.parametrize("axes", [("open", 3, "open", "open"), ("n", 3, "side", "side"), ("n", 3, "h", "w")])
+def test_one_name_for_axes_of_different_extents_fixes_nothing(
+    axes: tuple[int | str, ...], tmp_path: Path
+) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "same",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, axes)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, axes)],
+    )
+    path = tmp_path / "same.onnx"
+    save_graph(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    loaded = opened(path, shapes={"x": (None, None, 48, 64)})
+    assert loaded.infer({"x": np.ones((2, 3, 48, 64), np.float32)})["y"].shape == (2, 3, 48, 64)
 
 
 def test_rows_that_depend_on_earlier_rows_are_no_batch(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Compiler:
 
     def _chosen(self, choice: AcceleratorChoice) -> tuple[Candidate, Build]:
         """Who compiles, and the first file that it does; raises AcceleratorUnavailable or ModelRejected."""
-        accelerator = self.engine.catalog.get(choice.name)
+        accelerator = self.engine.catalog.admitted(choice.name)
         if accelerator.compile is None:
             raise AcceleratorUnavailable(
                 choice.name, "compiles nothing ahead: it takes the model's files as they are"

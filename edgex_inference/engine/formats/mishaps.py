@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgex_inference.contracts.accelerator import TFLITE_EDGETPU, Format
+from edgex_inference.contracts.accelerator import OPENVINO_IR, TFLITE, TFLITE_EDGETPU, Format
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.engine.cards.card import BY_SUFFIX
 from edgex_inference.engine.formats.archives import unpacked
@@ -71,10 +71,10 @@ def instead(path: Path, format_: Format) -> str:
     try:
         kind = recognize(path)
     except (ModelRejected, OSError):
-        return text(path)
+        return "" if format_ == OPENVINO_IR else text(path)  # which may begin with a long comment
     about = ABOUT[kind]
-    if about.format == format_:
-        return ""
+    if about.format == format_ or (about.format, format_) == (TFLITE, TFLITE_EDGETPU):
+        return ""  # Google's compiler names a file so too of which it took nothing
     if about.format is not None:
         return f"is {about.label}, whatever its name says: call it {_suited(path, about.format)}"
     return f"is {about.label}, whatever its name says: {_way(path, kind)}"
@@ -105,7 +105,7 @@ def _packed(path: Path, head: bytes) -> str:
     if head[_TAR] == b"ustar" or unpacked(head)[_TAR] == b"ustar":
         return f"is a packed folder (tar): unpack it first, `tar -xf {name}`, and name the model in it"
     for magic, tool in _STREAMS.items():
-        if head.startswith(magic):
+        if head.startswith(magic) and _is_plain(path):
             plain = path.stem if path.suffix.lower() in _ENDINGS else f"unpacked-{path.name}"
             return f"is compressed: unpack it first, `{tool} < {name} > {shlex.quote(plain)}`"
     for magic, tool in _ARCHIVES.items():

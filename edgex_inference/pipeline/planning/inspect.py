@@ -70,7 +70,7 @@ def _meant(choice: AcceleratorChoice, catalog: Catalog) -> list[Accelerator]:
     meant = []
     for name in catalog.names() if choice.name == AUTO else (choice.name,):
         try:
-            meant.append(catalog.get(name))
+            meant.append(catalog.get(name) if choice.name == AUTO else catalog.admitted(name))
         except AcceleratorUnavailable:
             continue
     return meant
