@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from accelerators.known import Known
+from accelerators.onnxruntime.depending import made_with
 from accelerators.onnxruntime.providers import CPU
-from accelerators.onnxruntime.session import job_of, made_with, open_
+from accelerators.onnxruntime.session import job_of, open_
 from accelerators.onnxruntime.targets import NAME
 from edgex_inference.contracts.accelerator import ONNX, ONNXRUNTIME_MODEL, Artefact, LoadRequest
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected

@@ -12,6 +12,7 @@ import numpy as np
 from accelerators.known import Known
 from accelerators.known import read as known_of
 from accelerators.onnxruntime import targets
+from accelerators.onnxruntime.depending import made_with
 from accelerators.onnxruntime.opening import (
     SILENT,
     STRICT,
@@ -24,8 +25,6 @@ from accelerators.onnxruntime.opening import (
     works,
 )
 from accelerators.onnxruntime.options import Options, defaults, precision
-from accelerators.onnxruntime.plugins import packages
-from accelerators.onnxruntime.processor import processor
 from accelerators.onnxruntime.providers import CPU, known
 from accelerators.onnxruntime.report import MEASURED, effective, placement
 from accelerators.onnxruntime.targets import NAME, owners, target
@@ -60,11 +59,6 @@ _ELEMENTS: Mapping[str, Datatype] = {
 }
 _CREATING = "::CreateProvider("
 _TENSOR = re.compile(r"tensor\((\w+)\)")
-
-
-def version() -> str | None:
-    """The version of the installed runtime, without importing it; None without one."""
-    return next((found for _, found in owners()), None)
 
 
 def devices() -> Sequence[InferenceDevice]:
@@ -154,27 +148,6 @@ def _known(job: Job, request: LoadRequest) -> Known:
             reason = f"was compiled with {name} {was}, here is {here}: compile it again"
             raise ModelRejected(request.path, reason)
     return found
-
-
-def made_with(job: Job) -> Mapping[str, str]:
-    """What a compiled model depends on: the runtime, its provider, and the machine unless a chip is named."""
-    found = {"onnxruntime": version() or "", "provider": job.place.provider}
-    if job.place.provider == CPU:
-        return {**found, "processor": processor()}
-    package = next((str(one) for one in packages() if one.name == job.place.short), "")
-    if job.options.library:
-        package = _state_of(job.options.library)
-    chip = job.given.get("soc_model", "")
-    found |= {"device": job.place.id, "package": package}
-    return {**found, **({"chip": chip} if chip else {"processor": processor()})}
-
-
-def _state_of(library: str) -> str:
-    try:
-        there = os.stat(library)
-    except OSError:
-        return "missing"
-    return f"{there.st_size} bytes of {there.st_mtime_ns}"
 
 
 def job_of(request: LoadRequest) -> Job:
