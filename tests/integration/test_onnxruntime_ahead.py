@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accelerators.onnxruntime import PLUGIN, session
+from accelerators.onnxruntime import PLUGIN, depending, session
 from accelerators.onnxruntime.options import Options
 from edgex_inference.cli.main import main
 from edgex_inference.contracts.accelerator import ONNX, ONNXRUNTIME_MODEL, Artefact, LoadRequest, Session
@@ -75,13 +75,13 @@ def test_another_processor_or_runtime_makes_it_again(
     assert kept(tmp_path, path).fresh
     assert not kept(tmp_path, path).fresh
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(session, "processor", lambda: "Z80")
+    monkeypatch.setattr(depending, "processor", lambda: "Z80")
     assert kept(tmp_path, path).fresh
     assert "here is Z80: it is compiled again" in caplog.text
     with pytest.raises(ModelRejected, match=r"compiled with processor .*, here is Z80: compile it again"):
         opened(asked(path), artefact)
     monkeypatch.undo()
-    monkeypatch.setattr(session, "version", lambda: "1.99")
+    monkeypatch.setattr(depending, "version", lambda: "1.99")
     with pytest.raises(
         ModelRejected, match=r"compiled with onnxruntime 1\..*, here is 1\.99: compile it again"
     ):
