@@ -133,8 +133,8 @@ def test_auto_takes_what_reads_the_model_in_order_of_level() -> None:
     assert [str(one) for one in catalog.candidates(auto, [ONNX])] == ["onnxruntime:CPU", "openvino:CPU"]
     assert [str(one) for one in catalog.candidates(auto, [TFLITE])] == ["litert:CPU", "openvino:CPU"]
     assert [str(one) for one in catalog.candidates(auto, [ONNX, Format("fake")])] == [
-        "fake:CPU",
         "onnxruntime:CPU",
+        "fake:CPU",
         "openvino:CPU",
     ]
     with pytest.raises(AcceleratorUnavailable, match="nothing here reads xmodel"):
