@@ -4,21 +4,17 @@ Field numbers are those of Triton's grpc_service.proto, which all servers share.
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from accelerators.remote.calls import Answered, Declared, ModelSaid, Server
 from accelerators.remote.tensors import check_shape, datatype_of, from_bytes, to_bytes
+from edgex_inference.contracts.protobuf import BYTES, Damaged, fields, varint
 from edgex_inference.contracts.tensors import Array, Datatype
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MASK = (1 << 64) - 1
 Value = int | memoryview
-
-
-class Garbled(ValueError):
-    """Bytes that are no such message."""
 
 
 # Writing
@@ -35,7 +31,7 @@ def _varint(number: int) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
+    return _varint(number << 3 | BYTES) + _varint(len(content)) + content
 
 
 def _text(number: int, text: str) -> bytes:
@@ -58,52 +54,16 @@ def infer_request(
     parts += [_field(6, _text(1, output)) for output in outputs]
     for word, array in inputs.values():
         content = to_bytes(array, word)
-        parts += [_varint(7 << 3 | _BYTES), _varint(len(content)), content]
+        parts += [_varint(7 << 3 | BYTES), _varint(len(content)), content]
     return b"".join(parts)
 
 
 # Reading
 
 
-def _number(content: memoryview, at: int) -> tuple[int, int]:
-    found = shift = 0
-    while shift < 70:
-        if at >= len(content):
-            raise Garbled("a number is cut short")
-        byte = content[at]
-        at += 1
-        found |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return found & _MASK, at
-        shift += 7
-    raise Garbled("a number has no end")
-
-
-def _fields(content: bytes | memoryview) -> Iterator[tuple[int, Value]]:
-    content = memoryview(content)
-    at = 0
-    while at < len(content):
-        key, at = _number(content, at)
-        kind = key & 7
-        if kind == _VARINT:
-            value, at = _number(content, at)
-            yield key >> 3, value
-            continue
-        if kind == _BYTES:
-            size, at = _number(content, at)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise Garbled(f"a field of kind {kind}")
-        if at + size > len(content):
-            raise Garbled("a field is cut short")
-        yield key >> 3, content[at : at + size]
-        at += size
-
-
 def _bytes(value: Value) -> memoryview:
     if isinstance(value, int):
-        raise Garbled("a number where bytes are expected")
+        raise Damaged("a number where bytes are expected")
     return value
 
 
@@ -111,10 +71,11 @@ def _string(value: Value) -> str:
     try:
         return str(_bytes(value), "utf-8")
     except UnicodeDecodeError as error:
-        raise Garbled("a text is no UTF-8") from error
+        raise Damaged("a text is no UTF-8") from error
 
 
 def _signed(number: int) -> int:
+    number &= _MASK
     return number - (1 << 64) if number >> 63 else number
 
 
@@ -124,19 +85,19 @@ def _numbers(value: Value) -> list[int]:
         return [value]
     found, at = [], 0
     while at < len(value):
-        number, at = _number(value, at)
+        number, at = varint(value, at)
         found.append(number)
     return found
 
 
 def ready(content: bytes) -> bool:
     """ModelReadyResponse."""
-    return any(value == 1 for number, value in _fields(content) if number == 1)
+    return any(value == 1 for number, value in fields(memoryview(content)) if number == 1)
 
 
 def server(content: bytes) -> Server:
     """ServerMetadataResponse."""
-    said = [(number, _string(value)) for number, value in _fields(content) if number in (1, 2, 3)]
+    said = [(number, _string(value)) for number, value in fields(memoryview(content)) if number in (1, 2, 3)]
     first = dict(reversed(said))
     extensions = frozenset(text for number, text in said if number == 3)
     return Server(name=first.get(1, ""), version=first.get(2, ""), extensions=extensions)
@@ -146,7 +107,7 @@ def model(content: bytes) -> ModelSaid:
     """ModelMetadataResponse; what dialects add in field 6 is passed over."""
     platform, versions = "", []
     tensors: dict[int, list[Declared]] = {4: [], 5: []}
-    for number, value in _fields(content):
+    for number, value in fields(memoryview(content)):
         if number == 2:
             versions.append(_string(value))
         elif number == 3:
@@ -160,9 +121,9 @@ def model(content: bytes) -> ModelSaid:
 
 def most_rows(content: bytes) -> int | None:
     """The max_batch_size of a ModelConfigResponse; 0 is: no batches."""
-    for number, value in _fields(content):
+    for number, value in fields(memoryview(content)):
         if number == 1:
-            said = [one for field, one in _fields(_bytes(value)) if field == 4]
+            said = [one for field, one in fields(_bytes(value)) if field == 4]
             return int(said[-1]) if said and isinstance(said[-1], int) else 0
     return None
 
@@ -170,7 +131,7 @@ def most_rows(content: bytes) -> int | None:
 def _declared(content: memoryview) -> Declared:
     name = datatype = ""
     shape: list[int] = []
-    for number, value in _fields(content):
+    for number, value in fields(memoryview(content)):
         if number == 1:
             name = _string(value)
         elif number == 2:
@@ -184,15 +145,15 @@ def infer_response(content: bytes) -> Mapping[str, Answered]:
     """ModelInferResponse, its tensors raw or typed; raises ValueError."""
     heads: list[tuple[Declared, memoryview | None]] = []
     raw: list[memoryview] = []
-    for number, value in _fields(content):
+    for number, value in fields(memoryview(content)):
         if number == 5:
             output = _bytes(value)
-            typed = [_bytes(one) for field, one in _fields(output) if field == 5]
+            typed = [_bytes(one) for field, one in fields(output) if field == 5]
             heads.append((_declared(output), typed[-1] if typed else None))
         elif number == 6:
             raw.append(_bytes(value))
     if raw and len(raw) != len(heads):
-        raise Garbled(f"{len(heads)} outputs with the contents of {len(raw)}")
+        raise Damaged(f"{len(heads)} outputs with the contents of {len(raw)}")
     found = {}
     for index, (head, contents) in enumerate(heads):
         datatype_of(head.datatype)
@@ -211,7 +172,7 @@ def _typed(content: memoryview, head: Declared) -> Array:
     texts: list[bytes] = []
     numbers: list[int] = []
     floats: list[Array] = []
-    for number, value in _fields(content):
+    for number, value in fields(memoryview(content)):
         if number == 8:
             texts.append(bytes(_bytes(value)))
         elif number in (6, 7):
@@ -228,4 +189,4 @@ def _typed(content: memoryview, head: Declared) -> Array:
     try:
         return np.array(numbers, dtype).reshape(head.shape)
     except OverflowError:
-        raise Garbled(f"a number is too large for {head.datatype}") from None
+        raise Damaged(f"a number is too large for {head.datatype}") from None
