@@ -23,6 +23,7 @@ import zmq.asyncio
 from nats.aio.msg import Msg
 from PIL import Image
 
+from edgex_inference.buses.nats.link import settled
 from edgex_inference.testing import onnx_models
 from tests.ports import free_port
 
@@ -242,7 +243,7 @@ async def nats_peer(port: int, results: Results) -> AsyncIterator[Any]:
             results.add(said.subject, opened(said.data))
 
     await client.subscribe(f"{RESULTS}.>", cb=take)
-    await client.flush()
+    await settled(client)
     try:
         yield client
     finally:

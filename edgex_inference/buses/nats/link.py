@@ -143,7 +143,7 @@ class Link:
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 await self._attach(feed)
-                await _settled(client)
+                await settled(client)
         except (StreamMissing, nats.errors.Error, OSError, TimeoutError) as error:
             self._lose(Loss("setup", str(error)) if isinstance(error, StreamMissing) else _loss(error))
 
@@ -153,7 +153,7 @@ class Link:
         while fresh := [feed for feed in feeds() if feed not in done]:
             for feed in fresh:
                 await self._attach(feed)
-            await _settled(client)
+            await settled(client)
             done.update(fresh)
         for feed in done.difference(feeds()):
             await self.detach(feed)
@@ -226,7 +226,7 @@ class Link:
             )
 
 
-async def _settled(client: Client) -> None:
+async def settled(client: Client) -> None:
     """Returns when the server has all that was asked so far: nats-py's ping overtakes what is not written yet."""
     while client.pending_data_size and client.is_connected:  # noqa: ASYNC110 - there is nothing to wait for
         await asyncio.sleep(0)
