@@ -109,6 +109,21 @@ def read(path: Path) -> KaldiFile:
     return _nnet1(path, source)
 
 
+def subsampling(path: Path) -> int:
+    """What Kaldi's recipes keep beside a chain model: of so many frames one is computed; 1 where nothing is said.
+
+    Raises ModelRejected for a file that says something else.
+    """
+    beside = path.with_name("frame_subsampling_factor")
+    try:
+        text = beside.read_bytes()[:80].strip()
+    except OSError:
+        return 1
+    if not text.isdigit() or not int(text):
+        raise ModelRejected(path, f"has {beside.name} beside it, which says {str(text)[2:-1]!r} and no number from 1 on")
+    return int(text)
+
+
 def _nnet1(path: Path, source: Source) -> KaldiFile:
     """`<Type> out in … <!EndOfComponent>`, the end mark being optional in old files."""
     found = list[Component]()

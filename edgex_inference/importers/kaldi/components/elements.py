@@ -42,6 +42,12 @@ def log_softmax(step: Step) -> Made:
     return step.node("LogSoftmax", step.value, axis=-1), step.dim
 
 
+def floored_log_softmax(step: Step) -> Made:
+    """nnet2's: of what its softmax gives."""
+    found, dim = log_softmax(step)
+    return step.node("Max", found, step.number(math.log(1e-20))), dim
+
+
 def block_softmax(step: Step) -> Made:
     """nnet1's: over each block of the columns."""
     widths = [int(one) for one in own_integers(step.component)]

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from edgex_inference.importers.kaldi.components import elements, groups, linear, recurrent, time
+from edgex_inference.importers.kaldi.components import elements, groups, linear, recurrent, statistics, time
 from edgex_inference.importers.kaldi.files import Component
+from edgex_inference.importers.kaldi.spans import Some, Span
 from edgex_inference.importers.kaldi.step import Made, Step
 
 
@@ -15,8 +16,10 @@ class Known:
 
     make: Callable[[Step], Made]
     note: str = ""
-    reach: Callable[[Component], tuple[int, int]] | None = None
-    pools: bool = False
+    reach: Callable[[Component], Span] | None = None
+    some: Callable[[Component], Some] | None = None
+    """For one that takes those frames within its reach that there are."""
+    pools: Callable[[Component], bool] | None = None
     """Whether it makes one frame of all."""
     whole: bool = False
     """Whether each of its frames depends on all before it, or behind it."""
@@ -28,7 +31,6 @@ _PLAIN = {
     "TanhComponent": Known(elements.plain("Tanh")),
     "RectifiedLinearComponent": Known(elements.plain("Relu")),
     "SoftmaxComponent": Known(elements.floored_softmax),
-    "LogSoftmaxComponent": Known(elements.log_softmax),
     "NormalizeComponent": Known(elements.normalize, "in blocks, with `AddLogStddev`"),
     "AffineComponent": Known(linear.affine),
     "FixedAffineComponent": Known(linear.affine),
@@ -76,6 +78,7 @@ NNET2: Mapping[str, Known] = {
     "Convolutional1dComponent": Known(linear.convolution_1d, "with `AppendedConv`"),
     "DropoutComponent": _SAME,
     "FixedLinearComponent": Known(linear.linear),
+    "LogSoftmaxComponent": Known(elements.floored_log_softmax),
     "MaxoutComponent": Known(groups.maxout),
     "PowerComponent": Known(elements.power),
     "ScaleComponent": Known(elements.one_scale),
@@ -95,6 +98,7 @@ NNET3: Mapping[str, Known] = {
     "GeneralDropoutComponent": _SAME,
     "GruNonlinearityComponent": Known(recurrent.gru, "with a projection and without"),
     "LinearComponent": Known(linear.linear),
+    "LogSoftmaxComponent": Known(elements.log_softmax),
     "LstmNonlinearityComponent": Known(recurrent.lstm, "with `UseDropout` and without"),
     "NaturalGradientAffineComponent": Known(linear.affine),
     "NaturalGradientPerElementScaleComponent": Known(elements.scale("Params")),
@@ -106,9 +110,15 @@ NNET3: Mapping[str, Known] = {
     "RepeatedAffineComponent": Known(linear.repeated_affine),
     "ScaleAndOffsetComponent": Known(elements.scale_and_offset),
     "SpecAugmentTimeMaskComponent": _SAME,
-    "StatisticsExtractionComponent": Known(time.statistics, "frame by frame"),
-    "StatisticsPoolingComponent": Known(
-        time.statistics_pooling, "over the whole utterance (x-vectors)", None, pools=True
+    statistics.EXTRACTION: Known(
+        statistics.statistics, "in periods", statistics.gathered_reach, statistics.gathers
+    ),
+    statistics.POOLING: Known(
+        statistics.statistics_pooling,
+        "over a window around each frame, or over the whole utterance (`RightContext` from 1000)",
+        statistics.pooled_reach,
+        statistics.pools,
+        statistics.pools_all,
     ),
     "SumBlockComponent": Known(groups.blocks("ReduceSum")),
     "TdnnComponent": Known(time.tdnn, "", time.tdnn_reach),

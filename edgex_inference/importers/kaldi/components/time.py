@@ -72,17 +72,17 @@ def splice_max(step: Step) -> Made:
 
 
 def tdnn_reach(component: Component) -> Reach:
-    found = _tdnn_offsets(component)
+    found = tdnn_offsets(component)
     return min(found), max(found)
 
 
-def _tdnn_offsets(component: Component) -> Sequence[int]:
+def tdnn_offsets(component: Component) -> Sequence[int]:
     return offsets(component, "TimeOffsets") if component.integers("TimeOffsets").size else [0]
 
 
 def tdnn(step: Step) -> Made:
     """An affine map of frames side by side."""
-    said, frames = step.component, _tdnn_offsets(step.component)
+    said, frames = step.component, tdnn_offsets(step.component)
     matrix, bias = said.array("LinearParams", 2), said.array("BiasParams", 1)
     if matrix.shape[1] != step.dim * len(frames) or bias.size not in (0, matrix.shape[0]):
         raise Malformed(
@@ -133,41 +133,3 @@ def time_height(step: Step) -> Made:
     if behind < 0:
         found = step.columns(found, 0, made)
     return step.folded(found, made * outputs), made * outputs
-
-
-def statistics(step: Step) -> Made:
-    """Of each frame a 1, the columns and their squares: what StatisticsPooling sums."""
-    said = step.component
-    step.fits(said.integer("InputDim"))
-    if said.integer("InputPeriod", 1) != 1 or said.integer("OutputPeriod", 1) != 1:
-        raise Malformed("gathers several frames (InputPeriod, OutputPeriod): only 1 can be brought over")
-    one = step.node("Add", step.node("Mul", step.columns(step.value, 0, 1), step.number(0)), step.number(1))
-    parts = [one, step.value]
-    # Kaldi writes this token with a slip of the pen.
-    if said.flag("IncludeVarinance", True):
-        parts.append(step.node("Mul", step.value, step.value))
-    return step.node("Concat", *parts, axis=2), 1 + step.dim * (len(parts) - 1)
-
-
-def statistics_pooling(step: Step) -> Made:
-    """Mean and deviation over all frames that there are: one frame for the whole utterance."""
-    said = step.component
-    step.fits(said.integer("InputDim"))
-    deviations, logs = said.flag("OutputStddevs", False), said.integer("NumLogCountFeatures", 0)
-    if said.integer("InputPeriod", 1) != 1 or logs:
-        raise Malformed("counts frames (NumLogCountFeatures) or skips some (InputPeriod)")
-    if said.integer("LeftContext") < 0 or said.integer("RightContext") < 1000:
-        raise Malformed(
-            "pools a window of frames: only the whole utterance (RightContext from 1000) can be brought over"
-        )
-    width = step.dim - 1
-    if deviations and width % 2:
-        raise Malformed(f"is fed {width} columns of means and squares")
-    mean = step.node("ReduceMean", step.columns(step.value, 1, step.dim), axes=(1,), keepdims=1)
-    if not deviations:
-        return mean, width
-    half = width // 2
-    center, square = step.columns(mean, 0, half), step.columns(mean, half, width)
-    variance = step.node("Sub", square, step.node("Mul", center, center))
-    floor = step.number(max(said.number("VarianceFloor", 1e-10), 0))
-    return step.node("Concat", center, step.node("Sqrt", step.node("Max", variance, floor)), axis=2), width

@@ -1,0 +1,38 @@
+"""Networks of nnet1 and nnet2 as Kaldi's own programs answered them (tests/kaldi_oracle.py)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from edgex_inference.importers.kaldi import convert
+from edgex_inference.importers.kaldi.components.table import GENERATIONS
+from edgex_inference.testing.kaldi_older import LENGTHS, OLDER, utterance
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Any]:
+    with np.load(Path(__file__).parents[2] / "data" / "kaldi" / "answers.npz") as found:
+        return dict(found)
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_it_answers_as_kaldi_did(name: str, kept: dict[str, Any], tmp_path: Path) -> None:
+    """Text and binary, over utterances of several lengths."""
+    for binary in (True, False):
+        model = convert(OLDER[name][0].write(tmp_path / "net", binary=binary))
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        for frames in LENGTHS:
+            found = session.run(["output"], {"input": utterance(name, frames)[None]})[0][0]
+            np.testing.assert_allclose(found, kept[f"{name}:{frames}"], rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("generation", ["nnet1", "nnet2"])
+def test_kaldi_was_asked_for_every_component(generation: str, kept: dict[str, Any]) -> None:
+    asked = {part.kind for net, _ in OLDER.values() if net.generation == generation for part in net.parts}
+    assert asked == set(GENERATIONS[generation])
+    assert {f"{name}:{frames}" for name in OLDER for frames in LENGTHS} == set(kept) - {"kaldi"}
