@@ -107,6 +107,9 @@ def _width(component: Component) -> int:
     for token in ("InputDim", "Dim"):
         if token in component:
             return component.integer(token)
+    if "FilterParams" in component and "PatchStride" in component:
+        filters = component.array("FilterParams", 2)
+        return filters.shape[1] // max(component.integer("PatchDim"), 1) * component.integer("PatchStride")
     for token, axis in (("LinearParams", 1), ("CuMatrix", 1), ("Scales", 0), ("Bias", 0), ("Sizes", 0)):
         if token in component:
             array = component.item(token)
