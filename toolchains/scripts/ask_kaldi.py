@@ -16,9 +16,7 @@ def work(job):
         raise Refused("Kaldi's own code in the toolchain is that of nnet3, and this %s" % error) from error
     said = job.options["metadata"]
     context = int(said["context.left"]), int(said["context.right"])
-    # By counted frames Kaldi finds what the worst of them needs.
-    counted = "true" in (said["pooled"], said["counted"])
-    if not counted and network.context() != context:
+    if said["pooled"] != "true" and network.context() != context:
         raise Refused("Kaldi finds a context of %d and %d frames, and the importer %d and %d; please report it"
                       % (*network.context(), *context))  # fmt: skip
     shapes = {one["name"]: one["shape"] for one in job.options["inputs"]}
