@@ -26,15 +26,13 @@ def main(commit: str) -> int:
     answers: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, (net, _) in OLDER.items():
-            for frames in LENGTHS:
-                data = utterance(name, frames)
-                first, second = (
-                    _asked(_PROGRAMS[net.generation], net.write(Path(folder) / "net", binary=binary), data)
-                    for binary in (True, False)
-                )
-                if not np.array_equal(first, second):
-                    print(f"{name}: text and binary are answered unlike, by {np.abs(first - second).max():g}")
-                answers[f"{name}:{frames}"] = first
+            first, second = (
+                np.concatenate([_asked(_PROGRAMS[net.generation], file, utterance(name, one)) for one in LENGTHS])
+                for file in (net.write(Path(folder) / f"net{int(binary)}", binary=binary) for binary in (True, False))
+            )
+            if not np.array_equal(first, second):
+                sys.exit(f"{name}: text and binary are answered unlike, by {np.abs(first - second).max():g}")
+            answers[name] = first
     OUT.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(OUT, kaldi=np.array(commit), **answers)
     print(f"{len(answers)} answers of Kaldi {commit} in {OUT} ({OUT.stat().st_size} bytes)")

@@ -26,13 +26,12 @@ def test_it_answers_as_kaldi_did(name: str, kept: dict[str, Any], tmp_path: Path
     for binary in (True, False):
         model = convert(OLDER[name][0].write(tmp_path / "net", binary=binary))
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        for frames in LENGTHS:
-            found = session.run(["output"], {"input": utterance(name, frames)[None]})[0][0]
-            np.testing.assert_allclose(found, kept[f"{name}:{frames}"], rtol=TOLERANCE, atol=TOLERANCE)
+        runs = [session.run(["output"], {"input": utterance(name, frames)[None]})[0][0] for frames in LENGTHS]
+        np.testing.assert_allclose(np.concatenate(runs), kept[name], rtol=TOLERANCE, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("generation", ["nnet1", "nnet2"])
 def test_kaldi_was_asked_for_every_component(generation: str, kept: dict[str, Any]) -> None:
     asked = {part.kind for net, _ in OLDER.values() if net.generation == generation for part in net.parts}
     assert asked == set(GENERATIONS[generation])
-    assert {f"{name}:{frames}" for name in OLDER for frames in LENGTHS} == set(kept) - {"kaldi"}
+    assert set(OLDER) == set(kept) - {"kaldi"}
