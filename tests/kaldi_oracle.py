@@ -27,8 +27,12 @@ def main(commit: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name, (net, _) in OLDER.items():
             first, second = (
-                np.concatenate([_asked(_PROGRAMS[net.generation], file, utterance(name, one)) for one in LENGTHS])
-                for file in (net.write(Path(folder) / f"net{int(binary)}", binary=binary) for binary in (True, False))
+                np.concatenate(
+                    [_asked(_PROGRAMS[net.generation], file, utterance(name, one)) for one in LENGTHS]
+                )
+                for file in (
+                    net.write(Path(folder) / f"net{int(binary)}", binary=binary) for binary in (True, False)
+                )
             )
             if not np.array_equal(first, second):
                 sys.exit(f"{name}: text and binary are answered unlike, by {np.abs(first - second).max():g}")

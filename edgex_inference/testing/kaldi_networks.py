@@ -324,7 +324,8 @@ def counting() -> KaldiNet:
 
 
 def chain() -> KaldiNet:
-    """Layers as of a chain model: the upper ones look at each third frame, with what bypasses them; a layer for priors."""
+    """Layers as of a chain model: the upper ones look at each third frame, and there is what bypasses them."""
+
     def tdnn(name: str, outputs: int, inputs: int, *frames: int) -> KaldiPart:
         weights = random(outputs, inputs * len(frames), seed=len(name))
         return KaldiPart("TdnnComponent", (
@@ -344,9 +345,13 @@ def chain() -> KaldiNet:
         "last": "Append(Sum(Scale(0.66, n3), r4), Offset(r3, -3))",
     }  # fmt: skip
     parts.append(KaldiPart("NoOpComponent", [("Dim", 6), ("BackpropScale", 1.0)], "n3"))
-    kinds = {one.name: one.name for one in parts} | {f"r{at}": f"r{at}.RectifiedLinearComponent" for at in (1, 2, 3, 4)}
+    kinds = {one.name: one.name for one in parts} | {
+        f"r{at}": f"r{at}.RectifiedLinearComponent" for at in (1, 2, 3, 4)
+    }
     lines = ["input-node name=input dim=5"]
-    lines += [f"component-node name={name} component={kinds[name]} input={read}" for name, read in fed.items()]
+    lines += [
+        f"component-node name={name} component={kinds[name]} input={read}" for name, read in fed.items()
+    ]
     return KaldiNet("nnet3", parts, [*lines, "output-node name=output input=last"])
 
 

@@ -11,11 +11,17 @@ from edgex_inference.testing.kaldi_models import Items, KaldiNet, KaldiPart
 
 CELLS = 4
 """Of nnet1's memories here."""
-Table = Sequence[tuple[str, Items, Callable[[Any], Any]]]
+Row = tuple[str, Items, Callable[[Any], Any]]
+"""A component, what its file holds, its formula."""
 _RATE: Items = (("LearningRate", 0.125),)
 _AFFINE: Items = (*_RATE, ("LinearParams", W), ("BiasParams", B))
 _BLOCKS: Items = (*_RATE, ("NumBlocks", 2), ("LinearParams", BLOCK), ("BiasParams", B[:4]))
-_SUMS: Items = (("Dim", 6), ("ValueSum", random(6).astype(np.float64)), ("DerivSum", np.zeros(0)), ("Count", 3.5))
+_SUMS: Items = (
+    ("Dim", 6),
+    ("ValueSum", random(6).astype(np.float64)),
+    ("DerivSum", np.zeros(0)),
+    ("Count", 3.5),
+)
 _FILTERS = random(2, 4)
 
 
@@ -41,7 +47,7 @@ def _conv(*more: tuple[str, Any]) -> Items:
     return (*_RATE, *patch, *more, ("FilterParams", _FILTERS), ("BiasParams", B[:2]), ("IsGradient", False))
 
 
-NNET2: Table = (
+NNET2: Sequence[Row] = (
     ("AffineComponent", (*_AFFINE, ("IsGradient", False)), affine),
     ("AffineComponentPreconditioned", (*_AFFINE, ("Alpha", 4.0), ("MaxChange", 10.0)), affine),
     ("AffineComponentPreconditionedOnline", (*_AFFINE, ("RankIn", 20), ("RankOut", 80), ("UpdatePeriod", 4),
@@ -78,7 +84,7 @@ appended = _patches(lambda p: [2 * p, 2 * p + 2, 2 * p + 1, 2 * p + 3])
 
 _LEARNS: Items = (("LearnRateCoef", 1.0),)
 _POOL: Items = (("PoolSize", 2), ("PoolStep", 1), ("PoolStride", 2))
-NNET1: Table = (
+NNET1: Sequence[Row] = (
     ("AffineTransform", (*_LEARNS, ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0), ("", W), ("", B)), affine),
     ("LinearTransform", (*_LEARNS, ("", W)), lambda x: W @ x),
     ("AddShift", (*_LEARNS, ("", V)), lambda x: x + V),
@@ -102,8 +108,9 @@ NNET1: Table = (
 """Each is fed 6 columns."""
 
 
-def alone(generation: str, kind: str, items: Items, compute: Callable[[Any], Any]) -> KaldiNet:
+def alone(generation: str, row: Row) -> KaldiNet:
     """A component of nnet1 alone, or one of nnet2 behind a scale by `V`."""
+    kind, items, compute = row
     if generation == "nnet2":
         return KaldiNet("nnet2", [KaldiPart("FixedScaleComponent", (("Scales", V),)), KaldiPart(kind, items)])
     return KaldiNet("nnet1", [KaldiPart(kind, items)], dims={0: (len(compute(V)), 6)})
@@ -134,7 +141,10 @@ class Projected:
         state, answer, found = np.zeros(CELLS), np.zeros(2), []
         for x in frames:
             new, into, forget, out = (self.inputs @ x + self.past @ answer + self.bias).reshape(4, CELLS)
-            into, forget = _sigmoid(into + self.peepholes[0] * state), _sigmoid(forget + self.peepholes[1] * state)
+            into, forget = (
+                _sigmoid(into + self.peepholes[0] * state),
+                _sigmoid(forget + self.peepholes[1] * state),
+            )
             state = np.clip(np.tanh(new) * into + state * forget, -clip, clip)
             answer = self.projection @ (np.tanh(state) * _sigmoid(out + self.peepholes[2] * state))
             found.append(answer)
@@ -145,7 +155,13 @@ FORE, BACK, CLIP = Projected.random(1), Projected.random(2), 0.3
 """The clip of the state is narrow enough to be met."""
 PLAIN = tuple(np.float32(0.6) * random(*shape) for shape in ((2, 10), (2, 2), (2,)))
 """Of RecurrentComponent: for the input, for its last answer, the bias."""
-REMEMBERING = ("LstmProjected", "LstmProjectedStreams", "BlstmProjected", "BlstmProjectedStreams", "RecurrentComponent")
+REMEMBERING = (
+    "LstmProjected",
+    "LstmProjectedStreams",
+    "BlstmProjected",
+    "BlstmProjectedStreams",
+    "RecurrentComponent",
+)
 
 
 def remembering(kind: str) -> KaldiNet:
@@ -159,18 +175,27 @@ def remembering(kind: str) -> KaldiNet:
         items = [("GradClip", 5.0), ("DiffClip", 1.0), ("LearnRateCoef", 1.0), ("BiasLearnRateCoef", 1.0),
                  *(("", one) for one in PLAIN)]  # fmt: skip
     wide = 4 if both else 2
-    parts = [KaldiPart("Splice", (("", [-1, 1]),)), KaldiPart(kind, items), KaldiPart("Splice", (("", [-2, 0]),))]
+    parts = [
+        KaldiPart("Splice", (("", [-1, 1]),)),
+        KaldiPart(kind, items),
+        KaldiPart("Splice", (("", [-2, 0]),)),
+    ]
     return KaldiNet("nnet1", parts, dims={0: (10, 5), 1: (wide, 10), 2: (2 * wide, wide)})
 
 
 def spliced() -> KaldiNet:
     """nnet1's, twice: the second repeats what the first layer gave at the ends, not the features."""
-    parts = [KaldiPart("Splice", (("", [-1, 0, 2]),)), KaldiPart("Tanh"), KaldiPart("Splice", (("", [-2, 0]),))]
+    parts = [
+        KaldiPart("Splice", (("", [-1, 0, 2]),)),
+        KaldiPart("Tanh"),
+        KaldiPart("Splice", (("", [-2, 0]),)),
+    ]
     return KaldiNet("nnet1", parts, dims={0: (18, 6), 1: (18, 18), 2: (36, 18)})
 
 
 def deep() -> KaldiNet:
     """nnet1's usual transform of features, and layers of sigmoids below a softmax."""
+
     def layer(outputs: int, inputs: int) -> KaldiPart:
         return KaldiPart("AffineTransform", (*_LEARNS, ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0),
                                              ("", random(outputs, inputs)), ("", random(outputs))))  # fmt: skip
@@ -211,7 +236,8 @@ def largest() -> KaldiNet:
 
 
 def pnorm() -> KaldiNet:
-    """nnet2's usual layers: frames, a fixed transform, p-norms that are normalized, a softmax whose classes are summed."""
+    """nnet2's usual layers: frames, a fixed transform, p-norms, normalized, a softmax whose classes are summed."""
+
     def layer(outputs: int, inputs: int) -> KaldiPart:
         return KaldiPart("AffineComponentPreconditionedOnline", (
             *_RATE, ("LinearParams", random(outputs, inputs)), ("BiasParams", random(outputs)), ("RankIn", 20),
@@ -232,8 +258,8 @@ def pnorm() -> KaldiNet:
 
 
 OLDER: Mapping[str, tuple[KaldiNet, int]] = {
-    **{f"nnet1 {kind}": (alone("nnet1", kind, *rest), 6) for kind, *rest in NNET1},
-    **{f"nnet2 {kind}": (alone("nnet2", kind, *rest), 6) for kind, *rest in NNET2},
+    **{f"nnet1 {row[0]}": (alone("nnet1", row), 6) for row in NNET1},
+    **{f"nnet2 {row[0]}": (alone("nnet2", row), 6) for row in NNET2},
     **{f"nnet1 {kind}": (remembering(kind), 5) for kind in REMEMBERING},
     "nnet1, spliced twice": (spliced(), 6),
     "nnet1, layers of sigmoids": (deep(), 3),
@@ -248,9 +274,11 @@ LENGTHS = (9, 1, 4)
 
 
 def utterance(name: str, frames: int) -> Any:
-    """[frames, columns], what a network of OLDER was fed; numbers of all sizes, and columns that are the same throughout."""
+    """[frames, columns], what a network of OLDER was fed: numbers of all sizes, the second frame beyond what functions
+    tell apart; columns that are the same throughout where that is promised."""
     dim = OLDER[name][1]
     found = random(frames, dim, seed=3) * np.float32(2) ** np.arange(-3, 5)[:dim].astype(np.float32)
+    found[1:2] *= 32
     if name.endswith("holds for all"):
         found[:, -2:] = found[0, -2:]
     return found

@@ -1,4 +1,4 @@
-"""nnet3's statistics over windows of frames (synthetic), as Kaldi's scripts lay them out, with their formulas in numpy."""
+"""nnet3's statistics over windows of frames (synthetic), as Kaldi's scripts lay them out, with formulas in numpy."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class Statistics:
-    """Gathered of each `each`-th frame over `over`, pooled of each `period`-th; `layer` below them has a context of 1."""
+    """Gathered of each `each`-th frame over `over`, pooled of each `period`-th; a `layer` below has a context of 1."""
 
     each: int = 1
     over: int = 1
@@ -61,7 +61,8 @@ class Statistics:
         lines = [f"input-node name=input dim={COLUMNS}"]
         if self.layer:
             parts.append(first)
-            lines.append("component-node name=a component=first input=Append(Offset(input, -1), input, Offset(input, 1))")
+            spliced = "Append(Offset(input, -1), input, Offset(input, 1))"
+            lines.append(f"component-node name=a component=first input={spliced}")
         lines += [
             f"component-node name=e component=extract input={fed}",
             "component-node name=p component=pool input=e",
@@ -104,6 +105,8 @@ STATISTICS: Mapping[str, Statistics] = {
     "statistics of every frame": Statistics(left=5, right=2, logs=2, deviations=False),
     "statistics of what came before": Statistics(left=7, deviations=False, squares=False),
     "statistics of more than there is": Statistics(each=2, over=2, left=400, right=400, period=4, logs=1),
-    "statistics that ask for context": Statistics(each=3, over=9, left=9, period=9, layer=False, context=(2, 0)),
+    "statistics that ask for context": Statistics(
+        each=3, over=9, left=9, period=9, layer=False, context=(2, 0)
+    ),
 }
 """Of windows: by periods, in single frames, one-sided, larger than an utterance."""

@@ -178,7 +178,9 @@ def test_edges_are_for_kaldi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     prototxt, _ = ORACLE["prelu"].write(tmp_path)
     convert(prototxt, "--edges", "cut", "--name", "m", "--models", tmp_path / "models", code=1)
     assert "is a Caffe model: --edges is for Kaldi models" in capsys.readouterr().err
-    convert(prototxt, "--frame-subsampling-factor", "3", "--name", "m", "--models", tmp_path / "models", code=1)
+    convert(
+        prototxt, "--frame-subsampling-factor", "3", "--name", "m", "--models", tmp_path / "models", code=1
+    )
     assert "is a Caffe model: --frame-subsampling-factor is for Kaldi models" in capsys.readouterr().err
 
 
@@ -230,7 +232,9 @@ def test_a_model_folder_says_how_many_frames_come_out(
     assert "one frame of 3 comes out, as frame_subsampling_factor beside it says" in capsys.readouterr().err
     beside.write_text("often")
     convert(source, *said, "--name", "no", code=1)
-    assert "has frame_subsampling_factor beside it, which says 'often' and no number" in capsys.readouterr().err
+    assert (
+        "has frame_subsampling_factor beside it, which says 'often' and no number" in capsys.readouterr().err
+    )
     convert(source, *said, "--name", "no", "--frame-subsampling-factor", "0", code=1)
     assert "--frame-subsampling-factor 0: must be from 1 on" in capsys.readouterr().err
 

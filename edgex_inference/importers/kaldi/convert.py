@@ -75,7 +75,9 @@ def convert(path: Path, *, edges: Edges = "held", every: int = 1) -> Any:
     except Malformed as error:
         raise ModelRejected(path, f"component {file.components[0].name!r} {error}") from None
     if every > 1 and file.generation != "nnet3":
-        raise ModelRejected(path, f"is of {file.generation}, which knows no frame subsampling: its factor is 1")
+        raise ModelRejected(
+            path, f"is of {file.generation}, which knows no frame subsampling: its factor is 1"
+        )
     if not 0 < every <= _MOST_SKIPPED:
         raise ModelRejected(path, f"has a frame subsampling factor of {every}: 1 to {_MOST_SKIPPED} can be")
     return _Importing(network, edges, every).model()
@@ -109,7 +111,9 @@ def _width(component: Component) -> int:
             return component.integer(token)
     if "FilterParams" in component and "PatchStride" in component:
         filters = component.array("FilterParams", 2)
-        return filters.shape[1] // max(component.integer("PatchDim"), 1) * component.integer("PatchStride")
+        return (
+            int(filters.shape[1]) // max(component.integer("PatchDim"), 1) * component.integer("PatchStride")
+        )
     for token, axis in (("LinearParams", 1), ("CuMatrix", 1), ("Scales", 0), ("Bias", 0), ("Sizes", 0)):
         if token in component:
             array = component.item(token)
@@ -206,7 +210,9 @@ class _Importing:
         every = 1 if counts(descriptor) else self._every
         value = fed(self._graph, descriptor, (0, 0), partial(self._look, every=every))
         if self._every > 1 and value.once:
-            raise Malformed(f"gives one frame, of which none can be left out: its factor is 1, not {self._every}")
+            raise Malformed(
+                f"gives one frame, of which none can be left out: its factor is 1, not {self._every}"
+            )
         return shown(self._graph, replace(value, every=every), value.span, value.span, self._every)
 
     def _offsets(self, node: Computed) -> Sequence[int] | None:

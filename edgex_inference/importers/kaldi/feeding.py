@@ -25,7 +25,7 @@ _END = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A node's frames over a span, one of `every`; `once` where it has one for the whole utterance, whatever the span."""
+    """A node's frames over a span, one of `every`; `once` where it has one for the utterance, whatever the span."""
 
     name: str
     dim: int

@@ -120,7 +120,8 @@ def subsampling(path: Path) -> int:
     except OSError:
         return 1
     if not text.isdigit() or not int(text):
-        raise ModelRejected(path, f"has {beside.name} beside it, which says {str(text)[2:-1]!r} and no number from 1 on")
+        said = text.decode("ascii", "replace")
+        raise ModelRejected(path, f"has {beside.name} beside it, which says {said!r} and no number from 1 on")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Which nodes need only those frames that come out, where a model gives each so-many-th: upper layers of chain models."""
+"""Which nodes need only the frames that come out, where a model gives each so-many-th: upper layers of chain models."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -29,14 +29,20 @@ def _looks(network: Network, name: str, node: AnyNode, offsets: Offsets) -> Sequ
     return None if counts(node.fed) else offsets(node)
 
 
-def _note(found: dict[str, bool], read: Iterator[Node | Once], every: int, looks: Sequence[int] | None) -> None:
+def _note(
+    found: dict[str, bool], read: Iterator[Node | Once], every: int, looks: Sequence[int] | None
+) -> None:
     """That nodes are read so: in all frames where `looks` is None."""
     for one in read:
         if isinstance(one, Node):
-            fits = looks is not None and not one.optional and all((one.offset + at) % every == 0 for at in looks)
+            fits = (
+                looks is not None and not one.optional and all((one.offset + at) % every == 0 for at in looks)
+            )
             found[one.name] = found.get(one.name, True) and fits
 
 
 def counts(descriptor: Descriptor) -> bool:
     """Whether it reads other frames of others by their number."""
-    return switches(descriptor) or any(isinstance(one, Node) and one.every > 1 for one in references(descriptor))
+    return switches(descriptor) or any(
+        isinstance(one, Node) and one.every > 1 for one in references(descriptor)
+    )

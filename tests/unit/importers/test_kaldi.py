@@ -82,7 +82,7 @@ def test_a_component_of_nnet3(kind: str, items: Any, wanted: Any, tmp_path: Path
 
 @pytest.mark.parametrize(("kind", "items", "wanted"), NNET2, ids=[one[0] for one in NNET2])
 def test_a_component_of_nnet2(kind: str, items: Any, wanted: Any, tmp_path: Path) -> None:
-    net = replace(alone("nnet2", kind, items, wanted), within_model=True)
+    net = replace(alone("nnet2", (kind, items, wanted)), within_model=True)
     compared(net, tmp_path / "final.mdl", per_frame(lambda x: wanted(V * x)), 6)
 
 
@@ -90,9 +90,11 @@ def test_columns_of_several_frames_side_by_side(tmp_path: Path) -> None:
     compared(KaldiNet("nnet2", [APPENDED]), tmp_path / "n", per_frame(appended), 6)
 
 
-@pytest.mark.parametrize(("kind", "least"), [("SoftmaxComponent", 1e-20), ("LogSoftmaxComponent", np.log(1e-20))])
+@pytest.mark.parametrize(
+    ("kind", "least"), [("SoftmaxComponent", 1e-20), ("LogSoftmaxComponent", np.log(1e-20))]
+)
 def test_the_softmax_of_nnet2_ends_at_its_floor(kind: str, least: float, tmp_path: Path) -> None:
-    file = alone("nnet2", *next(one for one in NNET2 if one[0] == kind)).write(tmp_path / "n", binary=True)
+    file = alone("nnet2", next(one for one in NNET2 if one[0] == kind)).write(tmp_path / "n", binary=True)
     found = run(convert(file), {"input": np.float32(99) * random(1, 4, 6)})
     np.testing.assert_allclose(found.min(), least, rtol=1e-6)
 
@@ -121,7 +123,7 @@ def test_nnet2_splices_once_what_holds_for_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "items", "wanted"), NNET1, ids=[one[0] for one in NNET1])
 def test_a_component_of_nnet1(kind: str, items: Any, wanted: Any, tmp_path: Path) -> None:
-    compared(alone("nnet1", kind, items, wanted), tmp_path / "final.nnet", per_frame(wanted), 6)
+    compared(alone("nnet1", (kind, items, wanted)), tmp_path / "final.nnet", per_frame(wanted), 6)
 
 
 def test_nnet1_holds_the_ends_at_every_splice(tmp_path: Path) -> None:

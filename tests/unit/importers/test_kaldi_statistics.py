@@ -53,7 +53,10 @@ def _answers(model: Any, data: Any) -> list[Any]:
         (Statistics(each=2, over=9, left=9, right=9, period=9), "each 2th of 9 frames"),
         (Statistics(left=9, right=8, period=9), "9 frames before and 8 behind, which are no multiples of 9"),
         (Statistics(), "0 frames before and 0 behind"),
-        (Statistics(over=9, left=3, right=3, period=3), "gathers over 9 frames, and what reads it does not pool each"),
+        (
+            Statistics(over=9, left=3, right=3, period=3),
+            "gathers over 9 frames, and what reads it does not pool each",
+        ),
         (Statistics(left=3, right=3, logs=-1), "-1 columns of the number of frames"),
     ],
 )
@@ -74,10 +77,14 @@ def test_statistics_are_read_where_they_are(tmp_path: Path) -> None:
     """Some frames later than what is rounded is still a frame that there is."""
     assert convert(_reading(tmp_path, "Offset(Round(p, 9), 1)")).graph.output[0].name == "output"
     for pooled in ("p", "Round(p, 3)", "Round(Offset(p, 4), 9)"):
-        with pytest.raises(ModelRejected, match="'pool' .* has each 9th frame only, and is read without Round"):
+        with pytest.raises(
+            ModelRejected, match=r"'pool' .* has each 9th frame only, and is read without Round"
+        ):
             convert(_reading(tmp_path, pooled))
 
 
 def test_statistics_of_what_needs_more_than_the_network(tmp_path: Path) -> None:
-    with pytest.raises(ModelRejected, match="reads 'e' for statistics, which needs more context than the whole"):
+    with pytest.raises(
+        ModelRejected, match="reads 'e' for statistics, which needs more context than the whole"
+    ):
         convert(_reading(tmp_path, "Round(p, 9)", "input, input"))

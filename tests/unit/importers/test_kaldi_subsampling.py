@@ -105,5 +105,7 @@ def test_the_factor_that_recipes_keep(text: str | None, factor: int, tmp_path: P
 @pytest.mark.parametrize("text", ["", "three", "-3", "0", "3.0"])
 def test_a_factor_that_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "frame_subsampling_factor").write_text(text)
-    with pytest.raises(ModelRejected, match=r"final.mdl': has frame_subsampling_factor beside it, which says "):
+    with pytest.raises(
+        ModelRejected, match=r"final.mdl': has frame_subsampling_factor beside it, which says "
+    ):
         subsampling(tmp_path / "final.mdl")

@@ -182,4 +182,6 @@ def check_read(component: Component, one: Node, reader: Component | None) -> Non
     if over > 1:
         pooled = reader is not None and reader.kind == POOLING and not one.offset % over and one.every == 1
         if not pooled or reader is None or reader.integer("InputPeriod", 1) % over:
-            raise Malformed(f"gathers over {over} frames, and what reads it does not pool each {over}th of its own")
+            raise Malformed(
+                f"gathers over {over} frames, and what reads it does not pool each {over}th of its own"
+            )
