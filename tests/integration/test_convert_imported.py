@@ -229,7 +229,7 @@ def test_a_model_folder_says_how_many_frames_come_out(
         session = onnxruntime.InferenceSession(next(folder.glob("*.onnx")))
         frames = session.run(None, {"input": np.zeros((1, 8, 2), np.float32)})[0].shape[1]
         assert frames == 3  # of 8 frames, or of 6 that have all their context
-    assert "one frame of 3 comes out, as frame_subsampling_factor beside it says" in capsys.readouterr().err
+    assert "one frame of 3 comes out, as frame_subsampling_factor beside it says" in capsys.readouterr().out
     beside.write_text("often")
     convert(source, *said, "--name", "no", code=1)
     assert (
