@@ -47,6 +47,14 @@ def _conv(*more: tuple[str, Any]) -> Items:
     return (*_RATE, *patch, *more, ("FilterParams", _FILTERS), ("BiasParams", B[:2]), ("IsGradient", False))
 
 
+_WAVES = np.float32([[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -(1.5**-0.5), 6**-0.5]])
+"""Of three columns."""
+
+
+def _dct(kept: int, *, reorder: bool) -> Items:
+    return (("Dim", 6), ("DctDim", 3), ("Reorder", reorder), ("DctKeepDim", kept))
+
+
 NNET2: Sequence[Row] = (
     ("AffineComponent", (*_AFFINE, ("IsGradient", False)), affine),
     ("AffineComponentPreconditioned", (*_AFFINE, ("Alpha", 4.0), ("MaxChange", 10.0)), affine),
@@ -75,12 +83,21 @@ NNET2: Sequence[Row] = (
     ("MaxpoolingComponent", (("InputDim", 6), ("OutputDim", 3), ("PoolSize", 2), ("PoolStride", 3)),
      lambda x: np.maximum(x[:3], x[3:])),
     ("Convolutional1dComponent", _conv(("AppendedConv", False)), _patches(lambda p: [p, p + 1, p + 3, p + 4])),
+    ("DctComponent", _dct(2, reorder=False), lambda x: np.concatenate((_WAVES[:2] @ x[:3], _WAVES[:2] @ x[3:]))),
     ("DropoutComponent", (("Dim", 6), ("DropoutScale", 0.0), ("DropoutProportion", 0.0)), lambda x: x),
     ("AdditiveNoiseComponent", (("Dim", 6), ("Stddev", 0.0)), lambda x: x),
 )  # fmt: skip
 """Each is fed 6 columns. The last two Kaldi applies outside of training too, unless they are set to nothing."""
 APPENDED = KaldiPart("Convolutional1dComponent", _conv(("AppendedConv", True)))
 appended = _patches(lambda p: [2 * p, 2 * p + 2, 2 * p + 1, 2 * p + 3])
+
+INTERLACED = KaldiPart("DctComponent", _dct(3, reorder=True))
+
+
+def interlaced(x: Any) -> Any:
+    """Of the columns at even places, and of those at odd ones."""
+    return np.stack((_WAVES @ x[::2], _WAVES @ x[1::2]), 1).reshape(-1)
+
 
 _LEARNS: Items = (("LearnRateCoef", 1.0),)
 _POOL: Items = (("PoolSize", 2), ("PoolStep", 1), ("PoolStride", 2))
@@ -97,6 +114,9 @@ NNET1: Sequence[Row] = (
     ("ParametricRelu", (("AlphaLearnRateCoef", 1.0), ("BetaLearnRateCoef", 1.0), ("", POSITIVE), ("", V)),
      lambda x: np.where(x > 0, x * POSITIVE, x * V)),
     ("Dropout", (("DropoutRate", 0.5),), lambda x: x),
+    ("FramePoolingComponent", (("FeatureDim", 2), *_LEARNS, ("Normalize", False), ("FrameOffset", [1, 0]),
+     ("FrameWeight", V[:2]), ("", V[1:4])),
+     lambda x: np.concatenate((V[0] * x[2:4] + V[1] * x[4:], V[1] * x[:2] + V[2] * x[2:4] + V[3] * x[4:]))),
     ("LengthNormComponent", (), lambda x: x / np.linalg.norm(x)),
     ("Copy", (("", [3, 1, 6]),), lambda x: x[[2, 0, 5]]),
     ("ConvolutionalComponent", (("PatchDim", 2), ("PatchStep", 1), ("PatchStride", 3), *_LEARNS,
@@ -193,6 +213,29 @@ def spliced() -> KaldiNet:
     return KaldiNet("nnet1", parts, dims={0: (18, 6), 1: (18, 18), 2: (36, 18)})
 
 
+def beside() -> KaldiNet:
+    """nnet1's networks within a component: one that sees other frames, one that averages an utterance."""
+    affine_: Items = (*_LEARNS, ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0), ("", random(3, 4)), ("", random(3)))
+    frames = KaldiNet("nnet1", [KaldiPart("Splice", (("", [-1, 2]),)), KaldiPart("AffineTransform", affine_)],
+                      dims={0: (4, 2), 1: (3, 4)})  # fmt: skip
+    averages: Items = (("GradientBoost", 100.0), ("Shrinkage", 2.0), ("OnlySumming", False))
+    mean = KaldiNet("nnet1", [KaldiPart("Tanh"), KaldiPart("SimpleSentenceAveragingComponent", averages)],
+                    dims={0: (4, 4), 1: (4, 4)})  # fmt: skip
+    items: Items = (("NestedNnetCount", 2), ("NestedNnet", 1), ("", frames), ("NestedNnet", 2), ("", mean),
+                    ("/ParallelComponent", None))  # fmt: skip
+    parts = [KaldiPart("ParallelComponent", items), KaldiPart("Splice", (("", [0, 1]),))]
+    return KaldiNet("nnet1", parts, dims={0: (7, 6), 1: (14, 7)})
+
+
+def beside_answer(x: Any) -> Any:
+    """Of an utterance [frames, 6]."""
+    last = len(x) - 1
+    held = [np.concatenate((x[max(t - 1, 0), :2], x[min(t + 2, last), :2])) for t in range(len(x))]
+    mean = np.tanh(x[:, 2:]).sum(0) / (len(x) + 2)
+    rows = [np.concatenate((random(3, 4) @ one + random(3), mean)) for one in held]
+    return np.stack([np.concatenate((rows[t], rows[min(t + 1, last)])) for t in range(len(x))])
+
+
 def deep() -> KaldiNet:
     """nnet1's usual transform of features, and layers of sigmoids below a softmax."""
 
@@ -262,7 +305,9 @@ OLDER: Mapping[str, tuple[KaldiNet, int]] = {
     **{f"nnet2 {row[0]}": (alone("nnet2", row), 6) for row in NNET2},
     **{f"nnet1 {kind}": (remembering(kind), 5) for kind in REMEMBERING},
     "nnet1, spliced twice": (spliced(), 6),
+    "nnet1, networks side by side": (beside(), 6),
     "nnet1, layers of sigmoids": (deep(), 3),
+    "nnet2 DctComponent, interlaced": (KaldiNet("nnet2", [INTERLACED]), 6),
     "nnet2 Convolutional1dComponent, appended": (KaldiNet("nnet2", [APPENDED]), 6),
     "nnet2 SpliceMaxComponent": (largest(), 6),
     "nnet2, spliced once what holds for all": (constant(), 6),

@@ -1,6 +1,6 @@
 """A network, node by node, into an ONNX graph that keeps nothing between runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -87,7 +87,7 @@ def _refuse_unknown(file: KaldiFile) -> None:
     """Raises ModelRejected naming all components that are not known, with the way around."""
     known = GENERATIONS[file.generation]
     unknown: dict[str, list[str]] = {}
-    for component in file.components:
+    for component in _all(file.components):
         if component.kind not in known:
             unknown.setdefault(component.kind, []).append(component.name)
     if not unknown:
@@ -102,10 +102,17 @@ def _refuse_unknown(file: KaldiFile) -> None:
     )
 
 
+def _all(components: Iterable[Component]) -> Iterator[Component]:
+    for component in components:
+        yield component
+        for network in component.within:
+            yield from _all(network)
+
+
 def _width(component: Component) -> int:
     """How many columns the first component of a chain is fed."""
     if "dims" in component.fields:
-        return component.integer("dims") if len(component.fields["dims"]) < 2 else _second(component)
+        return component.fed
     for token in ("InputDim", "Dim"):
         if token in component:
             return component.integer(token)
@@ -123,11 +130,6 @@ def _width(component: Component) -> int:
     raise Malformed(
         f"({component.kind}) does not say how many columns it is fed: put it behind another component"
     )
-
-
-def _second(component: Component) -> int:
-    found = component.item("dims", 1)
-    return found.integer if isinstance(found, Scalar) else 0
 
 
 class _Importing:

@@ -24,12 +24,16 @@ from edgex_inference.testing.kaldi_components import (
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 from edgex_inference.testing.kaldi_older import (
     APPENDED,
+    INTERLACED,
     NNET1,
     NNET2,
     SPLICED,
     alone,
     appended,
+    beside,
+    beside_answer,
     constant,
+    interlaced,
     largest,
     spliced,
 )
@@ -88,6 +92,7 @@ def test_a_component_of_nnet2(kind: str, items: Any, wanted: Any, tmp_path: Path
 
 def test_columns_of_several_frames_side_by_side(tmp_path: Path) -> None:
     compared(KaldiNet("nnet2", [APPENDED]), tmp_path / "n", per_frame(appended), 6)
+    compared(KaldiNet("nnet2", [INTERLACED]), tmp_path / "n", per_frame(interlaced), 6)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +141,23 @@ def test_nnet1_holds_the_ends_at_every_splice(tmp_path: Path) -> None:
     wanted = np.stack([np.concatenate((again(t - 2), again(t))) for t in range(7)])
     np.testing.assert_allclose(run(convert(file), {"input": data})[0], wanted, rtol=1e-6)
     assert run(convert(file, edges="cut"), {"input": data}).shape == (1, 7 - 5, 36)
+
+
+def test_networks_of_nnet1_side_by_side(tmp_path: Path) -> None:
+    """Of what is within, every Splice holds its own ends; the mean is that of the run."""
+    data = random(2, 7, 6)
+    for binary in (True, False):
+        file = beside().write(tmp_path / "n", binary=binary)
+        found = run(convert(file), {"input": data})
+        np.testing.assert_allclose(found, [beside_answer(one) for one in data], rtol=1e-5, atol=1e-6)
+    assert run(convert(file, edges="cut"), {"input": data}).shape == (2, 7 - 4, 14)
+
+
+def test_the_small_letters_that_nnet1_once_wrote(tmp_path: Path) -> None:
+    wanted = convert(spliced().write(tmp_path / "n", binary=True)).graph
+    data = spliced().encoded(binary=True)
+    (tmp_path / "n").write_bytes(data.replace(b"<Splice>", b"<splice>").replace(b"<Tanh>", b"<tanh>"))
+    assert convert(tmp_path / "n").graph == wanted
 
 
 def test_descriptors_of_nnet3(tmp_path: Path) -> None:
@@ -231,7 +253,8 @@ def test_every_component_has_a_test() -> None:
     """But those that share another one's function, or that do nothing outside of training."""
     tested = {one[0] for one in (*NNET1, *NNET2, *NNET3)} | {
         "Splice", "SpliceComponent", "SpliceMaxComponent", "TdnnComponent", "TimeHeightConvolutionComponent",
-        "StatisticsExtractionComponent", "StatisticsPoolingComponent", *REMEMBERING,
+        "StatisticsExtractionComponent", "StatisticsPoolingComponent", "SimpleSentenceAveragingComponent",
+        "ParallelComponent", *REMEMBERING,
     }  # fmt: skip
     known = {kind: one for table in GENERATIONS.values() for kind, one in table.items()}
     functions = {known[kind].make for kind in tested}

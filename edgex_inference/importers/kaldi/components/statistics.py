@@ -127,6 +127,16 @@ def _windowed(step: Step, period: int, left: int, right: int) -> Made:
     return _spread(step, found, count, step.span[0] - begin, period), dim
 
 
+def averaged(step: Step) -> Made:
+    """nnet1's SimpleSentenceAveragingComponent: each frame is the mean over the run, or the sum."""
+    said = step.component
+    found = step.node("ReduceSum", step.value, step.graph.shape(1), keepdims=1)
+    if not said.flag("OnlySumming", False):
+        count = step.node("Cast", _count(step, step.value), to=1)
+        found = step.node("Div", found, step.node("Add", count, step.number(said.number("Shrinkage", 0))))
+    return step.node("Expand", found, step.node("Shape", step.value)), step.dim
+
+
 def _described(step: Step, sums: str) -> Made:
     """The logarithm of how many frames there are, the mean, the mean of squares or the deviation."""
     said, width = step.component, step.dim - 1
