@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 Items = Sequence[tuple[str, Any]]
-"""A token (none: `""`) and what stands behind it: a number, a bool, a list of integers or of pairs, an array; a network within."""
+"""A token (none: `""`) and what stands behind it: a number, a bool, a list of integers or of pairs, an array, a
+network within."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,13 @@ def spliced() -> KaldiNet:
 
 def beside() -> KaldiNet:
     """nnet1's networks within a component: one that sees other frames, one that averages an utterance."""
-    affine_: Items = (*_LEARNS, ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0), ("", random(3, 4)), ("", random(3)))
+    affine_: Items = (
+        *_LEARNS,
+        ("BiasLearnRateCoef", 1.0),
+        ("MaxNorm", 0.0),
+        ("", random(3, 4)),
+        ("", random(3)),
+    )
     frames = KaldiNet("nnet1", [KaldiPart("Splice", (("", [-1, 2]),)), KaldiPart("AffineTransform", affine_)],
                       dims={0: (4, 2), 1: (3, 4)})  # fmt: skip
     averages: Items = (("GradientBoost", 100.0), ("Shrinkage", 2.0), ("OnlySumming", False))

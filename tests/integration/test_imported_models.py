@@ -140,7 +140,9 @@ def test_accelerators_agree_on_some_frames_and_on_statistics(tmp_path: Path, nam
     onnx.save(kaldi.convert(net.write(tmp_path / "final.raw", binary=True), every=every), path)
     columns = 5 if name == "chain" else 4
     for frames in (7, 25):
-        given = {"input": np.random.default_rng(frames).standard_normal((2, frames, columns)).astype(np.float32)}
+        given = {
+            "input": np.random.default_rng(frames).standard_normal((2, frames, columns)).astype(np.float32)
+        }
         exact = answer(REFERENCE, path, given)["output"]
         assert exact.shape == (2, -(-frames // every), 3)
         for plugin in (ONNXRUNTIME, OPENVINO):

@@ -10,7 +10,7 @@ from edgex_inference.importers.kaldi.descriptor import Append, Descriptor, Node,
 from edgex_inference.importers.kaldi.files import Component, KaldiFile
 from edgex_inference.importers.kaldi.items import Malformed
 
-UNFED = frozenset({"DropoutMaskComponent"})
+UNFED = frozenset({"DropoutMaskComponent", "ConstantComponent"})
 """Components that read nothing; the files name an input all the same, often themselves."""
 
 
@@ -88,7 +88,9 @@ def _linked(nodes: dict[str, AnyNode], components: Sequence[Component], last: st
                 ends.append(Node(_linked(nodes, network, name)))
                 at += width
             if at != component.fed:
-                raise Malformed(f"component {component.name!r} has networks for {at} columns and is fed {component.fed}")
+                raise Malformed(
+                    f"component {component.name!r} has networks for {at} columns and is fed {component.fed}"
+                )
             fed = Append(tuple(ends))
         nodes[component.name] = Computed(component, fed)
         last = component.name

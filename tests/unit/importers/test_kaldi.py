@@ -1,5 +1,6 @@
 """Kaldi networks, written as Kaldi writes them (synthetic), against a frame-by-frame evaluation in plain numpy."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,14 @@ from edgex_inference.testing.kaldi_components import (
     NATURAL,
     NNET3,
     PAIRS,
+    SIDES,
     V,
+    attended,
+    attention,
+    constants,
     heights,
     random,
+    surrounded,
     with_ivector,
     x_vector,
 )
@@ -226,6 +232,50 @@ def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, np.stack([wanted(t) for t in range(7)]), rtol=1e-4, atol=1e-5)
 
 
+def sided(data: Any, own: Frame) -> Any:
+    """A node's frames beside those around it, as `surrounded` has them."""
+    rows = [np.concatenate((own(t), held(data)(t - SIDES), held(data)(t + SIDES))) for t in range(len(data))]
+    return np.stack(rows)
+
+
+def padded(data: Any) -> Frame:
+    """Frames as far as a network with that context has them, and zeros."""
+    there = range(-SIDES, len(data) + SIDES)
+    return lambda t: held(data)(t).astype(np.float64) if t in there else np.zeros(data.shape[1])
+
+
+def test_frames_that_are_not_required_are_seen_where_they_are(tmp_path: Path) -> None:
+    """The rest of the network asks for more frames than the convolution must have."""
+    weights, bias = random(3, 2 * len(PAIRS)), random(3)
+    file, data = surrounded(heights(1, weights, bias)).write(tmp_path / "n", binary=True), random(5, 8)
+    x = padded(data)
+
+    def one(t: int, height: int) -> Any:
+        patch = [
+            x(t + time)[2 * (height + up) :][:2] if 0 <= height + up < 4 else np.zeros(2)
+            for time, up in PAIRS
+        ]
+        return weights @ np.concatenate(patch) + bias
+
+    wanted = sided(data, lambda t: np.concatenate([one(t, height) for height in range(4)]))
+    np.testing.assert_allclose(run(convert(file), {"input": data[None]})[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("required", "context"), [(1, True), (0, False)])
+def test_attention_to_frames_around(required: int, context: bool, tmp_path: Path) -> None:
+    for binary in (True, False):
+        net = attention(required, context=context)
+        file, data = net.write(tmp_path / "n", binary=binary), random(5, 24)
+        wanted = sided(data, functools.partial(attended, padded(data), context=context))
+        np.testing.assert_allclose(run(convert(file), {"input": data[None]})[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_constant_reads_nothing(tmp_path: Path) -> None:
+    file, data = constants().write(tmp_path / "n", binary=False), random(1, 4, 6)
+    wanted = np.concatenate((np.tile(V, (4, 1)), data[0]), 1)
+    np.testing.assert_array_equal(run(convert(file), {"input": data})[0], wanted)
+
+
 def test_an_x_vector_is_one_frame_for_the_utterance(tmp_path: Path) -> None:
     weights, bias = random(4, 12), random(4)
     model = convert(x_vector(weights, bias).write(tmp_path / "final.raw", binary=True))
@@ -254,7 +304,7 @@ def test_every_component_has_a_test() -> None:
     tested = {one[0] for one in (*NNET1, *NNET2, *NNET3)} | {
         "Splice", "SpliceComponent", "SpliceMaxComponent", "TdnnComponent", "TimeHeightConvolutionComponent",
         "StatisticsExtractionComponent", "StatisticsPoolingComponent", "SimpleSentenceAveragingComponent",
-        "ParallelComponent", *REMEMBERING,
+        "ParallelComponent", "RestrictedAttentionComponent", "ConstantComponent", *REMEMBERING,
     }  # fmt: skip
     known = {kind: one for table in GENERATIONS.values() for kind, one in table.items()}
     functions = {known[kind].make for kind in tested}

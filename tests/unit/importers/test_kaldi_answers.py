@@ -34,6 +34,8 @@ def test_it_answers_as_kaldi_did(name: str, kept: dict[str, Any], tmp_path: Path
 @pytest.mark.parametrize("generation", ["nnet1", "nnet2"])
 def test_kaldi_was_asked_for_every_component(generation: str, kept: dict[str, Any]) -> None:
     parts = [part for net, _ in OLDER.values() if net.generation == generation for part in net.parts]
-    within = [one for part in parts for _, net in part.items if isinstance(net, KaldiNet) for one in net.parts]
+    within = [
+        one for part in parts for _, net in part.items if isinstance(net, KaldiNet) for one in net.parts
+    ]
     assert {part.kind for part in (*parts, *within)} == set(GENERATIONS[generation])
     assert set(OLDER) == set(kept) - {"kaldi"}

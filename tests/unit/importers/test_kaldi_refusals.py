@@ -42,10 +42,10 @@ def refusal(net: KaldiNet, folder: Path, *, binary: bool = True) -> str:
 
 def test_all_unknown_components_are_named_at_once(tmp_path: Path) -> None:
     own = [KaldiPart("OwnComponent", (("Params", WEIGHTS),), f"own{index}") for index in range(5)]
-    attention = KaldiPart("RestrictedAttentionComponent", (("NumHeads", 4),), "attention")
-    found = refusal(nnet3(parts=(AFFINE, *own, attention)), tmp_path)
+    distribute = KaldiPart("DistributeComponent", (("InputDim", 4),), "distribute")
+    found = refusal(nnet3(parts=(AFFINE, *own, distribute)), tmp_path)
     assert "OwnComponent ('own0', 'own1', 'own2' and 2 more): train without it" in found
-    assert "RestrictedAttentionComponent ('attention'): train without it" in found
+    assert "DistributeComponent ('distribute'): train without it" in found
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,13 @@ def scale_and_offset(step: Step) -> Made:
     return step.plus(scaled, step.repeated(step.component.array("Offsets", 1))), step.dim
 
 
+def constant(step: Step) -> Made:
+    """ConstantFunctionComponent: the same in every frame that it is fed."""
+    found = step.component.array("Output", 1)
+    zeros = step.node("Mul", step.columns(step.value, 0, 1), step.number(0))
+    return step.plus(zeros, found), found.size
+
+
 def one_scale(step: Step) -> Made:
     return step.node("Mul", step.value, step.number(step.component.number("Scale", 1))), step.dim
 

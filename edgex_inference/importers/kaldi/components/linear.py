@@ -125,7 +125,9 @@ def frame_pooling(step: Step) -> Made:
     said = step.component
     width, begins = said.integer("FeatureDim"), said.integers("FrameOffset")
     if width < 1 or step.dim % width or len(said.fields.get("FrameWeight", ())) != len(begins):
-        raise Malformed(f"divides {step.dim} columns into frames of {width}, or has other weights than offsets")
+        raise Malformed(
+            f"divides {step.dim} columns into frames of {width}, or has other weights than offsets"
+        )
     count = step.dim // width
     matrix = np.zeros((len(begins), count), np.float32)
     for index, begin in enumerate(begins.tolist()):

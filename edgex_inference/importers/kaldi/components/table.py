@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from edgex_inference.importers.kaldi.components import elements, groups, linear, recurrent, statistics, time
+from edgex_inference.importers.kaldi.components import (
+    attention,
+    elements,
+    groups,
+    linear,
+    recurrent,
+    statistics,
+    time,
+)
 from edgex_inference.importers.kaldi.files import Component
 from edgex_inference.importers.kaldi.spans import Some, Span
 from edgex_inference.importers.kaldi.step import Made, Step
@@ -95,6 +103,8 @@ NNET3: Mapping[str, Known] = {
     "BackpropTruncationComponent": Known(elements.one_scale, "its `Scale`"),
     "BatchNormComponent": Known(elements.batch_norm, "by what training measured"),
     "ClipGradientComponent": _SAME,
+    "ConstantComponent": Known(recurrent.constant, "reads nothing"),
+    "ConstantFunctionComponent": Known(elements.constant),
     "ConvolutionComponent": Known(linear.convolution),
     "DropoutComponent": Known(elements.dropout, "in its test mode"),
     "DropoutMaskComponent": Known(recurrent.dropout_mask, "in its test mode"),
@@ -111,6 +121,12 @@ NNET3: Mapping[str, Known] = {
     "OutputGruNonlinearityComponent": Known(recurrent.output_gru),
     "PerElementOffsetComponent": Known(elements.offset("Offsets")),
     "PerElementScaleComponent": Known(elements.scale("Params")),
+    "RestrictedAttentionComponent": Known(
+        attention.attention,
+        "frames that are not required and not there are zeros",
+        attention.attention_reach,
+        attention.attention_requires,
+    ),
     "RepeatedAffineComponent": Known(linear.repeated_affine),
     "ScaleAndOffsetComponent": Known(elements.scale_and_offset),
     "SpecAugmentTimeMaskComponent": _SAME,
@@ -127,7 +143,10 @@ NNET3: Mapping[str, Known] = {
     "SumBlockComponent": Known(groups.blocks("ReduceSum")),
     "TdnnComponent": Known(time.tdnn, "", time.tdnn_reach),
     "TimeHeightConvolutionComponent": Known(
-        time.time_height, "frames that are not required and not there are zeros", time.grid_reach
+        time.time_height,
+        "frames that are not required and not there are zeros",
+        time.grid_reach,
+        time.grid_requires,
     ),
 }
 GENERATIONS: Mapping[str, Mapping[str, Known]] = {"nnet1": NNET1, "nnet2": NNET2, "nnet3": NNET3}

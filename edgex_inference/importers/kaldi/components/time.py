@@ -7,15 +7,14 @@ from functools import reduce
 import numpy as np
 
 from edgex_inference.importers.kaldi.components.own import own_integers
+from edgex_inference.importers.kaldi.feeding import Value, shown
 from edgex_inference.importers.kaldi.files import Component
 from edgex_inference.importers.kaldi.items import Malformed
+from edgex_inference.importers.kaldi.spans import Some, Span
 from edgex_inference.importers.kaldi.step import Made, Step, offsets
 
-Reach = tuple[int, int]
-"""The first and the last frame, from the one that is computed."""
 
-
-def splice_reach(component: Component) -> Reach:
+def splice_reach(component: Component) -> Span:
     found = _spliced(component)
     return min(found), max(found)
 
@@ -71,7 +70,7 @@ def splice_max(step: Step) -> Made:
     return step.node("Max", *_shifted(step, step.value, _spliced(step.component))), step.dim
 
 
-def tdnn_reach(component: Component) -> Reach:
+def tdnn_reach(component: Component) -> Span:
     found = tdnn_offsets(component)
     return min(found), max(found)
 
@@ -93,12 +92,33 @@ def tdnn(step: Step) -> Made:
     return step.plus(step.product(value, matrix), bias), matrix.shape[0]
 
 
-def grid_reach(component: Component) -> Reach:
+def requires(least: Span) -> Some:
+    """Of one that must have some frames and takes others where they are."""
+    return Some(least, lambda fed: (fed[0] - least[0], fed[1] - least[1]))
+
+
+def filled(step: Step, reach: Span) -> str:
+    """What the component is fed, with zeros for those frames within its reach that are not there."""
+    wanted = (step.span[0] + reach[0], step.span[1] + reach[1])
+    return shown(step.graph, Value(step.value, step.dim, step.given), wanted, step.span).name
+
+
+def grid_reach(component: Component) -> Span:
+    pairs = component.integers("Offsets")
+    if pairs.ndim != 2 or not pairs.size or np.abs(pairs).max() > 1000:
+        raise Malformed("has no offsets, or ones that are too far")
+    return int(pairs[:, 0].min()), int(pairs[:, 0].max())
+
+
+def grid_requires(component: Component) -> Some:
     """The frames that must be there; others count as zeros where they are not."""
     found = (
         offsets(component, "RequiredTimeOffsets") if component.integers("RequiredTimeOffsets").size else [0]
     )
-    return min(found), max(found)
+    first, last = grid_reach(component)
+    if min(found) < first or max(found) > last:
+        raise Malformed("requires frames that it does not read")
+    return requires((min(found), max(found)))
 
 
 def time_height(step: Step) -> Made:
@@ -109,8 +129,8 @@ def time_height(step: Step) -> Made:
     stride, pairs = said.integer("HeightSubsampleOut", 1), said.integers("Offsets")
     matrix, bias = said.array("LinearParams", 2), said.array("BiasParams", 1)
     step.fits(deep * height)
-    if pairs.ndim != 2 or min(deep, outputs, height, made, stride) < 1 or np.abs(pairs).max() > 1000:
-        raise Malformed("has no offsets, or dimensions below 1")
+    if min(deep, outputs, height, made, stride) < 1:
+        raise Malformed("has dimensions below 1")
     if matrix.shape != (outputs, deep * len(pairs)) or bias.size != outputs:
         raise Malformed(f"has a matrix of {matrix.shape} and {bias.size} biases for {len(pairs)} offsets")
     times, heights = pairs[:, 0], pairs[:, 1]
@@ -122,11 +142,10 @@ def time_height(step: Step) -> Made:
         outputs, -1, deep
     ).transpose(0, 2, 1)
     first, last = grid_reach(said)
+    value = filled(step, (first, last))
     behind = (made - 1) * stride + size[1] - height + lowest
-    pads = (first - int(times.min()), -lowest, int(times.max()) - last, max(behind, 0))
-    if min(pads) < 0:
-        raise Malformed("requires frames that it does not read")
-    picture = step.node("Transpose", step.folded(step.value, height, deep), perm=(0, 3, 1, 2))
+    pads = (0, -lowest, 0, max(behind, 0))
+    picture = step.node("Transpose", step.folded(value, height, deep), perm=(0, 3, 1, 2))
     inputs = [picture, step.weight(kernel, "filters"), step.weight(bias, "bias")]
     found = step.node("Conv", *inputs, kernel_shape=size, strides=(1, stride), dilations=(gap, 1), pads=pads)
     found = step.node("Transpose", found, perm=(0, 2, 3, 1))
