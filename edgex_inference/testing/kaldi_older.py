@@ -47,7 +47,7 @@ def _conv(*more: tuple[str, Any]) -> Items:
     return (*_RATE, *patch, *more, ("FilterParams", _FILTERS), ("BiasParams", B[:2]), ("IsGradient", False))
 
 
-_WAVES = np.float32([[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -(1.5**-0.5), 6**-0.5]])
+_WAVES = np.array([[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -(1.5**-0.5), 6**-0.5]], np.float32)
 """Of three columns."""
 
 
