@@ -26,6 +26,8 @@ class Statistics:
     deviations: bool = True
     squares: bool = True
     layer: bool = True
+    far: int = 2
+    """How far from a frame the layer's are that are read beside the statistics."""
     context: tuple[int, int] = (3, 3)
     """What the network needs on either side, as Kaldi finds it."""
 
@@ -57,7 +59,7 @@ class Statistics:
                  KaldiPart("StatisticsPoolingComponent", pool, "pool"), second]  # fmt: skip
         fed = "a" if self.layer else "input"
         pooled = f"Round(p, {self.period})" if self.period > 1 else "p"
-        sides = "Offset(a, -2), Offset(a, 2)" if self.layer else "input, input"
+        sides = f"Offset(a, {-self.far}), Offset(a, {self.far})" if self.layer else "input, input"
         lines = [f"input-node name=input dim={COLUMNS}"]
         if self.layer:
             parts.append(first)
@@ -94,7 +96,7 @@ class Statistics:
             return np.concatenate(found)
 
         def answer(t: int) -> Any:
-            sides = (below(t - 2), below(t + 2)) if self.layer else (below(t), below(t))
+            sides = (below(t - self.far), below(t + self.far)) if self.layer else (below(t), below(t))
             return weights @ np.concatenate((*sides, pooled(t))) + final
 
         return answer
@@ -102,9 +104,11 @@ class Statistics:
 
 STATISTICS: Mapping[str, Statistics] = {
     "statistics in periods": Statistics(each=3, over=9, left=18, right=27, period=9),
+    "statistics within more context": Statistics(3, 9, 9, 18, 9, far=20, context=(21, 21)),
     "statistics of every frame": Statistics(left=5, right=2, logs=2, deviations=False),
     "statistics of what came before": Statistics(left=7, deviations=False, squares=False),
     "statistics of more than there is": Statistics(each=2, over=2, left=400, right=400, period=4, logs=1),
+    "statistics that need no context": Statistics(3, 9, 9, 9, 9, layer=False, context=(0, 0)),
     "statistics that ask for context": Statistics(
         each=3, over=9, left=9, period=9, layer=False, context=(2, 0)
     ),

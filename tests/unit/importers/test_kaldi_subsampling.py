@@ -1,5 +1,6 @@
 """One frame of several, as a chain model of Kaldi gives them: the same numbers, and no frame computed for nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,24 @@ def test_they_are_those_that_come_out_of_all(edges: Any, every: int, tmp_path: P
             assert wanted.shape[1] == -(-frames // every)
             for found in answers(some, input=data):
                 np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_frame_that_may_not_be_there(tmp_path: Path) -> None:
+    """Three frames before the first there is none of the layer, and one two frames before it is not asked for."""
+    net = chain()
+    fed = "Append(IfDefined(Offset(t1, -3)), Offset(input, -3), Offset(input, 1))"
+    lines = [
+        net.lines[0],
+        *(one for one in net.lines if "name=t1 " in one),
+        f"output-node name=output input={fed}",
+    ]
+    file = replace(net, lines=lines).write(tmp_path / "final.raw", binary=True)
+    data = random(1, 8, 5)
+    wanted = answers(convert(file), input=data)[0]
+    assert not wanted[0, 0, :6].any()
+    assert wanted[0, 3, :6].all()
+    for found in answers(convert(file, every=3), input=data):
+        np.testing.assert_allclose(found, wanted[:, ::3], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
