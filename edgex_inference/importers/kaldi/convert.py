@@ -30,16 +30,17 @@ from edgex_inference.importers.kaldi.network import (
 from edgex_inference.importers.kaldi.order import ordered
 from edgex_inference.importers.kaldi.recurrent import Turning
 from edgex_inference.importers.kaldi.scanning import BATCH
-from edgex_inference.importers.kaldi.skipping import counts, skipping
 from edgex_inference.importers.kaldi.spans import (
     ALWAYS,
     Reach,
     Span,
     available,
+    counts,
     fed_frames,
     made,
     needed,
     shifted,
+    skipping,
 )
 from edgex_inference.importers.kaldi.step import MOST_COLUMNS, Step
 

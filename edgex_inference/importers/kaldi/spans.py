@@ -1,10 +1,10 @@
-"""Which frames of each node are needed, which there are, and which are made."""
+"""Which frames of each node are needed, which there are, which are made; and of which every so-many-th is enough."""
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgex_inference.importers.kaldi.descriptor import Node, Once, references
+from edgex_inference.importers.kaldi.descriptor import Descriptor, Node, Once, references, switches
 from edgex_inference.importers.kaldi.items import Malformed
 from edgex_inference.importers.kaldi.network import AnyNode, Circle, Computed, Input, Network, reads
 
@@ -179,3 +179,49 @@ def _unshifted(span: Span, one: Node) -> Span:
 def _widen(spans: dict[str, Span], name: str, wanted: Span) -> None:
     known = spans.get(name, wanted)
     spans[name] = (min(known[0], wanted[0]), max(known[1], wanted[1]))
+
+
+Offsets = Callable[[Computed], Sequence[int] | None]
+"""The frames that a node looks at from the one that it computes; None where it depends on others by another rule."""
+
+
+def skipping(network: Network, every: int, offsets: Offsets) -> frozenset[str]:
+    """The nodes that are read in multiples of `every` frames only, by outputs and by each other.
+
+    Where a model gives each so-many-th frame these are the upper layers of a chain model.
+    """
+    found = dict[str, bool]()
+    for descriptor in network.outputs.values():
+        _note(found, references(descriptor), every, (0,) if not counts(descriptor) else None)
+    for name, node in reversed(list(network.nodes.items())):
+        looks = _looks(network, name, node, offsets) if found.get(name, False) else None
+        found[name] = looks is not None
+        _note(found, reads(node), every, looks)
+    return frozenset(name for name, one in found.items() if one)
+
+
+def _looks(network: Network, name: str, node: AnyNode, offsets: Offsets) -> Sequence[int] | None:
+    if isinstance(node, Input) or name in network.circles:
+        return None
+    if not isinstance(node, Computed):
+        return (0,)
+    return None if counts(node.fed) else offsets(node)
+
+
+def _note(
+    found: dict[str, bool], read: Iterator[Node | Once], every: int, looks: Sequence[int] | None
+) -> None:
+    """That nodes are read so: in all frames where `looks` is None."""
+    for one in read:
+        if isinstance(one, Node):
+            fits = (
+                looks is not None and not one.optional and all((one.offset + at) % every == 0 for at in looks)
+            )
+            found[one.name] = found.get(one.name, True) and fits
+
+
+def counts(descriptor: Descriptor) -> bool:
+    """Whether it reads other frames of others by their number."""
+    return switches(descriptor) or any(
+        isinstance(one, Node) and one.every > 1 for one in references(descriptor)
+    )
