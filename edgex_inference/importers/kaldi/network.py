@@ -67,9 +67,12 @@ class Network:
 
 
 def chain(file: KaldiFile, dim: int) -> Network:
-    """nnet1 and nnet2: every component is fed by the one before it; raises Malformed, see _linked."""
+    """nnet1 and nnet2: every component is fed by the one before it; raises ModelRejected, see _linked."""
     nodes: dict[str, AnyNode] = {"input": Input(dim)}
-    last = _linked(nodes, file.components, "input")
+    try:
+        last = _linked(nodes, file.components, "input")
+    except Malformed as error:
+        raise ModelRejected(file.path, str(error)) from None
     return Network(file.path, file.generation, nodes, {"output": Node(last)}, frozenset())
 
 
