@@ -30,7 +30,7 @@ from edgex_inference.contracts.errors import (
     EdgexInferenceError,
     ModelRejected,
 )
-from edgex_inference.contracts.vendor import load_vendor
+from edgex_inference.contracts.vendor import in_use, load_vendor
 
 _DISTRIBUTION = "apache-tvm"
 _MOST_PARALLEL = 8
@@ -39,7 +39,7 @@ _MOST_PARALLEL = 8
 def version() -> str | None:
     """The version of the installed runtime, without importing it; None without one."""
     try:
-        return distribution_version(_DISTRIBUTION)
+        return in_use("tvm", distribution_version(_DISTRIBUTION))
     except PackageNotFoundError:
         return None
 
