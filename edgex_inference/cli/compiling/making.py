@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiler:
-    """Makes artefacts of one model in the folder `into`, which has `most` MB; `again` makes those anew that are there."""
+    """Makes artefacts of one model in the folder `into`, which has `most` MB; `again`: those too that are there."""
 
     engine: Engine
     card: ModelCard
@@ -136,7 +136,7 @@ class Compiler:
         try:
             candidate.check()
         except AcceleratorUnavailable as error:
-            return Outcome(target="", reason=f"not run here: {error.reason}")
+            return Outcome(target="", reason=f"not run here: {error.reason.partition('; ')[0]}")
         card, fleet = replace(self.card, builds=(build,)), Fleet(cache=self.into)
         try:
             lane, complete = await fleet.acquire(candidate, choice, card)

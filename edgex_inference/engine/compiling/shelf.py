@@ -12,6 +12,7 @@ from pathlib import Path
 from edgex_inference.engine.compiling import locks, provenance
 from edgex_inference.engine.compiling.locks import Lock
 from edgex_inference.engine.compiling.orders import Order
+from edgex_inference.engine.compiling.provenance import Provenance
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))
 _SHORT = 16
@@ -72,7 +73,7 @@ class Shelf:
                 if folder.name != self.place(order).name and not folder.name.startswith("."):
                     with suppress(provenance.Damaged):
                         said = provenance.read(folder)
-                        if said is not None and said.tools.get("device") == order.made_with.get("device"):
+                        if said is not None and _meant_for(said, order):
                             found.append((said.date, said.tools))
         return [tools for _, tools in sorted(found, key=lambda one: one[0], reverse=True)]
 
@@ -157,6 +158,13 @@ def without_room(error: BaseException, work: Path) -> bool:
     with suppress(OSError):
         return shutil.disk_usage(work).free < _LITTLE
     return False
+
+
+def _meant_for(said: Provenance, order: Order) -> bool:
+    """Whether an artefact is for the device of an order, or was to be: another machine calls its own by its kind."""
+    device, usual = (order.request.device or "").upper(), order.accelerator.default_device.upper()
+    same = said.tools.get("device") == order.made_with.get("device")
+    return same and (said.device.upper() == device or device == usual)
 
 
 def _beside(place: Path, what: str) -> Path:
