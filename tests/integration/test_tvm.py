@@ -145,3 +145,25 @@ def test_the_version_is_that_of_the_right_distribution() -> None:
     except importlib.metadata.PackageNotFoundError:
         wanted = None
     assert PLUGIN.version() == wanted
+
+    def test_a_full_disk_costs_neither_the_process_nor_the_artefact(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """LLVM ends the process that it cannot write in."""
+        artefact = made(SPINDLE, tmp_path)
+        load = LoadRequest(path=artefact.path, format=TVM_LIBRARY)
+        with monkeypatch.context() as full:
+            full.setattr(session.shutil, "disk_usage", lambda _folder: (1 << 20, 1 << 20, 99_000))
+            with pytest.raises(AcceleratorUnavailable, match=r"MB to link in, and /.* has 0\.1: make room"):
+                made(SPINDLE, tmp_path / "again")
+
+            def copy(_code: bytes) -> object:
+                raise OSError(28, "No space left on device", "/tmp/library.so")
+
+            full.setattr(session, "private_copy", copy)
+            assert PLUGIN.load is not None
+            with pytest.raises(
+                AcceleratorUnavailable, match=r"nowhere to load it from: /tmp/library\.so: No sp"
+            ):
+                PLUGIN.load(load)
+        PLUGIN.load(load).close()
