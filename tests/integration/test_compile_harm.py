@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import onnx
 import pytest
+from onnx import helper
 
 from edgex_inference.cli.compile import _json
 from edgex_inference.cli.compiling import quantizing
@@ -127,3 +130,23 @@ def test_a_store_that_cannot_be_written_gets_no_quantized_file(
     code, _, err = said(capsys, "part-detect", "--models", models, "--quantize", "int8", "--samples", golden)
     assert code == 1
     assert f"{golden.parent}: nothing can be written there: Read-only file system" in err
+
+
+def test_what_gave_way_to_a_later_one_is_no_success(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERENCE_CACHEMAXSIZE", "1")
+    words = ("part-detect", "--into", models.parent / "cache", "--models", models)
+    code, out, _ = said(capsys, *words, "--for", "openvino,onnxruntime", "--json")
+    assert [one["error"] for one in json.loads(out)] == ["", ""], "both have room"
+    pad = models / "part-detect" / "2026.11" / "part-detect.onnx"
+    graph = onnx.load(pad)
+    helper.set_model_props(graph, {"padding": "x" * 300_000})
+    onnx.save(graph, pad)
+    card = pad.with_name("model.yaml")
+    card.write_text(re.sub(r', sha256: "\w+"', "", card.read_text()))
+    code, out, _ = said(capsys, *words, "--for", "openvino,onnxruntime")
+    assert code == 1
+    assert "openvino:CPU     failed" in out
+    assert "gave way to the others: Inference.CacheMaxSize is 1 MB" in out
+    assert "onnxruntime:CPU  compiled" in out

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -133,19 +134,6 @@ if PLUGIN.version() is not None:
         ours.close()
         theirs.close()
 
-else:
-
-    @pytest.mark.skip(reason="apache-tvm is not installed: make tvm")
-    def test_the_rest_needs_apache_tvm() -> None: ...
-
-
-def test_the_version_is_that_of_the_right_distribution() -> None:
-    try:
-        wanted = importlib.metadata.version("apache-tvm")
-    except importlib.metadata.PackageNotFoundError:
-        wanted = None
-    assert PLUGIN.version() == wanted
-
     def test_a_full_disk_costs_neither_the_process_nor_the_artefact(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -153,7 +141,7 @@ def test_the_version_is_that_of_the_right_distribution() -> None:
         artefact = made(SPINDLE, tmp_path)
         load = LoadRequest(path=artefact.path, format=TVM_LIBRARY)
         with monkeypatch.context() as full:
-            full.setattr(session.shutil, "disk_usage", lambda _folder: (1 << 20, 1 << 20, 99_000))
+            full.setattr(session.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=99_000))
             with pytest.raises(AcceleratorUnavailable, match=r"MB to link in, and /.* has 0\.1: make room"):
                 made(SPINDLE, tmp_path / "again")
 
@@ -167,3 +155,16 @@ def test_the_version_is_that_of_the_right_distribution() -> None:
             ):
                 PLUGIN.load(load)
         PLUGIN.load(load).close()
+
+else:
+
+    @pytest.mark.skip(reason="apache-tvm is not installed: make tvm")
+    def test_the_rest_needs_apache_tvm() -> None: ...
+
+
+def test_the_version_is_that_of_the_right_distribution() -> None:
+    try:
+        wanted = importlib.metadata.version("apache-tvm")
+    except importlib.metadata.PackageNotFoundError:
+        wanted = None
+    assert PLUGIN.version() == wanted
