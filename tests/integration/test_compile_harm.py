@@ -23,6 +23,7 @@ from edgex_inference.cli.main import main
 from edgex_inference.engine.compiling import locks
 
 DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
+LACKING = json.dumps({"accel": [[math.nan] * 512] * 3, "temperature": [40.0]})
 
 
 @pytest.fixture
@@ -103,6 +104,7 @@ def test_a_bar_stays_on_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ('{"x": [1, 2, 3]}', "samples/1.json: "),
         ('{"x": [NaN', "samples/1.json: no JSON"),
+        (LACKING, "samples/1.json: resource AccelX: nan is no finite number"),
         ("[]", "samples/1.json: an object is expected"),
     ],
 )

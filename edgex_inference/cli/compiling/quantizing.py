@@ -189,7 +189,7 @@ def _sample(session: Session, card: ModelCard, build: Build, file: Path, most: i
     try:
         return golden.tensors_of(session, card, build, file, max_pixels=most)
     except ModelRejected as error:
-        reason = error.reason.removeprefix(f"golden sample {file.name}: ")
+        reason = error.reason.removeprefix(f"golden sample {file.name}: ").removeprefix("golden: ")
         raise SetupError(f"--samples: {file}: {reason}") from error
 
 
