@@ -129,7 +129,7 @@ def _changed(path: str) -> int:
 
 @lru_cache(maxsize=4)
 def _read(_folders: tuple[tuple[str, int], ...]) -> Sequence[tuple[str, str, bool]]:
-    found = {}
+    found: dict[str, tuple[str, str, bool]] = {}
     for distribution in distributions():
         name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
         if name.startswith(("onnxruntime", "ort-nightly")):

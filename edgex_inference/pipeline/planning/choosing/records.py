@@ -88,7 +88,7 @@ class Records:
             cores=machine.cores(),
             hardware=tuple(hardware),
             candidates=tuple(map(str, candidates)),
-            runtimes={name: plugin.version() for name, plugin in plugins.items()} | _parts(plugins),
+            runtimes={**{name: plugin.version() for name, plugin in plugins.items()}, **_parts(plugins)},
             plugins={one.accelerator.name: one.plugin for one in candidates},
             model=self._model(card),
             precision=choice.precision or card.precision or "f32",
