@@ -4,6 +4,7 @@ import pickle
 import warnings
 
 import numpy as np
+from columns import Columns
 from exchange import Refused, main
 from histograms import with_histograms
 
@@ -13,17 +14,21 @@ OPSET, ML_OPSET = 15, 3
 def work(job):
     warnings.simplefilter("ignore")
     model, framework = load(job)
-    width = features(job, model)
+    columns = Columns(model, features(job, model))
     kind = type(model).__module__.partition(".")[0]
     onnx_model, tool = {"xgboost": of_xgboost, "lightgbm": of_lightgbm}.get(kind, of_sklearn)(
-        job, model, width
+        job, model, columns
     )
     with open(job.path("model.onnx"), "wb") as file:
         file.write(onnx_model.SerializeToString())
-    cases = job.cases([(onnx_model.graph.input[0].name, "float32", (None, width))])
+    inputs = [one.name for one in onnx_model.graph.input]
+    cases = columns.cases(job, inputs, missing=takes_missing(model))
     outputs = [one.name for one in onnx_model.graph.output]
-    answers = [ask(model, next(iter(case.values())), outputs) for case in cases]
-    job.reply("model.onnx", cases, answers, framework=framework, tool=tool)
+    try:
+        answers = [ask(model, columns.table(case), outputs) for case in cases]
+    except Exception as error:  # the estimator's own code on inputs that it was not trained on
+        raise Refused("does not take the samples: %s; give --samples of real ones" % first(error)) from error
+    job.reply("model.onnx", cases, answers, framework=framework, tool=tool, notes=order(columns))
 
 
 def load(job):
@@ -59,6 +64,22 @@ def load(job):
     return model, "%s %s" % ({"sklearn": "scikit-learn"}.get(package, package), module.__version__)
 
 
+def order(columns):
+    """Which numbers a model wants, where it tells."""
+    if columns.apart or columns.names[0] == "input0":
+        return ()
+    return ("it was trained on the columns %s, in this order: names of its input" % ", ".join(columns.names),)
+
+
+def takes_missing(model):
+    """Whether NaN stands for a value that is missing."""
+    last = model.steps[-1][1] if hasattr(model, "steps") and len(model.steps) == 1 else model
+    kind = type(last)
+    return kind.__module__.partition(".")[0] in ("xgboost", "lightgbm") or kind.__name__.startswith(
+        "HistGradient"
+    )
+
+
 def made_with(model):
     """scikit-learn writes its version into each pickle and warns where it differs: asked again, as a value."""
     return getattr(model, "__dict__", {}).get("_sklearn_version")
@@ -76,9 +97,9 @@ def features(job, model):
     raise Refused("does not say how many numbers it takes: say them, --shape input=1,N")
 
 
-def of_sklearn(job, model, width):
+def of_sklearn(job, model, columns):
     import skl2onnx
-    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common import data_types
 
     options = {"zipmap": False} if hasattr(model, "classes_") else None
     opset = {"": min(job.opset or OPSET, 20), "ai.onnx.ml": ML_OPSET}
@@ -86,7 +107,7 @@ def of_sklearn(job, model, width):
         with_boosters()
         found = skl2onnx.convert_sklearn(
             model,
-            initial_types=[("input", FloatTensorType([None, width]))],
+            initial_types=columns.types(data_types),
             options=options and {id(model): options},
             target_opset=opset,
         )
@@ -123,11 +144,11 @@ def with_boosters():
     with_histograms(calculate_linear_classifier_output_shapes, calculate_linear_regressor_output_shapes)
 
 
-def of_xgboost(job, model, width):
+def of_xgboost(job, model, columns):
     import onnxmltools
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    types = [("input", FloatTensorType([None, width]))]
+    types = [("input", FloatTensorType([None, columns.width]))]
     try:
         found = onnxmltools.convert_xgboost(
             model, initial_types=types, target_opset=min(job.opset or OPSET, OPSET)
@@ -137,11 +158,11 @@ def of_xgboost(job, model, width):
     return found, "onnxmltools " + onnxmltools.__version__
 
 
-def of_lightgbm(job, model, width):
+def of_lightgbm(job, model, columns):
     import onnxmltools
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    types = [("input", FloatTensorType([None, width]))]
+    types = [("input", FloatTensorType([None, columns.width]))]
     try:
         found = onnxmltools.convert_lightgbm(
             model, initial_types=types, target_opset=min(job.opset or OPSET, OPSET), zipmap=False

@@ -12,9 +12,9 @@ _PLAIN = ("Const", "NoOp", "Placeholder", "PlaceholderWithDefault", "Assert", "I
 class Model:
     """`inputs` are (name, dtype, shape); `outputs` names of tensors in `graph`; `ask` runs the source itself."""
 
-    def __init__(self, inputs, graph, feeds, outputs, ask, keras=None):
+    def __init__(self, inputs, graph, feeds, outputs, ask, keras=None, notes=()):
         self.inputs, self.graph, self.feeds, self.outputs, self.ask = inputs, graph, feeds, outputs, ask
-        self.keras = keras
+        self.keras, self.notes = keras, notes
 
 
 def opened(job):
@@ -36,7 +36,8 @@ def saved_model(job):
     signatures = {name: one for name, one in loaded.signature_def.items() if one.inputs and one.outputs}
     if not signatures:
         raise Refused("has no signature with inputs and outputs: save it with one, or as a Keras model")
-    signature = signatures.get("serving_default") or next(iter(signatures.values()))
+    chosen = "serving_default" if "serving_default" in signatures else min(signatures)
+    signature, others = signatures[chosen], sorted(signatures.keys() - {chosen})
     feeds = {name: one.name for name, one in sorted(signature.inputs.items())}
     with graph.as_default():
         outputs = [
@@ -47,7 +48,8 @@ def saved_model(job):
         constant = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), nodes)
     constant = inlined(constant, [*nodes, *(tensor.partition(":")[0] for tensor in feeds.values())])
     inputs = [described(job, name, graph.get_tensor_by_name(tensor)) for name, tensor in feeds.items()]
-    return Model(inputs, constant, feeds, outputs, asker(session, feeds, outputs))
+    notes = ["of its signatures %s is taken, and not %s" % (chosen, ", ".join(others))] if others else []
+    return Model(inputs, constant, feeds, outputs, asker(session, feeds, outputs), notes=notes)
 
 
 def inlined(constant, kept):
