@@ -84,7 +84,7 @@ def _walk(model, places, known):
         known.update(zip(places, map(list, model.categories_)))
     elif hasattr(model, "vocabulary_"):
         known.update({at: [" ".join(sorted(model.vocabulary_)[:4])] for at in places})
-    elif getattr(getattr(model, "statistics_", None), "dtype", None) == object:
+    elif np.asarray(getattr(model, "statistics_", ())).dtype.kind == "O":
         known.update({at: [one] for at, one in zip(places, model.statistics_) if isinstance(one, str)})
 
 

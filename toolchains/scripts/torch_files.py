@@ -1,4 +1,4 @@
-"""What PyTorch's files hold besides what torch reads itself: inputs of exported programs, weights of other libraries."""
+"""Inputs of PyTorch's exported programs, and weights that other libraries wrote."""
 
 import json
 import os

@@ -17,7 +17,10 @@ _REACHES = re.compile(r"\b(?:torch\.(from_file|save|load|hub)\b|ops\.\w+\.(from_
 """What TorchScript has for files: it makes them, and overwrites them."""
 _CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _SYMBOL = re.compile(r"Symbol\('\w+'")
-_GUARDED = ("expr_str", "guards_code", "expr")
+_EVALUATED = ("expr_str", "guards_code")
+"""Keys of the texts that torch hands to Python: sizes as formulas, and conditions on them."""
+_OF_INPUT = re.compile(r"\['\w+'\]|\.(?:size|stride|storage_offset|dim)\(\)")
+_KEYWORDS = frozenset({"and", "or", "not"})
 
 
 def screen_script(path: Path, trust: bool) -> None:
@@ -59,7 +62,7 @@ def _read(path: Path, name: str) -> object:
 
 
 def _texts(found: object, key: str) -> Iterator[str]:
-    """The texts that torch evaluates: sizes as formulas."""
+    """The texts that torch evaluates."""
     left = [(key, found)]
     while left:
         key, found = left.pop()
@@ -67,13 +70,13 @@ def _texts(found: object, key: str) -> Iterator[str]:
             left += [(str(name), one) for name, one in found.items()]
         elif isinstance(found, list):
             left += [(key, one) for one in found]
-        elif isinstance(found, str) and key in _GUARDED:
+        elif isinstance(found, str) and key in _EVALUATED:
             yield found
 
 
 def _is_formula(text: str) -> bool:
     """Whether it only puts sympy's classes together: these are capitalized, what runs a text is not."""
-    plain = _SYMBOL.sub("Symbol(", text)
+    plain = _OF_INPUT.sub("", _SYMBOL.sub("Symbol(", text))
     return not re.search(r"__|[\"'`\\;:@{}]|\blambda\b|[A-Za-z_)\]]\s*\.", plain) and all(
-        name[:1].isupper() and name != "S" for name in _CALLED.findall(plain)
+        name in _KEYWORDS or (name[:1].isupper() and name != "S") for name in _CALLED.findall(plain)
     )
