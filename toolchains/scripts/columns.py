@@ -7,7 +7,10 @@ class Columns:
     """`names` of the columns in order, and by place the values that encoders know; `apart` where each is an input."""
 
     def __init__(self, model, width):
-        self.names = list(map(str, getattr(model, "feature_names_in_", ())))
+        self.labelled = hasattr(model, "feature_names_in_")
+        self.lines = is_of_lines(model)
+        names = getattr(model, "feature_names_in_", None)
+        self.names = list(map(str, getattr(model, "feature_names", None) or () if names is None else names))
         self.known = {}
         _walk(model, range(width), self.known)
         self.texts = {at for at, values in self.known.items() if any(isinstance(one, str) for one in values)}
@@ -42,13 +45,22 @@ class Columns:
     def table(self, case):
         """The samples as the estimator takes them."""
         if not self.apart:
-            return next(iter(case.values()))
+            rows = next(iter(case.values()))
+            return rows[:, 0] if self.lines else rows
         count = len(next(iter(case.values())))
         found = np.zeros((count, self.width), object)
         for at, name in enumerate(self.names):
             values = self.known.get(at, [0.0])
             found[:, at] = case[name][:, 0] if name in case else values[0]
-        return found if self.texts else found.astype(np.float32)
+        if not self.labelled:
+            return found
+        import pandas
+
+        columns = {
+            name: found[:, at].astype(object if at in self.texts else np.float32)
+            for at, name in enumerate(self.names)
+        }
+        return pandas.DataFrame(columns)
 
     def _at(self, name):
         return self.names.index(name)
@@ -63,6 +75,13 @@ class Columns:
         values = [one for one in self.known[at] if one is not None and one == one]
         picked = [values[one] for one in rng.integers(0, len(values), len(rows))]
         return np.array(picked, str if at in self.texts else np.float32).reshape(-1, 1)
+
+
+def is_of_lines(model):
+    """Whether a sample is one line of text."""
+    while hasattr(model, "steps"):
+        model = model.steps[0][1]
+    return hasattr(model, "vocabulary_")
 
 
 def _walk(model, places, known):

@@ -1,14 +1,17 @@
 """scikit-learn, XGBoost and LightGBM to ONNX; answers come from the estimator itself."""
 
+import json
 import pickle
 import warnings
 
 import numpy as np
-from columns import Columns
+from columns import Columns, is_of_lines
 from exchange import Refused, main
 from histograms import with_histograms
 
 OPSET, ML_OPSET = 15, 3
+NEWER = 18
+"""For the few estimators that need it."""
 
 
 def work(job):
@@ -89,6 +92,8 @@ def features(job, model):
     """How many numbers a sample has."""
     for shape in job.shapes.values():
         return shape[-1]
+    if is_of_lines(model):
+        return 1
     for name in ("n_features_in_", "num_features", "num_feature"):
         found = getattr(model, name, None)
         found = found() if callable(found) else found
@@ -102,20 +107,23 @@ def of_sklearn(job, model, columns):
     from skl2onnx.common import data_types
 
     options = {"zipmap": False} if hasattr(model, "classes_") else None
-    opset = {"": min(job.opset or OPSET, 20), "ai.onnx.ml": ML_OPSET}
-    try:
-        with_boosters()
-        found = skl2onnx.convert_sklearn(
-            model,
-            initial_types=columns.types(data_types),
-            options=options and {id(model): options},
-            target_opset=opset,
-        )
-    except Refused:
-        raise
-    except Exception as error:  # its own errors are many and public ones are not promised
-        raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
-    return found, "skl2onnx " + skl2onnx.__version__
+    opsets = [min(job.opset, 20)] if job.opset else [OPSET, NEWER]
+    with_boosters()
+    for opset in opsets:
+        try:
+            found = skl2onnx.convert_sklearn(
+                model,
+                initial_types=columns.types(data_types),
+                options=options and {id(model): options},
+                target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
+            )
+        except Refused:
+            raise
+        except Exception as error:  # its own errors are many and public ones are not promised
+            if opset == opsets[-1] or "opset" not in str(error):
+                raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
+        else:
+            return found, "skl2onnx " + skl2onnx.__version__
 
 
 def with_boosters():
@@ -149,6 +157,7 @@ def of_xgboost(job, model, columns):
     from onnxmltools.convert.common.data_types import FloatTensorType
 
     types = [("input", FloatTensorType([None, columns.width]))]
+    plain_booster(model if hasattr(model, "save_config") else model.get_booster())
     try:
         found = onnxmltools.convert_xgboost(
             model, initial_types=types, target_opset=min(job.opset or OPSET, OPSET)
@@ -156,6 +165,19 @@ def of_xgboost(job, model, columns):
     except Exception as error:  # as above
         raise Refused("onnxmltools cannot convert this XGBoost model (%s)" % first(error))
     return found, "onnxmltools " + onnxmltools.__version__
+
+
+def plain_booster(booster):
+    """Made fit for onnxmltools, which knows trees only, and features by their numbers."""
+    learner = json.loads(booster.save_config())["learner"]
+    if learner["objective"]["name"] == "multi:softmax":
+        booster.set_param({"objective": "multi:softprob"})  # which tells the shares too
+    kind = learner["gradient_booster"]["name"]
+    if kind != "gbtree":
+        raise Refused("is an XGBoost model of kind %s, of which onnxmltools knows gbtree alone" % kind)
+    if "c" in (booster.feature_types or ()):
+        raise Refused("splits by category, which trees of ONNX do not: encode the categories as numbers")
+    booster.feature_names = booster.feature_types = None
 
 
 def of_lightgbm(job, model, columns):

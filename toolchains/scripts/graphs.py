@@ -6,6 +6,7 @@ import tensorflow as tf
 from exchange import Refused
 from tensorflow.python.grappler import tf_optimizer
 
+FILES = ("WriteFile", "ReadFile", "ImmutableConst")
 _PLAIN = ("Const", "NoOp", "Placeholder", "PlaceholderWithDefault", "Assert", "Identity_unused")
 
 
@@ -47,9 +48,24 @@ def saved_model(job):
         nodes = [name.partition(":")[0] for name in outputs]
         constant = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), nodes)
     constant = inlined(constant, [*nodes, *(tensor.partition(":")[0] for tensor in feeds.values())])
+    refuse_reaching(job, constant)
     inputs = [described(job, name, graph.get_tensor_by_name(tensor)) for name, tensor in feeds.items()]
     notes = ["of its signatures %s is taken, and not %s" % (chosen, ", ".join(others))] if others else []
     return Model(inputs, constant, feeds, outputs, asker(session, feeds, outputs), notes=notes)
+
+
+def refuse_reaching(job, graph):
+    """What a SavedModel has for saving itself may not be a part of what it computes."""
+    found = [
+        node.op
+        for node in graph.node
+        if node.op.startswith(("Save", "Restore", "MergeV2")) or node.op in FILES
+    ]
+    if found and not job.options.get("trust"):
+        raise Refused(
+            "has the operator %s, which reaches out of the model: say --trust if you know who made it"
+            % found[0]
+        )
 
 
 def inlined(constant, kept):

@@ -88,8 +88,9 @@ def sizes(job, program, nodes):
 
 def within(bounds, inner, symbol):
     """The usual extent where the bounds allow it, else the nearest."""
-    low = int(bounds.lower) if bounds is not None and bounds.lower.is_finite else 0
-    high = int(bounds.upper) if bounds is not None and bounds.upper.is_finite else 1 << 62
+    low, high = (getattr(bounds, one, None) for one in ("lower", "upper"))
+    low = int(low) if getattr(low, "is_Integer", False) else 0
+    high = int(high) if getattr(high, "is_Integer", False) else 1 << 62
     low = 1 if low <= 2 else low  # torch.export takes 0 and 1 for special, and says 2 for any
     if symbol not in inner and low <= _ROWS[0] and high >= _ROWS[1]:
         return None

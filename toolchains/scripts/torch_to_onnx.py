@@ -39,6 +39,11 @@ def work(job):
                 opset_version=min(job.opset or 17, 20),
             )
     except Exception as error:  # torch.onnx raises whatever an operator's translation does
+        if "param_count_list" in str(error):
+            raise Refused(
+                "torch.onnx takes no TorchScript whose forward has arguments that are not fed (it feeds %s): save a "
+                "module whose forward takes these alone, or export it with torch.export" % ", ".join(names)
+            ) from error
         raise Refused("torch.onnx cannot convert it: %s" % first(error)) from error
     job.reply(
         "model.onnx",
@@ -127,11 +132,16 @@ def load_weights(job, module):
         raise
     except Exception as error:  # pickle raises anything
         raise Refused("its weights cannot be read: %s" % first(error)) from error
-    found = found.get("state_dict", found) if isinstance(found, dict) else found
+    if isinstance(found, dict):
+        found = next(
+            (found[one] for one in ("state_dict", "model_state_dict", "model") if one in found), found
+        )
+    if isinstance(found, dict) and found and all(str(name).startswith("module.") for name in found):
+        found = {name.removeprefix("module."): one for name, one in found.items()}  # trained in parallel
     try:
         module.load_state_dict(found)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise Refused("its weights do not fit the module: %s" % first(error)) from error
+        raise Refused("its weights do not fit the module: %s" % " ".join(str(error).split())[:300]) from error
 
 
 def shaped(job, names):
@@ -184,8 +194,11 @@ def plain(one):
 
 
 def first(error):
+    while error.__cause__ is not None and type(error).__module__.startswith("torch.onnx"):
+        error = error.__cause__  # what goes round it is advice to programmers
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    at = -1 if lines and "TorchScript interpreter" in lines[0] else 0  # whose reason comes last
+    return lines[at][:300] if lines else type(error).__name__
 
 
 main(work)

@@ -99,7 +99,13 @@ async def _compared(
     wish: Wish, converted: Converted, loaded: Loaded, tolerance: float
 ) -> tuple[Parity, tuple[str, ...]]:
     async with engine_of(loaded) as engine:
-        target = await _open(engine, converted.path, wish.target)
+        try:
+            target = await _open(engine, converted.path, wish.target)
+        except ModelRejected as error:
+            reason = error.reason.removeprefix(f"{converted.path.name}: ")
+            raise ModelRejected(
+                wish.source, f"its conversion is refused by all that is here: {reason}"
+            ) from error
         cases, source = converted.cases, converted.framework
         if cases is None:
             cases, source = await _asked(engine, wish, converted, target)

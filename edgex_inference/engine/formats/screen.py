@@ -25,7 +25,10 @@ from edgex_inference.engine.formats.kinds import Kind
 from edgex_inference.engine.formats.torch_archives import screen_program, screen_script
 
 _WORD = "say --trust if you know who made it"
-_REACHING = ("WriteFile", "ReadFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "MatchingFiles")
+_REACHING = (
+    *("WriteFile", "ReadFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "MatchingFiles", "ImmutableConst"),
+    *("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "CreateSummaryFileWriter", "LMDBReader"),
+)
 """TensorFlow's operators that reach out of the graph."""
 _SPARE = 64
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
@@ -146,6 +149,8 @@ def _tensorflow(path: Path, trust: bool) -> None:
         for name in _REACHING:
             if bytes([0x12, len(name)]) + name.encode() in data or f'op: "{name}"'.encode() in data:
                 raise ModelRejected(path, f"has the operator {name}, which reaches out of the model: {_WORD}")
+        if b"PrintV2" in data and b"file://" in data:
+            raise ModelRejected(path, f"prints into a file: {_WORD}")
 
 
 def _paddle(path: Path, trust: bool) -> None:
