@@ -104,26 +104,33 @@ def features(job, model):
 
 def of_sklearn(job, model, columns):
     import skl2onnx
+
+    with_boosters()
+    try:
+        found = by_skl2onnx(model, columns, min(job.opset or OPSET, 20))
+    except Refused as error:
+        if job.opset or "opset" not in str(error):
+            raise
+        found = by_skl2onnx(model, columns, NEWER)
+    return found, "skl2onnx " + skl2onnx.__version__
+
+
+def by_skl2onnx(model, columns, opset):
+    import skl2onnx
     from skl2onnx.common import data_types
 
     options = {"zipmap": False} if hasattr(model, "classes_") else None
-    opsets = [min(job.opset, 20)] if job.opset else [OPSET, NEWER]
-    with_boosters()
-    for opset in opsets:
-        try:
-            found = skl2onnx.convert_sklearn(
-                model,
-                initial_types=columns.types(data_types),
-                options=options and {id(model): options},
-                target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
-            )
-        except Refused:
-            raise
-        except Exception as error:  # its own errors are many and public ones are not promised
-            if opset == opsets[-1] or "opset" not in str(error):
-                raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
-        else:
-            return found, "skl2onnx " + skl2onnx.__version__
+    try:
+        return skl2onnx.convert_sklearn(
+            model,
+            initial_types=columns.types(data_types),
+            options=options and {id(model): options},
+            target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
+        )
+    except Refused:
+        raise
+    except Exception as error:  # its own errors are many and public ones are not promised
+        raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
 
 
 def with_boosters():
