@@ -31,11 +31,11 @@ def endless(path: Path) -> Path:
             helper.make_tensor_value_info("on", TensorProto.BOOL, []),
             helper.make_tensor_value_info("next", TensorProto.FLOAT, [4]),
         ],
-        [numpy_helper.from_array(np.float32(1), "one")],
+        [numpy_helper.from_array(np.array(1, np.float32), "one")],
     )
     constants = [
-        numpy_helper.from_array(np.int64(1 << 62), "turns"),
-        numpy_helper.from_array(np.bool_(True), "always"),
+        numpy_helper.from_array(np.array(1 << 62), "turns"),
+        numpy_helper.from_array(np.array(True), "always"),
     ]
     loop = helper.make_node("Loop", ["turns", "always", "x"], ["y"], body=body)
     takes = (TensorProto.FLOAT, (4,))
