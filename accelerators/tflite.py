@@ -10,6 +10,7 @@ import numpy as np
 
 from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import LoadRequest, Traits
+from edgex_inference.contracts.appended import metadata
 from edgex_inference.contracts.errors import (
     DeviceLost,
     EdgexInferenceError,
@@ -82,7 +83,7 @@ class TfliteSession:
         self.inputs: Sequence[TensorSpec] = _specs(job.request, first.get_input_details(), "input")
         allocate(first)
         declared = _outputs(job.request, first, self.inputs)
-        self.metadata: Mapping[str, str] = {}
+        self.metadata: Mapping[str, str] = metadata(job.request.path)
         self.parallel, self._amount = 1 if stateful else job.parallel, len(self.inputs)
         precision, placement = _report(first, job.home)
         _check_precision(job, precision)

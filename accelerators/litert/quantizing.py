@@ -10,6 +10,7 @@ from typing import Any
 from accelerators.litert.session import NAME
 from accelerators.tflite import sentence, specs
 from edgex_inference.contracts.accelerator import TFLITE, QuantizeRequest
+from edgex_inference.contracts.appended import append, metadata
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.vendor import load_vendor
 
@@ -40,7 +41,7 @@ def quantize(request: QuantizeRequest) -> None:
             maker.load_quantization_recipe(recipes.static_wi8_ai8())
             samples = [dict(one) for one in request.samples]
             found = maker.quantize(maker.calibrate({_KEY: samples}, num_threads=1))
-        request.into.write_bytes(bytes(found.quantized_model))
+        request.into.write_bytes(append(bytes(found.quantized_model), metadata(request.path)))
     except Exception as error:
         raise ModelRejected(request.path, f"cannot be quantized: {sentence(error)}") from error
     finally:

@@ -168,7 +168,18 @@ def last_line(error: Exception) -> str:
     """The vendor's message without its numbers and source places."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(lines)) or type(error).__name__
-    text = re.sub(r"\S*/onnxruntime/\S+\.(cc|h):\d+ ", "", text)
+    text = re.sub(r"(\S*/onnxruntime/|\b)\S+\.(cc|h):\d+ (\w+ (?=[A-Z]))?", "", text)
+    text = re.sub(r"^Load model from .*? failed:\s*(This is an invalid model\. |Fatal error: )*", "", text)
+    text = re.sub(
+        r".*Failed to construct locale with name:(\S+?):.*",
+        r"needs the locale \1 on this machine (Debian: the package locales-all)",
+        text,
+    )
+    text = re.sub(
+        r"^(Error: )?(\S+)\(-?\d+\) is not a registered function/op.*",
+        r"has the operator \2, which ONNX Runtime does not have",
+        text,
+    )
     return text if len(text) <= 400 else f"{text[:200]} … {text[-190:]}"
 
 

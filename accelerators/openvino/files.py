@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgex_inference.contracts import appended
 from edgex_inference.contracts.accelerator import (
     ONNX,
     OPENVINO_IR,
@@ -56,6 +57,8 @@ def metadata(request: LoadRequest, model: Any) -> Mapping[str, str]:
         return {}
     if request.format == ONNX:
         return onnx_metadata(request.path)
+    if request.format == TFLITE:
+        return appended.metadata(request.path)
     try:
         said = dict(model.get_rt_info().items()).get("model_info", {})
         return {str(key): str(value.value) for key, value in said.items() if isinstance(value.value, str)}

@@ -1,12 +1,29 @@
 """The fields of a protobuf message, read without a schema: how foreign model files are told apart and looked into."""
 
+import mmap
 from collections.abc import Iterator
+from pathlib import Path
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _MOST_VARINT = 10
 
 Field = tuple[int, int | memoryview]
 """A field's number, and its value: a number, or the bytes of a text or of a message."""
+
+
+_MOST_READ = 256 << 20
+"""Bytes: larger files are mapped while they are looked at, so that they take no memory."""
+
+
+def contents(path: Path) -> memoryview:
+    """The bytes of a file; raises ValueError for an empty one, OSError when it cannot be read.
+
+    A mapping goes with the last view into it. One of a file that somebody cuts short ends the process.
+    """
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        whole = file.read() if size <= _MOST_READ else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return memoryview(whole)
 
 
 class Damaged(ValueError):

@@ -1,6 +1,5 @@
 """What an ONNX file says of itself, read without a runtime: a protobuf's fields, the weights skipped."""
 
-import mmap
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.protobuf import as_message, as_number, as_text, fields
+from edgex_inference.contracts.protobuf import as_message, as_number, as_text, contents, fields
 
 _ELEMENTS = {
     1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "BYTES", 9: "BOOL",
@@ -17,8 +16,6 @@ _ELEMENTS = {
 }  # fmt: skip
 _SETTLED = 2.0
 """Seconds: clocks of file systems are coarse."""
-_MOST_READ = 256 << 20
-"""Bytes: larger graphs are mapped while they are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +63,11 @@ def _kept(path: Path, _state: tuple[int, ...]) -> OnnxFile:
 
 
 def _read(path: Path) -> OnnxFile:
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        if not size:
-            raise ModelRejected(path, "the file is empty")
-        # A mapping goes with the last view into it. One of a file that somebody cuts short ends the process.
-        whole = file.read() if size <= _MOST_READ else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if not path.stat().st_size:
+        raise ModelRejected(path, "the file is empty")
+    whole = contents(path)
     try:
-        return _model(memoryview(whole))
+        return _model(whole)
     except (ValueError, IndexError, RecursionError):
         raise ModelRejected(path, "is no ONNX model, or a truncated one: copy or download it again") from None
 

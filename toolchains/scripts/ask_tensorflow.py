@@ -7,7 +7,8 @@ from graphs import called, opened
 def work(job):
     model = opened(job)
     cases = job.cases(model.inputs)
-    job.reply("job.json", cases, [model.ask(case) for case in cases], framework=called(), tool="")
+    answers = [model.ask(case) for case in cases]
+    job.reply("job.json", cases, answers, framework=called(), tool="", notes=model.notes)
 
 
 main(work)

@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 class Job:
-    """What is to be done: `source`, `beside`, `target`, `shapes`, `options`."""
+    """What is to be done: `source`, `beside`, `target`, `shapes`, `options`, and what the source says of itself."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -33,6 +33,7 @@ class Job:
         self.kind = said["kind"]
         self.shapes = {name: tuple(shape) for name, shape in said.get("shapes", {}).items()}
         self.options = said.get("options", {})
+        self.metadata = self.options.get("metadata") or {}
         self.opset = said.get("opset")
         self.memory = said.get("memory")
         self.given = said.get("inputs")
@@ -41,22 +42,31 @@ class Job:
         """A path in the job's folder."""
         return os.path.join(self.folder, name)
 
-    def cases(self, inputs):
+    def cases(self, inputs, missing=False):
         """Dictionaries of arrays for inputs (name, dtype, shape with None for what is open): given ones, else random.
 
-        Of random ones the third has three rows where every input leaves its first extent open.
+        Of random ones the third has three rows where every input leaves its first extent open; with `missing` there is
+        a further one with NaN in it.
         """
         if self.given:
             return _given(self.given, inputs)
         rng = np.random.default_rng(0)
         free = bool(inputs) and all(shape and shape[0] is None for _, _, shape in inputs)
-        return [
+        found = [
             {
                 name: _random(rng, case, dtype, _extents(shape, 3 if free and case == 2 else 1))
                 for name, dtype, shape in inputs
             }
             for case in range(CASES)
         ]
+        return [*found, {name: _holed(rng, array) for name, array in found[1].items()}] if missing else found
+
+    def types(self):
+        """The kinds of the given samples' arrays by name, `f`, `i` and such; empty without samples."""
+        if not self.given:
+            return {}
+        with np.load(self.given, allow_pickle=False) as found:
+            return {name: found[name].dtype.kind for name in found.files}
 
     def reply(self, file, cases, answers, *, framework, tool, notes=(), axes=()):
         """Writes what the caller reads: arrays of each case, inputs first; texts as numpy's own.
@@ -113,6 +123,14 @@ def _random(rng, case, dtype, shape):
     if case % 3 == 0:
         return rng.uniform(0, 1, shape).astype(dtype)
     return rng.normal(0, 1 if case % 3 == 1 else 3, shape).astype(dtype)
+
+
+def _holed(rng, array):
+    """With every second number missing."""
+    if array.dtype.kind != "f":
+        return array
+    holes = rng.permutation(array.size) % 2 == 0
+    return np.where(holes.reshape(array.shape), np.nan, array).astype(array.dtype)
 
 
 def _given(path, inputs):

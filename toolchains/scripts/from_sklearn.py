@@ -1,29 +1,37 @@
 """scikit-learn, XGBoost and LightGBM to ONNX; answers come from the estimator itself."""
 
+import json
 import pickle
 import warnings
 
 import numpy as np
+from columns import Columns, is_of_lines
 from exchange import Refused, main
 from histograms import with_histograms
 
 OPSET, ML_OPSET = 15, 3
+NEWER = 18
+"""For the few estimators that need it."""
 
 
 def work(job):
     warnings.simplefilter("ignore")
     model, framework = load(job)
-    width = features(job, model)
+    columns = Columns(model, features(job, model))
     kind = type(model).__module__.partition(".")[0]
     onnx_model, tool = {"xgboost": of_xgboost, "lightgbm": of_lightgbm}.get(kind, of_sklearn)(
-        job, model, width
+        job, model, columns
     )
     with open(job.path("model.onnx"), "wb") as file:
         file.write(onnx_model.SerializeToString())
-    cases = job.cases([(onnx_model.graph.input[0].name, "float32", (None, width))])
+    inputs = [one.name for one in onnx_model.graph.input]
+    cases = columns.cases(job, inputs, missing=takes_missing(model))
     outputs = [one.name for one in onnx_model.graph.output]
-    answers = [ask(model, next(iter(case.values())), outputs) for case in cases]
-    job.reply("model.onnx", cases, answers, framework=framework, tool=tool)
+    try:
+        answers = [ask(model, columns.table(case), outputs) for case in cases]
+    except Exception as error:  # the estimator's own code on inputs that it was not trained on
+        raise Refused("does not take the samples: %s; give --samples of real ones" % first(error)) from error
+    job.reply("model.onnx", cases, answers, framework=framework, tool=tool, notes=order(columns))
 
 
 def load(job):
@@ -59,6 +67,22 @@ def load(job):
     return model, "%s %s" % ({"sklearn": "scikit-learn"}.get(package, package), module.__version__)
 
 
+def order(columns):
+    """Which numbers a model wants, where it tells."""
+    if columns.apart or columns.names[0] == "input0":
+        return ()
+    return ("it was trained on the columns %s, in this order: names of its input" % ", ".join(columns.names),)
+
+
+def takes_missing(model):
+    """Whether NaN stands for a value that is missing."""
+    last = model.steps[-1][1] if hasattr(model, "steps") and len(model.steps) == 1 else model
+    kind = type(last)
+    return kind.__module__.partition(".")[0] in ("xgboost", "lightgbm") or kind.__name__.startswith(
+        "HistGradient"
+    )
+
+
 def made_with(model):
     """scikit-learn writes its version into each pickle and warns where it differs: asked again, as a value."""
     return getattr(model, "__dict__", {}).get("_sklearn_version")
@@ -68,6 +92,8 @@ def features(job, model):
     """How many numbers a sample has."""
     for shape in job.shapes.values():
         return shape[-1]
+    if is_of_lines(model):
+        return 1
     for name in ("n_features_in_", "num_features", "num_feature"):
         found = getattr(model, name, None)
         found = found() if callable(found) else found
@@ -76,25 +102,35 @@ def features(job, model):
     raise Refused("does not say how many numbers it takes: say them, --shape input=1,N")
 
 
-def of_sklearn(job, model, width):
+def of_sklearn(job, model, columns):
     import skl2onnx
-    from skl2onnx.common.data_types import FloatTensorType
+
+    with_boosters()
+    try:
+        found = by_skl2onnx(model, columns, min(job.opset or OPSET, 20))
+    except Refused as error:
+        if job.opset or "opset" not in str(error):
+            raise
+        found = by_skl2onnx(model, columns, NEWER)
+    return found, "skl2onnx " + skl2onnx.__version__
+
+
+def by_skl2onnx(model, columns, opset):
+    import skl2onnx
+    from skl2onnx.common import data_types
 
     options = {"zipmap": False} if hasattr(model, "classes_") else None
-    opset = {"": min(job.opset or OPSET, 20), "ai.onnx.ml": ML_OPSET}
     try:
-        with_boosters()
-        found = skl2onnx.convert_sklearn(
+        return skl2onnx.convert_sklearn(
             model,
-            initial_types=[("input", FloatTensorType([None, width]))],
+            initial_types=columns.types(data_types),
             options=options and {id(model): options},
-            target_opset=opset,
+            target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
         )
     except Refused:
         raise
     except Exception as error:  # its own errors are many and public ones are not promised
         raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
-    return found, "skl2onnx " + skl2onnx.__version__
 
 
 def with_boosters():
@@ -123,11 +159,12 @@ def with_boosters():
     with_histograms(calculate_linear_classifier_output_shapes, calculate_linear_regressor_output_shapes)
 
 
-def of_xgboost(job, model, width):
+def of_xgboost(job, model, columns):
     import onnxmltools
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    types = [("input", FloatTensorType([None, width]))]
+    types = [("input", FloatTensorType([None, columns.width]))]
+    plain_booster(model if hasattr(model, "save_config") else model.get_booster())
     try:
         found = onnxmltools.convert_xgboost(
             model, initial_types=types, target_opset=min(job.opset or OPSET, OPSET)
@@ -137,11 +174,24 @@ def of_xgboost(job, model, width):
     return found, "onnxmltools " + onnxmltools.__version__
 
 
-def of_lightgbm(job, model, width):
+def plain_booster(booster):
+    """Made fit for onnxmltools, which knows trees only, and features by their numbers."""
+    learner = json.loads(booster.save_config())["learner"]
+    if learner["objective"]["name"] == "multi:softmax":
+        booster.set_param({"objective": "multi:softprob"})  # which tells the shares too
+    kind = learner["gradient_booster"]["name"]
+    if kind != "gbtree":
+        raise Refused("is an XGBoost model of kind %s, of which onnxmltools knows gbtree alone" % kind)
+    if "c" in (booster.feature_types or ()):
+        raise Refused("splits by category, which trees of ONNX do not: encode the categories as numbers")
+    booster.feature_names = booster.feature_types = None
+
+
+def of_lightgbm(job, model, columns):
     import onnxmltools
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    types = [("input", FloatTensorType([None, width]))]
+    types = [("input", FloatTensorType([None, columns.width]))]
     try:
         found = onnxmltools.convert_lightgbm(
             model, initial_types=types, target_opset=min(job.opset or OPSET, OPSET), zipmap=False

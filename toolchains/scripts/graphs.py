@@ -1,20 +1,22 @@
 """TensorFlow's ways of saving, as one: a frozen graph with named inputs and outputs, and the model to be asked."""
 
 import os
+import re
 
 import tensorflow as tf
 from exchange import Refused
 from tensorflow.python.grappler import tf_optimizer
 
+FILES = ("WriteFile", "ReadFile", "ImmutableConst")
 _PLAIN = ("Const", "NoOp", "Placeholder", "PlaceholderWithDefault", "Assert", "Identity_unused")
 
 
 class Model:
     """`inputs` are (name, dtype, shape); `outputs` names of tensors in `graph`; `ask` runs the source itself."""
 
-    def __init__(self, inputs, graph, feeds, outputs, ask, keras=None):
+    def __init__(self, inputs, graph, feeds, outputs, ask, keras=None, notes=()):
         self.inputs, self.graph, self.feeds, self.outputs, self.ask = inputs, graph, feeds, outputs, ask
-        self.keras = keras
+        self.keras, self.notes = keras, notes
 
 
 def opened(job):
@@ -36,7 +38,8 @@ def saved_model(job):
     signatures = {name: one for name, one in loaded.signature_def.items() if one.inputs and one.outputs}
     if not signatures:
         raise Refused("has no signature with inputs and outputs: save it with one, or as a Keras model")
-    signature = signatures.get("serving_default") or next(iter(signatures.values()))
+    chosen = "serving_default" if "serving_default" in signatures else min(signatures)
+    signature, others = signatures[chosen], sorted(signatures.keys() - {chosen})
     feeds = {name: one.name for name, one in sorted(signature.inputs.items())}
     with graph.as_default():
         outputs = [
@@ -45,9 +48,30 @@ def saved_model(job):
         ]
         nodes = [name.partition(":")[0] for name in outputs]
         constant = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), nodes)
-    constant = inlined(constant, [*nodes, *(tensor.partition(":")[0] for tensor in feeds.values())])
+    try:
+        constant = inlined(constant, [*nodes, *(tensor.partition(":")[0] for tensor in feeds.values())])
+    except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as error:
+        raise Refused(
+            "cannot be made a graph of constants, it changes variables as it runs: %s" % first(error)
+        )
+    refuse_reaching(job, constant)
     inputs = [described(job, name, graph.get_tensor_by_name(tensor)) for name, tensor in feeds.items()]
-    return Model(inputs, constant, feeds, outputs, asker(session, feeds, outputs))
+    notes = ["of its signatures %s is taken, and not %s" % (chosen, ", ".join(others))] if others else []
+    return Model(inputs, constant, feeds, outputs, asker(session, feeds, outputs), notes=notes)
+
+
+def refuse_reaching(job, graph):
+    """What a SavedModel has for saving itself may not be a part of what it computes."""
+    found = [
+        node.op
+        for node in graph.node
+        if node.op.startswith(("Save", "Restore", "MergeV2")) or node.op in FILES
+    ]
+    if found and not job.options.get("trust"):
+        raise Refused(
+            "has the operator %s, which reaches out of the model: say --trust if you know who made it"
+            % found[0]
+        )
 
 
 def inlined(constant, kept):
@@ -107,6 +131,12 @@ def keras(job):
     try:
         model = library.models.load_model(job.source, compile=False, safe_mode=not job.options.get("trust"))
     except Exception as error:  # Keras raises whatever a layer's configuration makes it raise
+        own = re.search(r"Could not locate (?:class|function) '[^']*'", str(error))
+        if own:
+            raise Refused(
+                "has code of its author that is not in the file (Keras: %s): model.export('folder') in the program "
+                "that made it, and convert that folder" % own[0]
+            ) from error
         raise Refused("Keras %s cannot load it: %s" % (library.__version__, first(error))) from error
     names = [one.name for one in model.inputs]
     inputs = [described(job, name, one) for name, one in zip(names, model.inputs, strict=True)]
@@ -116,7 +146,17 @@ def keras(job):
         found = model(list(given) if len(given) > 1 else given[0], training=False)
         return tf.nest.flatten(found)
 
-    function = convert_variables_to_constants_v2(tf.function(call).get_concrete_function(*specs))
+    try:
+        function = convert_variables_to_constants_v2(tf.function(call).get_concrete_function(*specs))
+    except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as error:
+        raise Refused(
+            "keeps a state from run to run, or changes otherwise as it runs: %s" % first(error)
+        ) from error
+    if len(function.inputs) != len(names):
+        raise Refused(
+            "looks texts up in a table, which ONNX and TensorFlow Lite do not: save the part behind its "
+            "TextVectorization or StringLookup, and look them up in the program that publishes them"
+        )
     feeds = {name: tensor.name for name, tensor in zip(names, function.inputs, strict=True)}
     outputs = [tensor.name for tensor in function.outputs]
 
@@ -130,7 +170,7 @@ def described(job, name, tensor):
     """An input with what the user said of its shape."""
     shape = job.shapes.get(name) or job.shapes.get("")
     if shape is None:
-        if tensor.shape is None or getattr(tensor.shape, "rank", len(tensor.shape)) is None:
+        if tensor.shape is None or getattr(tensor.shape, "rank", 0) is None:
             raise Refused("the input %s has no shape: say it, --shape %s=1,…" % (name, name))
         shape = tuple(tensor.shape)
     dtype = tensor.dtype if isinstance(tensor.dtype, str) else tensor.dtype.as_numpy_dtype
@@ -139,7 +179,11 @@ def described(job, name, tensor):
 
 def asker(session, feeds, outputs):
     def ask(case):
-        return session.run(outputs, {feeds[name]: array for name, array in case.items()})
+        try:
+            return session.run(outputs, {feeds[name]: array for name, array in case.items()})
+        except tf.errors.OpError as error:
+            reason = " ".join(error.message.split())[:300]
+            raise Refused("does not take the samples: %s; give --samples of real ones" % reason) from error
 
     return ask
 

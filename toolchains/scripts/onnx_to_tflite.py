@@ -8,7 +8,7 @@ import onnx2tf
 import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 from exchange import Refused, main
-from tflite_file import arranged
+from tflite_file import arranged, described
 
 CHANNELS = (1, 3, 4)
 LAST = (0, 2, 3, 1)
@@ -36,7 +36,7 @@ def work(job):
         content = file.read()
     axes = [LAST if name in pictures else tuple(range(len(shape))) for name, shape in inputs.items()]
     with open(job.path("model.tflite"), "wb") as file:
-        file.write(put_in_order(job, content, axes, outputs))
+        file.write(described(put_in_order(job, content, axes, outputs), job.metadata))
     job.reply("model.tflite", [], [], framework="", tool="onnx2tf " + onnx2tf.__version__, axes=axes)
 
 

@@ -24,7 +24,8 @@ def work(job):
     onnx.save(found, job.path("model.onnx"))
     cases = job.cases(model.inputs)
     answers = [model.ask(case) for case in cases]
-    job.reply("model.onnx", cases, answers, framework=called(), tool="tf2onnx " + tf2onnx.__version__)
+    tool = "tf2onnx " + tf2onnx.__version__
+    job.reply("model.onnx", cases, answers, framework=called(), tool=tool, notes=model.notes)
 
 
 def overridden(job, model):

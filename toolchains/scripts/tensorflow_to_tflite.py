@@ -16,7 +16,7 @@ def work(job):
         file.write(in_order(content, model))
     cases = job.cases([(name, dtype, (1, *shape[1:])) for name, dtype, shape in model.inputs])
     answers = [model.ask(case) for case in cases]
-    job.reply("model.tflite", cases, answers, framework=called(), tool=called())
+    job.reply("model.tflite", cases, answers, framework=called(), tool=called(), notes=model.notes)
 
 
 def in_order(content, model):

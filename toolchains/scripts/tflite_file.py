@@ -1,5 +1,9 @@
 """TensorFlow Lite files put in order: which tensors are inputs and outputs, in what order, and how they are called."""
 
+import io
+import json
+import zipfile
+
 import flatbuffers
 import numpy as np
 
@@ -32,6 +36,16 @@ def arranged(content, inputs, outputs, turns=()):
     builder = flatbuffers.Builder(len(content) + 1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def described(content, said):
+    """The file with these texts in an archive at its end, as exporters of YOLO write them; labels, for instance."""
+    if not said:
+        return content
+    out = io.BytesIO(content)
+    with zipfile.ZipFile(out, "a") as archive:  # without a date: the same model is the same file
+        archive.writestr(zipfile.ZipInfo("metadata.json"), json.dumps(said, ensure_ascii=False))
+    return out.getvalue()
 
 
 def signature(inputs, outputs):

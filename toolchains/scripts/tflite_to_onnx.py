@@ -20,6 +20,7 @@ def work(job):
         raise Refused(
             "cannot be read or converted: %s" % (str(error).strip().splitlines() or [""])[0][:300]
         ) from error
+    onnx.helper.set_model_props(found, job.metadata)
     onnx.save(found, job.path("model.onnx"))
     given = {one["name"]: one for one in interpreter.get_input_details()}
     names = [one.name for one in found.graph.input]

@@ -1,5 +1,7 @@
 """ONNX, TensorFlow, TensorFlow Lite and Paddle to OpenVINO IR, without the compression to 16 bits."""
 
+import re
+
 from exchange import Refused, main
 
 
@@ -13,6 +15,9 @@ def work(job):
         model = openvino.convert_model(job.source)
         if shapes:
             model.reshape({model.input(name): shape for name, shape in shapes.items()})
+        for name, text in job.metadata.items():
+            if re.fullmatch(r"[A-Za-z_][\w.-]*", name):  # they become names of XML
+                model.set_rt_info(text, ["model_info", name])
         openvino.save_model(model, job.path("model.xml"), compress_to_fp16=False)
     except Exception as error:  # every error of OpenVINO is a RuntimeError or one of its own
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -20,6 +20,8 @@ def work(job):
                 "is larger than 2 GB, which no single file of ONNX can be: keep its weights beside it"
             )
         model = onnx.version_converter.convert_version(model, wanted)
+        del model.metadata_props[:]  # which the version converter may have lost
+        onnx.helper.set_model_props(model, job.metadata)
         onnx.checker.check_model(model)
         onnx.save(model, job.path("model.onnx"))
     except Refused:

@@ -8,6 +8,7 @@ import warnings
 
 import torch
 from exchange import Refused, main
+from torch_files import calling, fed, plain_weights
 
 OPSET = 18
 
@@ -16,14 +17,16 @@ def work(job):
     warnings.simplefilter("ignore")
     torch.set_grad_enabled(False)
     torch.set_num_threads(1)
-    module, inputs, dynamo = {"torch-export": exported, "torchscript": scripted}.get(job.kind, made)(job)
+    module, run, inputs, dynamo = {"torch-export": exported, "torchscript": scripted}.get(job.kind, made)(job)
     cases = job.cases(inputs)
+    answers = asked(run, cases)
     example = tuple(torch.from_numpy(array.copy()) for array in cases[0].values())
     names = [name for name, _, _ in inputs]
     try:
         if dynamo:
+            given = () if job.kind == "torch-export" else example
             program = torch.onnx.export(
-                module, example, dynamo=True, input_names=names, opset_version=job.opset or OPSET
+                module, given, dynamo=True, input_names=names, opset_version=job.opset or OPSET
             )
             program.save(job.path("model.onnx"), external_data=False)
         else:
@@ -36,9 +39,12 @@ def work(job):
                 opset_version=min(job.opset or 17, 20),
             )
     except Exception as error:  # torch.onnx raises whatever an operator's translation does
+        if "param_count_list" in str(error):
+            raise Refused(
+                "torch.onnx takes no TorchScript whose forward has arguments that are not fed (it feeds %s): save a "
+                "module whose forward takes these alone, or export it with torch.export" % ", ".join(names)
+            ) from error
         raise Refused("torch.onnx cannot convert it: %s" % first(error)) from error
-    run = module.module() if job.kind == "torch-export" else module
-    answers = [[one.numpy() for one in flat(run(*map(torch.from_numpy, case.values())))] for case in cases]
     job.reply(
         "model.onnx",
         cases,
@@ -46,6 +52,17 @@ def work(job):
         framework="torch " + torch.__version__,
         tool="torch.onnx " + torch.__version__,
     )
+
+
+def asked(run, cases):
+    """What PyTorch answers, all outputs one behind the other."""
+    try:
+        return [[plain(one) for one in flat(run(*map(torch.from_numpy, case.values())))] for case in cases]
+    except Exception as error:  # the module's own code
+        shapes = ", ".join("%s %s" % (name, list(one.shape)) for name, one in cases[0].items())
+        raise Refused(
+            "does not run on %s: %s; say another size with --shape" % (shapes, first(error))
+        ) from error
 
 
 def exported(job):
@@ -61,14 +78,7 @@ def exported(job):
         raise Refused("%s: say --trust if you know who made it" % reason) from error
     except Exception as error:  # a foreign or broken archive raises anything
         raise Refused("torch.export cannot load it: %s" % first(error)) from error
-    wanted = set(program.graph_signature.user_inputs)
-    inputs = []
-    for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name in wanted:
-            value = node.meta["val"]
-            shape = tuple(one if isinstance(one, int) else None for one in value.shape)
-            inputs.append((node.name, str(value.dtype).removeprefix("torch."), shape))
-    return program, inputs, True
+    return program, calling(program), fed(job, program), True
 
 
 def weights_only():
@@ -93,7 +103,7 @@ def scripted(job):
     except Exception as error:  # as above
         raise Refused("TorchScript cannot load it: %s" % first(error)) from error
     names = [one.name for one in module.forward.schema.arguments[1:]]
-    return module, shaped(job, names), False
+    return module, module, typed(job, module, shaped(job, names)), False
 
 
 def made(job):
@@ -112,19 +122,26 @@ def made(job):
     import inspect
 
     names = [one for one in inspect.signature(module.forward).parameters if one not in ("args", "kwargs")]
-    return module, shaped(job, names), True
+    return module, module, typed(job, module, shaped(job, names)), True
 
 
 def load_weights(job, module):
     try:
-        found = torch.load(job.source, map_location="cpu", weights_only=True)
+        found = plain_weights(job.source) or torch.load(job.source, map_location="cpu", weights_only=True)
+    except Refused:
+        raise
     except Exception as error:  # pickle raises anything
         raise Refused("its weights cannot be read: %s" % first(error)) from error
-    found = found.get("state_dict", found) if isinstance(found, dict) else found
+    if isinstance(found, dict):
+        found = next(
+            (found[one] for one in ("state_dict", "model_state_dict", "model") if one in found), found
+        )
+    if isinstance(found, dict) and found and all(str(name).startswith("module.") for name in found):
+        found = {name.removeprefix("module."): one for name, one in found.items()}  # trained in parallel
     try:
         module.load_state_dict(found)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise Refused("its weights do not fit the module: %s" % first(error)) from error
+        raise Refused("its weights do not fit the module: %s" % " ".join(str(error).split())[:300]) from error
 
 
 def shaped(job, names):
@@ -139,19 +156,49 @@ def shaped(job, names):
             "does not say what it takes: say it for %s, such as --shape %s=1,3,224,224"
             % (missing[0], missing[0])
         )
-    return [(name, "float32", job.shapes.get(name) or job.shapes[""]) for name in names]
+    return [(name, job.shapes.get(name) or job.shapes[""]) for name in names]
+
+
+def typed(job, module, shapes):
+    """Inputs with the element types that the module runs with: floats, else the samples' own, else whole numbers."""
+    given = job.types()
+    whole = {name: "int64" if given.get(name, "i") in "iu" else "float32" for name, _ in shapes}
+    if len(shapes) == len(given) == 1:
+        whole = {shapes[0][0]: "int64" if next(iter(given.values())) in "iu" else "float32"}
+    first_error = None
+    for types in ({}, whole):
+        inputs = [(name, types.get(name, "float32"), shape) for name, shape in shapes]
+        try:
+            asked(module, job.cases(inputs)[:1])
+        except Refused as error:
+            first_error = first_error or error
+        else:
+            return inputs
+    raise first_error
 
 
 def flat(found):
-    if isinstance(found, torch.Tensor):
+    """The tensors and numbers of an answer, whatever they are packed into."""
+    if isinstance(found, torch.Tensor | int | float):
         return [found]
+    if found is None:
+        return []
     values = found.values() if isinstance(found, dict) else found
     return [tensor for one in values for tensor in flat(one)]
 
 
+def plain(one):
+    """As numpy's own; numpy has no bfloat16."""
+    one = torch.as_tensor(one)
+    return (one.float() if one.dtype is torch.bfloat16 else one).numpy()
+
+
 def first(error):
+    while error.__cause__ is not None and type(error).__module__.startswith("torch.onnx"):
+        error = error.__cause__  # what goes round it is advice to programmers
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    at = -1 if lines and "TorchScript interpreter" in lines[0] else 0  # whose reason comes last
+    return lines[at][:300] if lines else type(error).__name__
 
 
 main(work)

@@ -18,6 +18,7 @@ from edgex_inference.contracts.models import Build, ModelCard, Task
 from edgex_inference.engine import onnx_file
 from edgex_inference.engine.cards.card import CARD, read_card
 from edgex_inference.engine.files import companions, digest, is_inside
+from edgex_inference.engine.formats.screen import closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,8 @@ def _copied(source: Build, beside: tuple[str, ...], folder: Path) -> Build:
 
 def _companions(build: Build) -> tuple[str, ...]:
     """The names of the files that the model needs beside it."""
+    if build.path.is_dir():
+        closed(build.path)  # what is copied would be whatever its links lead to
     if build.format == ONNX:
         onnx_file.read(build.path)  # raises for what is no model, before anything is made
     names = companions(build.path, build.format)

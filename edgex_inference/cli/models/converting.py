@@ -99,7 +99,13 @@ async def _compared(
     wish: Wish, converted: Converted, loaded: Loaded, tolerance: float
 ) -> tuple[Parity, tuple[str, ...]]:
     async with engine_of(loaded) as engine:
-        target = await _open(engine, converted.path, wish.target)
+        try:
+            target = await _open(engine, converted.path, wish.target)
+        except ModelRejected as error:
+            reason = error.reason.removeprefix(f"{converted.path.name}: ")
+            raise ModelRejected(
+                wish.source, f"its conversion is refused by all that is here: {reason}"
+            ) from error
         cases, source = converted.cases, converted.framework
         if cases is None:
             cases, source = await _asked(engine, wish, converted, target)
@@ -117,7 +123,7 @@ async def _compared(
             source=source if wish.samples is None else f"{source}; samples of {wish.samples.path.name}",
             difference=worst.difference,
             tolerance=worst.tolerance,
-            samples=len(cases),
+            samples=len(cases) - len(_holed(wish, cases)),
             converter=", ".join(converted.tools),
             checked_on=str(target.candidate),
         ),
@@ -222,15 +228,9 @@ async def _worst(
     names = [spec.name for spec in session.outputs]
     known = wish.samples.arrays if wish.samples is not None else {}
     worst: Off | None = None
-    for index, case in enumerate(cases):
-        if len(case.inputs) != len(session.inputs):
-            reason = f"its conversion has {len(session.inputs)} inputs instead of {len(case.inputs)}"
-            raise ModelRejected(wish.source, reason)
-        feed = {
-            spec.name: array.astype(spec.datatype.numpy)
-            for spec, array in zip(session.inputs, case.inputs, strict=True)
-        }
-        answers = await _run(target, feed, wish)
+    holed = _holed(wish, cases)
+    for index, case in enumerate(cases if not holed else [one for one in cases if not one.is_holed]):
+        answers = await _run(target, _feed(wish, session, case), wish)
         found = [compare(answers, case.outputs, names, tolerance)]
         found += [
             compare([answer], [known[name][index]], [f"{name} of sample {index}"], tolerance)
@@ -239,6 +239,36 @@ async def _worst(
         ]
         worst = max((*found, *([worst] if worst else [])), key=lambda one: one.share)
     assert worst is not None
-    silent = says_nothing(cases)
-    note = "every sample got the same answer, which proves little: give --samples of real inputs"
-    return worst, (note,) if silent else ()
+    notes = []
+    if says_nothing(cases):
+        notes.append("every sample got the same answer, which proves little: give --samples of real inputs")
+    if holed and not all([await _agrees(wish, target, case, tolerance) for case in holed]):
+        notes.append(
+            "where a value is missing (NaN) it does not answer as its source does: leave the card's nan: refuse"
+        )
+    return worst, tuple(notes)
+
+
+def _holed(wish: Wish, cases: Sequence[Case]) -> Sequence[Case]:
+    """Made-up samples with missing values, which are asked besides; those of a user count as all others."""
+    return [case for case in cases if wish.samples is None and case.is_holed]
+
+
+def _feed(wish: Wish, session: Session, case: Case) -> Tensors:
+    if len(case.inputs) != len(session.inputs):
+        reason = f"its conversion has {len(session.inputs)} inputs instead of {len(case.inputs)}"
+        raise ModelRejected(wish.source, reason)
+    return {
+        spec.name: array.astype(spec.datatype.numpy)
+        for spec, array in zip(session.inputs, case.inputs, strict=True)
+    }
+
+
+async def _agrees(wish: Wish, target: Opened, case: Case, tolerance: float) -> bool:
+    """Whether it answers a sample of which values are missing; nobody has to, for a card refuses those."""
+    names = [spec.name for spec in target.lane.session.outputs]
+    try:
+        answers = await _run(target, _feed(wish, target.lane.session, case), wish)
+    except ModelRejected:
+        return False
+    return compare(answers, case.outputs, names, tolerance).share <= 1

@@ -109,6 +109,23 @@ def imports_of(path: Path, file: IO[bytes]) -> Set[str]:
         raise ModelRejected(path, "is a pickle that is broken or cut short") from None
 
 
+_ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
+"""Behind one of these joblib writes an array's bytes as they are, where no disassembler finds its way."""
+
+
+def imports_seen(path: Path, file: IO[bytes]) -> tuple[Set[str], bool]:
+    """What a pickle would import, as far as that can be followed, and whether that is all; raises as `imports_of`."""
+    found: set[str] = set()
+    try:
+        for name in _imports(file):
+            if name == _ARRAY:
+                return found, False
+            found.add(name)
+    except Exception:  # noqa: BLE001 - as above
+        raise ModelRejected(path, "is a pickle that is broken or cut short") from None
+    return found, True
+
+
 def _imports(file: IO[bytes]) -> Iterator[str]:
     """The names, followed through the memo; `?` where one is put together in a way that cannot be followed."""
     pushed: list[str | None] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgex_inference.contracts import appended
 from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format
 from edgex_inference.contracts.errors import ModelRejected, SetupError
 from edgex_inference.contracts.tensors import Tensors
@@ -23,6 +24,8 @@ from edgex_inference.engine.formats.toolchains import Toolchains
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """`module:function`, for a module that is made without weights of a file."""
+_WEIGHTS = (Kind.TORCH_WEIGHTS, Kind.SAFETENSORS, Kind.NUMPY)
+"""What is loaded into the module that a function makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ def kind_of(wish: Wish) -> Kind:
             raise SetupError(f"{wish.source}: cannot be read: {error.strerror}") from error
         raise
     screen(wish.source, kind, trust=wish.trust)
-    return Kind.TORCH_FACTORY if kind in (Kind.TORCH_WEIGHTS, Kind.SAFETENSORS) and wish.factory else kind
+    return Kind.TORCH_FACTORY if kind in _WEIGHTS and wish.factory else kind
 
 
 def planned(wish: Wish, toolchains: Toolchains) -> tuple[Kind, Sequence[Step]]:
@@ -133,7 +136,7 @@ def convert(wish: Wish, toolchains: Toolchains, folder: Path, told: Callable[[st
         kind=kind,
         framework=first.framework,
         tools=tuple(reply.tool for reply in replies),
-        notes=tuple(note for reply in replies for note in reply.notes),
+        notes=tuple(dict.fromkeys(note for reply in (*replies, first) for note in reply.notes)),
         cases=None,
         missing=missing,
         turns=[reply.axes for reply in replies],
@@ -178,7 +181,7 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
     if first and wish.samples is not None:
         inputs = str(folder / "inputs.npz")
         _save(inputs, wish.samples.arrays)
-    options: dict[str, object] = {"trust": wish.trust}
+    options: dict[str, object] = {"trust": wish.trust, "metadata": _metadata(source, kind)}
     if kind is Kind.KALDI and wish.edges:
         options["edges"] = wish.edges
     if kind is Kind.KALDI and wish.every:
@@ -195,6 +198,13 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
         opset=wish.opset,
         inputs=inputs,
     )
+
+
+def _metadata(source: Path, kind: Kind) -> Mapping[str, str]:
+    """What a file says of itself that its tensors do not, such as names of classes: each conversion hands it on."""
+    if kind is Kind.ONNX:
+        return dict(onnx_file.read(source).metadata)
+    return dict(appended.metadata(source)) if kind is Kind.TFLITE else {}
 
 
 def _save(path: str, arrays: Tensors) -> None:

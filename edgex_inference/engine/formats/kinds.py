@@ -124,7 +124,7 @@ ABOUT: Mapping[Kind, About] = {
     ),
     Kind.SAFETENSORS: About(
         label="safetensors (weights without their program)",
-        nearest="say the function that makes the module and loads them: `--factory module:function`",
+        nearest="say the function that makes the module: `--factory module:function`",
     ),
     Kind.GGUF: About(
         label="a GGUF language model",
@@ -144,6 +144,6 @@ ABOUT: Mapping[Kind, About] = {
     ),
     Kind.NUMPY: About(
         label="numpy arrays without a program",
-        nearest="say the function that makes the module and loads them: `--factory module:function`",
+        nearest="say the function that makes the module: `--factory module:function`",
     ),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.protobuf import as_message, as_text, fields
-from edgex_inference.engine.formats.archives import imports_of, read_text
+from edgex_inference.engine.formats.archives import imports_seen, read_text
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
 from edgex_inference.engine.formats.routes import STEPS
 
@@ -25,7 +25,16 @@ def look(path: Path, kind: Kind) -> Said:
     reader = _READERS.get(kind)
     try:
         found |= reader(path) if reader is not None else {}
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OSError, ModelRejected):
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OSError,
+        ModelRejected,
+    ):
         found["not read"] = "it is broken, or of a release that is not known"
     convertible = any(kind in step.sources for step in STEPS)
     found["next"] = f"edgex-inference model convert {path}" if convertible else about.nearest
@@ -63,7 +72,11 @@ def _pickle(path: Path) -> Said:
         if file.read(1) != b"\x80":
             return {"imports": "not seen: it is compressed"}
         file.seek(0)
-        return {"imports": sorted(imports_of(path, file))}
+        found, whole = imports_seen(path, file)
+        return {
+            "imports": sorted(found),
+            "further imports": "" if whole else "not seen, behind its first array",
+        }
 
 
 def _mxnet(path: Path) -> Said:
@@ -122,7 +135,7 @@ def _of_layer(layer: Mapping[str, Mapping[str, object]]) -> str:
 def _keras_h5(path: Path) -> Said:
     text = path.read_bytes().decode("latin-1")
     found = re.search(
-        r'"class_name": "InputLayer", "config": \{[^}]*?"batch_input_shape": \[([^\]]*)\]', text
+        r'"class_name": "InputLayer", "config": \{[^}]{0,4096}?"batch_input_shape": \[([^\]]{0,999})\]', text
     )
     layers = re.findall(r'\{"class_name": "(\w+)", "config": \{"name"', text)
     return {

@@ -23,6 +23,11 @@ class Case:
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
 
+    @property
+    def is_holed(self) -> bool:
+        """Whether numbers are missing from it, as NaN."""
+        return any(one.dtype.kind == "f" and bool(np.isnan(one).any()) for one in self.inputs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
@@ -198,7 +203,7 @@ def read_samples(path: Path) -> Samples:
             names_in(path)
             with np.load(path, allow_pickle=False) as found:
                 arrays = {name: found[name] for name in found.files}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, MemoryError) as error:
         raise ModelRejected(
             path, f"holds no samples: a .npz or JSON from input names to rows is wanted ({error})"
         ) from error

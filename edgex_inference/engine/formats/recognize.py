@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.protobuf import as_message, as_number, as_text, fields
+from edgex_inference.contracts.protobuf import as_message, as_number, as_text, contents, fields
 from edgex_inference.engine.formats.archives import names_in, unpacked
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
 
@@ -43,6 +43,12 @@ def recognize(path: Path) -> Kind:
     """The kind of a file or folder; raises ModelRejected with what is known instead, OSError."""
     if path.is_dir():
         found = _folder(path)
+    elif path.name in _SAVED:
+        raise ModelRejected(path, f"is a part of a SavedModel: name its folder, {path.parent}")
+    elif (
+        path.exists() and not path.is_file()
+    ):  # a pipe would keep whoever opens it waiting, a device has no end
+        raise ModelRejected(path, "is no file")
     else:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -59,8 +65,11 @@ def known() -> str:
     return "it knows " + ", ".join(about.label for about in ABOUT.values() if not about.nearest)
 
 
+_SAVED = ("saved_model.pb", "saved_model.pbtxt")
+
+
 def _folder(path: Path) -> Kind | None:
-    if any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+    if any((path / name).is_file() for name in _SAVED):
         return Kind.SAVED_MODEL
     if any(path.glob("*.index")) or (path / "checkpoint").is_file():
         return Kind.CHECKPOINT
@@ -169,7 +178,7 @@ def _of_json(path: Path) -> Kind | None:
 def _by_protobuf(path: Path, head: bytes) -> Kind | None:
     """The schemas that a protobuf fits; a truncated one fits none, and then its suffix says what it should be."""
     try:
-        data = memoryview(path.read_bytes())
+        data = contents(path)
         numbers = {number for number, _ in fields(data)}
     except (ValueError, IndexError):
         if path.suffix in _SUFFIXES:

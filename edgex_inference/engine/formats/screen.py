@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.protobuf import as_message, fields, varint
+from edgex_inference.contracts.protobuf import as_message, contents, fields, varint
 from edgex_inference.engine.files import companions, is_inside
 from edgex_inference.engine.formats.archives import (
     HARMLESS,
@@ -22,27 +22,35 @@ from edgex_inference.engine.formats.archives import (
     read_text,
 )
 from edgex_inference.engine.formats.kinds import Kind
+from edgex_inference.engine.formats.torch_archives import screen_program, screen_script
 
 _WORD = "say --trust if you know who made it"
-_REACHING = ("WriteFile", "ReadFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "MatchingFiles")
+_REACHING = (
+    *("WriteFile", "ReadFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "MatchingFiles", "ImmutableConst"),
+    *("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "CreateSummaryFileWriter", "LMDBReader"),
+)
 """TensorFlow's operators that reach out of the graph."""
 _SPARE = 64
+_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 
 
 def screen(path: Path, kind: Kind, *, trust: bool) -> None:
     """Raises ModelRejected with what is in the file and what to do; runs nothing of it."""
     if path.is_dir():
-        _folder(path)
+        closed(path)
     check = _CHECKS.get(kind)
     if check is not None:
         check(path, trust)
 
 
-def _folder(path: Path) -> None:
-    root = path.resolve()
-    for one in path.rglob("*"):
+def closed(folder: Path) -> None:
+    """Raises ModelRejected for a folder with a link out of it, or with what is neither file nor folder."""
+    root = folder.resolve()
+    for one in folder.rglob("*"):
         if not one.resolve().is_relative_to(root):
-            raise ModelRejected(path, f"{one.relative_to(path)} in it is a link to a place outside of it")
+            raise ModelRejected(folder, f"{one.relative_to(folder)} in it is a link to a place outside of it")
+        if not one.is_file() and not (one.is_dir() and not one.is_symlink()):
+            raise ModelRejected(folder, f"{one.relative_to(folder)} in it is no file")
 
 
 def _onnx(path: Path, trust: bool) -> None:
@@ -58,7 +66,7 @@ def _onnx(path: Path, trust: bool) -> None:
             raise ModelRejected(path, f"its weights {one.name!r} are a link to a place outside its folder")
     bytes_there = sum(one.stat().st_size for one in (path, *beside))
     try:
-        most = max(_elements(memoryview(path.read_bytes())), default=0)
+        most = max(_elements(contents(path)), default=0)
     except (ValueError, IndexError):
         raise ModelRejected(path, "is an ONNX model that is broken or cut short") from None
     if most > 8 * bytes_there + _SPARE:
@@ -110,17 +118,13 @@ def _weights(path: Path, trust: bool) -> None:
         )
 
 
-def _archive(path: Path, trust: bool) -> None:
-    names_in(path)
-
-
 def _keras(path: Path, trust: bool) -> None:
     names_in(path)
     text = read_text(path, "config.json")
     try:
         json.loads(text)
-    except ValueError:
-        raise ModelRejected(path, "its config.json is no JSON") from None
+    except (ValueError, RecursionError):
+        raise ModelRejected(path, "its config.json is no JSON, or nested too deeply") from None
     _lambda(path, text, trust)
 
 
@@ -129,7 +133,10 @@ def _keras_h5(path: Path, trust: bool) -> None:
 
 
 def _lambda(path: Path, text: str, trust: bool) -> None:
-    if not trust and re.search(r'"class_name":\s*"(?:Lambda|__lambda__)"', text):
+    plain = _ESCAPED.sub(
+        lambda found: chr(int(found[1], 16)), text
+    )  # JSON may spell any letter as its number
+    if not trust and re.search(r'"class_name"\s*:\s*"(?:Lambda|__lambda__)"', plain):
         raise ModelRejected(path, f"has a Lambda layer, which is a program of its author: {_WORD}")
 
 
@@ -142,6 +149,8 @@ def _tensorflow(path: Path, trust: bool) -> None:
         for name in _REACHING:
             if bytes([0x12, len(name)]) + name.encode() in data or f'op: "{name}"'.encode() in data:
                 raise ModelRejected(path, f"has the operator {name}, which reaches out of the model: {_WORD}")
+        if b"PrintV2" in data and b"file://" in data:
+            raise ModelRejected(path, f"prints into a file: {_WORD}")
 
 
 def _paddle(path: Path, trust: bool) -> None:
@@ -153,8 +162,8 @@ _CHECKS: Mapping[Kind, Callable[[Path, bool], None]] = {
     Kind.ONNX: _onnx,
     Kind.PICKLE: _pickle,
     Kind.TORCH_WEIGHTS: _weights,
-    Kind.TORCH_EXPORT: _archive,
-    Kind.TORCHSCRIPT: _archive,
+    Kind.TORCH_EXPORT: screen_program,
+    Kind.TORCHSCRIPT: screen_script,
     Kind.KERAS: _keras,
     Kind.KERAS_H5: _keras_h5,
     Kind.SAVED_MODEL: _tensorflow,

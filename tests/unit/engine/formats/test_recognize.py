@@ -2,6 +2,8 @@
 
 import io
 import json
+import mmap
+import os
 import pickle
 import struct
 import zipfile
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from edgex_inference.contracts import protobuf
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
 from edgex_inference.engine.formats.recognize import recognize
@@ -139,3 +142,25 @@ def test_a_truncated_file_is_refused_or_told_apart_and_never_fails_otherwise(
             continue
         except Exception as error:  # noqa: BLE001
             pytest.fail(f"{name}: {error!r}")
+
+
+def test_a_part_of_a_saved_model_names_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "saved_model.pb"
+    path.write_bytes(field(1, 1) + field(2, b""))
+    with pytest.raises(ModelRejected, match=f"name its folder, {tmp_path}"):
+        recognize(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.onnx")
+    for path in (tmp_path / "m.onnx", Path("/dev/zero")):
+        with pytest.raises(ModelRejected, match="is no file"):
+            recognize(path)
+
+
+def test_a_large_file_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m.onnx"
+    onnx_models.write_affine(path)
+    monkeypatch.setattr(protobuf, "_MOST_READ", 10)
+    assert recognize(path) is Kind.ONNX
+    assert isinstance(protobuf.contents(path).obj, mmap.mmap)

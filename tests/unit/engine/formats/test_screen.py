@@ -105,6 +105,24 @@ def test_a_lambda_layer_is_a_program(kind: Kind, tmp_path: Path) -> None:
     screen(path, kind, trust=True)
 
 
+@pytest.mark.parametrize("kind", [Kind.KERAS, Kind.KERAS_H5])
+def test_a_lambda_layer_is_seen_however_it_is_spelled(kind: Kind, tmp_path: Path) -> None:
+    text = '{"class\\u005fname" : "\\u004cambda", "config": {}}'
+    assert json.loads(text)["class_name"] == "Lambda"
+    path = zipped(tmp_path / "m.keras", {"config.json": text.encode(), "metadata.json": b"{}"})
+    if kind is Kind.KERAS_H5:
+        path.write_bytes(b"\x89HDF\r\n\x1a\nmodel_config" + text.encode())
+    with pytest.raises(ModelRejected, match="Lambda layer"):
+        screen(path, kind, trust=False)
+
+
+def test_a_configuration_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    text = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+    path = zipped(tmp_path / "m.keras", {"config.json": text, "metadata.json": b"{}"})
+    with pytest.raises(ModelRejected, match="nested too deeply"):
+        screen(path, Kind.KERAS, trust=False)
+
+
 @pytest.mark.parametrize("operator", ["WriteFile", "EagerPyFunc"])
 def test_operators_that_reach_out_of_the_graph(operator: str, tmp_path: Path) -> None:
     node = b"\x0a\x01w\x12" + bytes([len(operator)]) + operator.encode()
