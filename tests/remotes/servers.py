@@ -44,7 +44,11 @@ def triton(folder: Path) -> "Iterator[Started]":
     version = packages.parent.name.removeprefix("python")
     back_ends = folder / "triton-backends"
     shutil.copytree(home / "backends", back_ends, dirs_exist_ok=True)
-    stub = home / "python_backend_stubs" / version / "triton_python_backend_stub"
+    stubs = home / "python_backend_stubs"
+    stub = stubs / version / "triton_python_backend_stub"
+    if not stub.exists():
+        known = ", ".join(sorted(one.name for one in stubs.iterdir()))
+        raise Unavailable(f"{python} is Python {version}, and Triton's wheel has its Python back-end for {known}")
     shutil.copy(stub, back_ends / "python" / "triton_python_backend_stub")
     repository = folder / "triton-models"
     _triton_models(repository, packages)
@@ -89,12 +93,16 @@ def _environment(folder: Path, requirement: str, python: str, *, bare: bool) -> 
     if not done.exists():
         print(f"installing {requirement} into {folder} …", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", *(["--without-pip"] if bare else []), str(folder)], check=True)
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
         try:
+            subprocess.run(
+                [python, "-m", "venv", *(["--without-pip"] if bare else []), str(folder)], check=True
+            )
             subprocess.run([*pip, "install", "-q", "--disable-pip-version-check", requirement], check=True)
         except subprocess.CalledProcessError as error:
-            raise Unavailable(f"{requirement} could not be installed") from error
+            raise Unavailable(
+                f"{requirement} could not be installed for {python}: the lines above say why"
+            ) from error
         done.touch()
     (packages,) = (folder / "lib").glob("python3.*/site-packages")
     return packages
