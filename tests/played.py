@@ -19,8 +19,8 @@ def main(mark: str, page: str, *tests: str) -> int:
     """0 when something was played, and all of it held."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder, "results.xml")
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={results}", *tests]
-        done = subprocess.run(command, cwd=ROOT, check=False)
+        command = [sys.executable, "-m", "pytest", "-q", "-o", "junit_family=xunit1", f"--junitxml={results}"]
+        done = subprocess.run([*command, *tests], cwd=ROOT, check=False)
         if done.returncode:
             return done.returncode
         passed, text = told(ElementTree.parse(results).iter("testcase"))
