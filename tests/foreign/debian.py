@@ -104,7 +104,9 @@ class Debian:
 def _possible() -> None:
     missing = [program for program in ("apt-get", "dpkg-deb") if not shutil.which(program)]
     if missing:
-        raise Unavailable(f"no {' and no '.join(missing)} is here: it takes Debian or a relative, or a container of it")
+        raise Unavailable(
+            f"no {' and no '.join(missing)} is here: it takes Debian or a relative, or a container of it"
+        )
     if not Path(_KEYS).exists():
         raise Unavailable(f"{_KEYS} is not there: apt-get install debian-archive-keyring")
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgex_inference.engine.formats.parity import FLOATS
 from tests import dated
 from tests.foreign.debian import Unavailable
 from tests.zoo.fetching import HOME, archive, place
@@ -88,9 +89,13 @@ def _file(model: Model) -> Path:
 def _write() -> int:
     """The page, unless a model of an earlier run has no row here, or a wrong one: then the code is 1."""
     files = {one.name: _file(one) for one in MODELS}
-    lacking = [name for name, file in files.items() if not file.exists() or json.loads(file.read_text())["wrong"]]
+    lacking = [
+        name for name, file in files.items() if not file.exists() or json.loads(file.read_text())["wrong"]
+    ]
     if lacking:
-        print(f"docs/reference/zoo.md stays as it is: without a row are {', '.join(lacking)}", file=sys.stderr)
+        print(
+            f"docs/reference/zoo.md stays as it is: without a row are {', '.join(lacking)}", file=sys.stderr
+        )
         return 1
     dated.write(PAGE, "measured: zoo", f"\n{_page()}\n\n")
     return 0
@@ -204,7 +209,10 @@ def _cell(one: dict[str, Any]) -> str:
 
 def _conversion(row: dict[str, Any]) -> str:
     found = row["converted"]
-    return "refused" if isinstance(found, str) else f"{found['difference']:.0e}"
+    if isinstance(found, str):
+        return "refused"
+    allowed = "" if found["tolerance"] == FLOATS else f", {found['tolerance']:g} allowed"
+    return f"{found['difference']:.0e}{allowed}"
 
 
 _COLUMNS = ("onnxruntime", "openvino", "litert", "reference")
