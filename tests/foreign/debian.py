@@ -1,6 +1,7 @@
 """Packages of any suite of Debian, downloaded and unpacked: no root, nothing installed on this machine."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -37,8 +38,9 @@ class Debian:
     def unpack(self, packages: Sequence[str], to: Path, *, without: Sequence[str] = ()) -> None:
         """Downloads packages with all that they need but `without`, and unpacks them; nothing of them is run.
 
-        Raises Unavailable.
+        Raises Unavailable, at once where this machine has none of what that takes.
         """
+        _possible()
         apt = self._apt()
         fetch([*apt, "update"])
         said = run([*apt, "--no-install-recommends", "--simulate", "install", *packages])
@@ -99,6 +101,22 @@ class Debian:
         return ["apt-get", "-q", "-y", *(f"-o{key}={value}" for key, value in settings.items())]
 
 
+def _possible() -> None:
+    missing = [program for program in ("apt-get", "dpkg-deb") if not shutil.which(program)]
+    if missing:
+        raise Unavailable(
+            f"no {' and no '.join(missing)} is here: it takes Debian or a relative, or a container of it"
+        )
+    if not Path(_KEYS).exists():
+        raise Unavailable(f"{_KEYS} is not there: apt-get install debian-archive-keyring")
+
+
+def native(machine: str) -> None:
+    """Raises Unavailable where programs of this machine type, `x86_64`, do not run."""
+    if platform.machine() != machine:
+        raise Unavailable(f"it runs programs for {machine}, and this machine is {platform.machine()}")
+
+
 def fetch(command: Sequence[str], cwd: Path = ROOT) -> None:
     """Runs what downloads, which goes on where it broke off: three times until it comes through."""
     for left in reversed(range(_TRIES)):
@@ -114,15 +132,18 @@ def fetch(command: Sequence[str], cwd: Path = ROOT) -> None:
 
 def run(command: Sequence[str], cwd: Path = ROOT) -> str:
     """Runs it and gives its output; raises Unavailable with its last line."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        env={**os.environ, **_PATIENT},
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env={**os.environ, **_PATIENT},
+        )
+    except FileNotFoundError:
+        raise Unavailable(f"there is no {command[0]} here") from None
     if done.returncode:
         last = next((line for line in reversed((done.stdout + done.stderr).splitlines()) if line.strip()), "")
         raise Unavailable(f"{' '.join(command[:3])} … failed: {last}")

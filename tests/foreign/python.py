@@ -86,10 +86,8 @@ class ForeignPython:
         shutil.rmtree(
             sources, ignore_errors=True
         )  # a build beside them would find modules again that are gone
-        files = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, check=True,
-        ).stdout.decode().split("\0")  # fmt: skip
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        files = run(listing).split("\0")
         for name in filter(None, files):
             if not name.startswith(("tests/", "docs/")) and (ROOT / name).exists():
                 (sources / name).parent.mkdir(parents=True, exist_ok=True)

@@ -88,8 +88,8 @@ def play(row: Row, gpu: str, room: Room) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         suite = f"tests/hardware/{row.suite}"
-        arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", suite)
-        done = _run(room, *arguments)
+        arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1")
+        done = _run(room, *arguments, f"--junitxml={report}", suite)
         if not report.is_file():
             return Outcome(row=name, gpu=gpu, problem=_last(done))
         passed, failed, skipped = _counted(report)

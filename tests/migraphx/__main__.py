@@ -82,8 +82,11 @@ def numbers(python: ForeignPython) -> tuple[bool, str]:
     (HOME / "numbers.log").write_text(done.stdout + done.stderr)
     if done.returncode:
         return False, (done.stderr.strip().splitlines() or ["no word"])[-1]
+    seen = f"{len(done.stdout.splitlines()) - 2} models"
+    if not os.environ.get("EDGEX_INFERENCE_TESTDATA"):
+        return True, f"{seen} of ours; the table below, with real ones, is an earlier run's"
     outcomes.write(README, "differences", done.stdout.strip())
-    return True, f"{len(done.stdout.splitlines()) - 2} models, below"
+    return True, f"{seen}, below"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.foreign.debian import ROOT, Debian, Unavailable
+from tests.foreign.debian import ROOT, Debian, Unavailable, native
 from tests.foreign.python import ForeignPython
 
 HOME = ROOT / "build" / "migraphx"
@@ -22,6 +22,7 @@ _EXTRAS = "demo,reference"
 
 def provide() -> ForeignPython:
     """Everything, as far as it is not there yet; the project itself every time. Raises Unavailable."""
+    native("x86_64")
     if not _LOADER.exists():
         DEBIAN.unpack(PACKAGES, _ROOT, without=KERNELS)
     found = sorted(path.name for path in (_ROOT / "usr/bin").glob("python3.*") if path.name[8:].isdigit())

@@ -44,8 +44,7 @@ def triton(folder: Path) -> "Iterator[Started]":
     version = packages.parent.name.removeprefix("python")
     back_ends = folder / "triton-backends"
     shutil.copytree(home / "backends", back_ends, dirs_exist_ok=True)
-    stub = home / "python_backend_stubs" / version / "triton_python_backend_stub"
-    shutil.copy(stub, back_ends / "python" / "triton_python_backend_stub")
+    shutil.copy(_stub(home, version), back_ends / "python" / "triton_python_backend_stub")
     repository = folder / "triton-models"
     _triton_models(repository, packages)
     rest, rpc = free_port(), free_port()
@@ -66,6 +65,24 @@ def triton(folder: Path) -> "Iterator[Started]":
     with _running(command, environment, folder / "triton.log", rest, home):
         said = _json(f"http://127.0.0.1:{rest}/v2")
         yield Started(f"Triton {said['version']}", f"http://127.0.0.1:{rest}", f"grpc://127.0.0.1:{rpc}")
+
+
+def _stub(home: Path, version: str) -> Path:
+    """The program that runs Python models, for this series; raises Unavailable where it has none or would not start."""
+    stubs = home / "python_backend_stubs"
+    stub = stubs / version / "triton_python_backend_stub"
+    if not stub.exists():
+        known = ", ".join(sorted(one.name for one in stubs.iterdir()))
+        raise Unavailable(
+            f"/usr/bin/python3 is Python {version}, and Triton's wheel has its Python back-end for {known}"
+        )
+    said = subprocess.run(["ldd", str(stub)], capture_output=True, text=True, check=False).stdout
+    lacking = [line.split()[0] for line in said.splitlines() if line.endswith("not found")]
+    if lacking:
+        raise Unavailable(
+            f"Triton's Python back-end needs {', '.join(lacking)}: apt-get install libpython{version}"
+        )
+    return stub
 
 
 def mlserver(folder: Path) -> "Iterator[Started]":
@@ -89,12 +106,16 @@ def _environment(folder: Path, requirement: str, python: str, *, bare: bool) -> 
     if not done.exists():
         print(f"installing {requirement} into {folder} …", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", *(["--without-pip"] if bare else []), str(folder)], check=True)
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
         try:
+            subprocess.run(
+                [python, "-m", "venv", *(["--without-pip"] if bare else []), str(folder)], check=True
+            )
             subprocess.run([*pip, "install", "-q", "--disable-pip-version-check", requirement], check=True)
         except subprocess.CalledProcessError as error:
-            raise Unavailable(f"{requirement} could not be installed") from error
+            raise Unavailable(
+                f"{requirement} could not be installed for {python}: the lines above say why"
+            ) from error
         done.touch()
     (packages,) = (folder / "lib").glob("python3.*/site-packages")
     return packages

@@ -75,6 +75,21 @@ def main(names: Sequence[str]) -> int:
     return int(bool(wrong))
 
 
+def _lacking(names: Sequence[str]) -> int:
+    """1 where one has no Python here, with its sentence: before gigabytes are fetched for the others."""
+    from edgex_inference.contracts.errors import SetupError
+    from edgex_inference.engine.formats.toolchains import Toolchains
+
+    known, lacking = Toolchains(HOME / "toolchains"), 0
+    for name in names or known.known:
+        try:
+            known.get(name).interpreter()
+        except SetupError as error:
+            print(f"make toolchains: {error}", file=sys.stderr)
+            lacking = 1
+    return lacking
+
+
 def _ready(name: str, folder: Path) -> str:
     """Everything in it imported, and synthetic models made; what is wrong otherwise."""
     checked = subprocess.run(
@@ -187,4 +202,4 @@ def _worked() -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_lacking(sys.argv[1:]) or main(sys.argv[1:]))

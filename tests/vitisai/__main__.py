@@ -14,7 +14,7 @@ from pathlib import Path
 from accelerators.vitisai.xmodel import Part, read
 from edgex_inference.contracts.protobuf import Damaged
 from tests.foreign import outcomes
-from tests.foreign.debian import ROOT, Debian, Unavailable
+from tests.foreign.debian import ROOT, Debian, Unavailable, native
 
 HOME = ROOT / "build" / "vitisai"
 README = ROOT / "accelerators" / "vitisai" / "README.md"
@@ -31,13 +31,17 @@ def main() -> int:
     if not folder:
         print("make vitisai: EDGEX_INFERENCE_TESTDATA is not set: no .xmodel is at hand", file=sys.stderr)
         return 1
+    real = Path(folder) / "models" / "vitis" / "tf2.xmodel"
+    if not real.exists():
+        print(f"make vitisai: {real} is not there: no .xmodel is at hand", file=sys.stderr)
+        return 1
     try:
+        native("x86_64")
         if not (_ROOT / "usr/bin/xir").exists():
             DEBIAN.unpack(["libxir-utils"], _ROOT)
     except Unavailable as error:
         print(f"make vitisai: {error}", file=sys.stderr)
         return 1
-    real = Path(folder) / "models" / "vitis" / "tf2.xmodel"
     found = [
         outcomes.measured("parts of a real file", lambda: parts(real)),
         outcomes.measured("a file cut short", lambda: cut(real)),

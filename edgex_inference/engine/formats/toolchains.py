@@ -56,8 +56,9 @@ class Toolchain:
             if found and _answers(Path(found), series):
                 return Path(found)
         raise SetupError(
-            f"the toolchain {self.name} needs Python {listed(self.python)}, and none is on the PATH: install it "
-            f"(Debian: apt-get install python{self.python[0]}-venv)"
+            f"the toolchain {self.name} needs Python {listed(self.python)} with its module venv, and none is on "
+            f"the PATH as {listed([f'python{series}' for series in self.python])}: install one (Debian 12: apt-get "
+            f"install python3.11-venv; elsewhere pyenv or uv can)"
         )
 
 

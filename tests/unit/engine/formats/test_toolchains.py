@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edgex_inference.cli import toolchain as command
 from edgex_inference.contracts.errors import SetupError
 from edgex_inference.engine.formats import installing
 from edgex_inference.engine.formats.checking import versions
@@ -66,6 +67,16 @@ def test_a_python_that_is_not_here_is_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"needs Python 3\.99"):
         install(toolchains, "tiny", quiet)
     assert not (tmp_path / "home" / "tiny").exists()
+
+
+def test_a_python_that_the_last_of_several_lacks_is_said_before_the_first_is_fetched(tmp_path: Path) -> None:
+    data = toolchain_double.data(tmp_path / "data", python=SERIES)
+    with (data / "manifest.toml").open("a") as more:
+        more.write('[late]\nabout = "x"\npython = ["3.99"]\npins = "pins/tiny.txt"\nmodules = []\n')
+    toolchains = Toolchains(tmp_path / "home", data)
+    with pytest.raises(SetupError, match=r"late needs Python 3\.99 .*none is on the PATH as python3\.99"):
+        command._install(toolchains, ["tiny", "late"])
+    assert toolchains.state("tiny") == ""
 
 
 def test_one_that_is_not_whole_is_said_and_replaced(tmp_path: Path) -> None:
