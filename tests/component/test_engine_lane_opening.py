@@ -138,7 +138,7 @@ async def test_what_waits_for_a_session_that_is_refused_hears_why_once_the_devic
 
     strings.script.append("hang")
     strings.refuse = AcceleratorUnavailable("refused", "somebody else has it")
-    hung = asyncio.create_task(lane.infer(X, timeout=0.1))
+    hung = asyncio.create_task(lane.infer(X, timeout=1))
     waiting = [asyncio.create_task(wait()) for _ in range(5)]
     with pytest.raises(RunHung):
         await hung

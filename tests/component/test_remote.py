@@ -129,7 +129,7 @@ async def test_what_the_card_says_must_fit_what_the_server_says(
 
 async def test_the_machine_hangs(stage: Any, make: Any, ours: None, server: Any) -> None:
     """It says that it is there, and gives no answers."""
-    far = {"name": "remote", "options": {"url": server.url, "timeout": 0.5}}
+    far = {"name": "remote", "options": {"url": server.url, "timeout": 2.0}}
     binding(stage, [far, "onnxruntime:CPU"], [{"path": "model.onnx", "format": "onnx"}])
     async with stage.running() as service:
         (run,) = service.router.runs
