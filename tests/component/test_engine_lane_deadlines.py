@@ -88,7 +88,7 @@ async def test_a_hung_run_that_nobody_waits_for_is_replaced(rig: Callable[..., R
     async with rig(parallel=1) as made:
         made.strings.script.append("hang")
         made.strings.started.clear()
-        hung = asyncio.create_task(made.lane.infer(x(1), timeout=20))
+        hung = asyncio.create_task(made.lane.infer(x(1), timeout=2 * BEGUN))
         await asyncio.to_thread(made.strings.started.wait, 20)
         hung.cancel()
         assert isinstance(await outcome(hung), asyncio.CancelledError)

@@ -263,7 +263,7 @@ async def runs(folder: Path) -> None:
     await asyncio.gather(first, return_exceptions=True)
     strings.release.set()
     async with asyncio.timeout(60):
-        while lane.state != "ready":  # the new session's warm-up would use the next string up
+        while lane.state != "ready":  # noqa: ASYNC110 - else a new warm-up would use the next string up
             await asyncio.sleep(0.002)
     strings.script.append("lose")
     await asyncio.gather(lane.infer(x), return_exceptions=True)
