@@ -136,7 +136,7 @@ class Walkthrough:
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=PATIENCE,
+            timeout=250,
             check=False,
         )
         output = done.stdout.decode()

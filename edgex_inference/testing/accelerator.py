@@ -58,7 +58,7 @@ class AcceleratorContract(CompilePromises):
         if self.vendor is None:
             return
         command = [sys.executable, "-P", "-c", _CHECK, json.dumps(sys.path), self.module, self.vendor]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
         assert done.returncode == 0, f"importing {self.module} imports {self.vendor}\n{done.stderr}"
 
     def test_the_plugin_is_a_value_of_this_contract(self) -> None:

@@ -84,7 +84,7 @@ def start(*options: str, directory: Path | None = None) -> subprocess.Popen[str]
 
 
 def ended(process: subprocess.Popen[str]) -> Played:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=250)
     return Played(code=process.returncode, out=out, err=err)
 
 
@@ -185,7 +185,7 @@ def test_a_reader_that_leaves_ends_it_quietly(running: subprocess.Popen[str]) ->
     running.stdout.close()
     assert running.stderr is not None
     said = running.stderr.read()
-    assert running.wait(timeout=60) == 141
+    assert running.wait(timeout=250) == 141
     assert "Traceback" not in said
 
 

@@ -361,7 +361,7 @@ async def test_a_worker_ends_with_its_service(tmp_path: Path, number: str) -> No
     command = [sys.executable, "-c", PARENT, str(path), number]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, timeout=60, check=False
+        subprocess.run, command, env=environment, capture_output=True, timeout=250, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     (pid,) = [int(line) for line in path.with_suffix(".pids").read_text().split()]

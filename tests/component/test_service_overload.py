@@ -99,7 +99,7 @@ async def test_a_run_that_hangs_fails_alone(stage: Any, make: Any, caplog: pytes
 
 
 async def test_a_lost_device_is_opened_again(stage: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    strings = stage.simple()
+    strings = stage.simple(accelerator="fake:CPU")  # with auto it may be there again before others are asked
     async with stage.running() as service:
         strings.script.append("lose")
         await stage.send(make.event("p", X=1))

@@ -31,7 +31,7 @@ def requests() -> dict[str, list[str]]:
     running = {major: demo(major) for major in MAJORS}
     found = {}
     for major, process in running.items():
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=250)
         assert process.returncode == 0, err
         found[major] = out.splitlines()
     return found

@@ -202,7 +202,7 @@ def child(*command: str, **environment: str) -> "subprocess.CompletedProcess[str
     kept = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
     known = {**kept, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
-        [sys.executable, "-P", *command], capture_output=True, text=True, timeout=100, check=False, env=known
+        [sys.executable, "-P", *command], capture_output=True, text=True, timeout=250, check=False, env=known
     )
 
 
