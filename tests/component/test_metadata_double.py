@@ -14,6 +14,7 @@ from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.contracts.messages import Message
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.metadata.server import MetadataDouble
+from tests.ports import free_port
 
 SERVICE = {"name": "device-press", "baseAddress": "http://localhost:59900", "adminState": "UNLOCKED"}
 PROFILE = {
@@ -151,7 +152,7 @@ async def test_a_hanging_double_lets_go_when_it_stops() -> None:
 
 
 async def test_an_outage_keeps_port_and_records() -> None:
-    async with MetadataDouble() as metadata:
+    async with MetadataDouble(port=free_port()) as metadata:
         await fill(metadata)
         port = metadata.port
         await metadata.stop()
