@@ -1,6 +1,7 @@
 """nnet3's components as Kaldi writes them (synthetic): of single frames, with formulas in numpy, and of several."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,8 @@ NNET3: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
     ("SumBlockComponent", (("InputDim", 6), ("OutputDim", 2), ("Scale", 0.5)), lambda x: 0.5 * x.reshape(3, 2).sum(0)),
     ("ElementwiseProductComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: x[:3] * x[3:]),
     ("PermuteComponent", (("ColumnMap", [2, 0, 1, 5, 3, 4]),), lambda x: x[[2, 0, 1, 5, 3, 4]]),
+    ("ConstantFunctionComponent", (("LearningRateFactor", 0.5), ("LearningRate", 0.001), ("InputDim", 6), ("Output", B),
+     ("IsUpdatable", True), ("UseNaturalGradient", True)), lambda x: B),
     ("NoOpComponent", (("Dim", 6), ("BackpropScale", 1.0)), lambda x: x),
     ("DropoutComponent", (("Dim", 6), ("DropoutProportion", 0.25), ("DropoutPerFrame", False), ("TestMode", True)),
      lambda x: 0.75 * x),
@@ -134,6 +137,63 @@ def heights(stride: int, weights: Any, bias: Any) -> KaldiNet:
         "output-node name=output input=c",
     ]
     return KaldiNet("nnet3", [part], lines)
+
+
+HEADS, KEYS, VALUES, BEFORE, BEHIND, APART = 2, 3, 2, 2, 1, 2
+"""Of `attention`: frames that are seen before and behind, and how far they are apart."""
+SIDES = 3
+"""Frames of context that the networks around components of several frames have."""
+
+
+def attention(required: int, *, context: bool) -> KaldiNet:
+    """Heads that see some frames, `required` of those before; beside them frames that ask for more context."""
+    seen = BEFORE + 1 + BEHIND
+    dim = HEADS * (2 * KEYS + VALUES + seen)
+    items = (
+        ("NumHeads", HEADS), ("KeyDim", KEYS), ("ValueDim", VALUES), ("NumLeftInputs", BEFORE),
+        ("NumRightInputs", BEHIND), ("TimeStride", APART), ("NumLeftInputsRequired", required),
+        ("NumRightInputsRequired", 0), ("OutputContext", context), ("KeyScale", 0.5), ("StatsCount", 0.0),
+        ("EntropyStats", np.zeros(0, np.float32)), ("PosteriorStats", np.zeros((0, 0), np.float32)),
+    )  # fmt: skip
+    lines = [
+        f"input-node name=input dim={dim}",
+        "component-node name=a component=attention input=input",
+        f"output-node name=output input=Append(a, Offset(input, {-SIDES}), Offset(input, {SIDES}))",
+    ]
+    return KaldiNet("nnet3", [KaldiPart("RestrictedAttentionComponent", items, "attention")], lines)
+
+
+def attended(frame: Callable[[int], Any], t: int, *, context: bool) -> Any:
+    """What the heads of `attention` give in a frame, where `frame` gives zeros for those that are not there."""
+    found = []
+    for head in range(HEADS):
+        first = frame(t).size // HEADS * head
+        around = [frame(t + at * APART)[first:] for at in range(-BEFORE, BEHIND + 1)]
+        query = frame(t)[first + KEYS + VALUES :]
+        scores = [0.5 * query[:KEYS] @ one[:KEYS] for one in around]
+        share = softmax(np.array(scores) + query[KEYS : KEYS + len(around)])
+        found += [
+            share @ np.stack([one[KEYS : KEYS + VALUES] for one in around]),
+            *([share] if context else []),
+        ]
+    return np.concatenate(found)
+
+
+def surrounded(net: KaldiNet) -> KaldiNet:
+    """A network whose only layer is `c`, beside a frame before it and one behind it."""
+    sides = f"Append(c, Offset(input, {-SIDES}), Offset(input, {SIDES}))"
+    return replace(net, lines=[*net.lines[:-1], f"output-node name=output input={sides}"])
+
+
+def constants() -> KaldiNet:
+    """A component that reads nothing, beside the input."""
+    items = (*NATURAL, ("Output", V), ("IsUpdatable", True), ("UseNaturalGradient", True))
+    lines = [
+        "input-node name=input dim=6",
+        "component-node name=a component=constant input=input",
+        "output-node name=output input=Append(a, input)",
+    ]
+    return KaldiNet("nnet3", [KaldiPart("ConstantComponent", items, "constant")], lines)
 
 
 def x_vector(weights: Any, bias: Any) -> KaldiNet:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 Items = Sequence[tuple[str, Any]]
-"""A token (none: `""`) and what stands behind it: a number, a bool, a list of integers or of pairs, an array."""
+"""A token (none: `""`) and what stands behind it: a number, a bool, a list of integers or of pairs, an array, a
+network within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class _Out:
         self.parts.append(f"{text}\n".encode())
 
     def value(self, value: Any) -> None:
-        if isinstance(value, np.ndarray):
+        if isinstance(value, KaldiNet):
+            value._nnet1(self)
+        elif isinstance(value, np.ndarray):
             self._array(value)
         elif isinstance(value, list):
             self._listed(value)

@@ -1,5 +1,6 @@
 """nnet3's networks that remember, as Kaldi's scripts lay them out (synthetic), each node with its formula in numpy."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,15 @@ from edgex_inference.testing.kaldi_components import (
     NNET3,
     PAIRS,
     PRECONDITIONER,
+    attention,
+    constants,
     heights,
+    surrounded,
     with_ivector,
     x_vector,
 )
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
+from edgex_inference.testing.kaldi_statistics import STATISTICS
 
 CELLS = 4
 """Of every memory here."""
@@ -270,6 +275,26 @@ def written(specs: Sequence[Spec]) -> KaldiNet:
     return KaldiNet("nnet3", [one.part for one in specs if one.part], lines)
 
 
+def evaluated(specs: Sequence[Spec], data: Any, context: tuple[int, int]) -> Callable[[str, int], Any]:
+    """A node's frame, None where it needs one that is not there; the ends of the data are held over the context."""
+    nodes = {one.name: one for one in specs}
+
+    @functools.cache
+    def value(name: str, t: int) -> Any:
+        if name == "input":
+            there = -context[0] <= t < len(data) + context[1]
+            return data[min(max(t, 0), len(data) - 1)].astype(np.float64) if there else None
+        parts = []
+        for one in nodes[name].reads:
+            found = value(one.name, t + one.offset)
+            if found is None and not one.maybe:
+                return None
+            parts.append(np.zeros(one.maybe) if found is None else found)
+        return nodes[name].compute(np.concatenate(parts) if parts else None)
+
+    return value
+
+
 def components() -> KaldiNet:
     """All components that work frame by frame, side by side over an input of 6 columns."""
     parts = [KaldiPart(kind, items, kind) for kind, items, _ in NNET3]
@@ -301,12 +326,50 @@ def counting() -> KaldiNet:
     return KaldiNet("nnet3", [node.part] if node.part else [], lines)
 
 
+def chain() -> KaldiNet:
+    """Layers as of a chain model: the upper ones look at each third frame, and there is what bypasses them."""
+
+    def tdnn(name: str, outputs: int, inputs: int, *frames: int) -> KaldiPart:
+        weights = random(outputs, inputs * len(frames), seed=len(name))
+        return KaldiPart("TdnnComponent", (
+            *NATURAL, ("TimeOffsets", list(frames)), ("LinearParams", weights), ("BiasParams", random(outputs)),
+            ("OrthonormalConstraint", 0.0), ("UseNaturalGradient", True), ("NumSamplesHistory", 2000.0),
+            ("AlphaInOut", 4.0), ("", 4.0), ("RankInOut", 20), ("", 80)), name)  # fmt: skip
+
+    parts = [
+        tdnn("t1", 6, 5, -1, 0, 1), tdnn("t2", 6, 6, -1, 1), tdnn("t3.in", 4, 6, -3, 0), tdnn("t3.out", 6, 4, 0, 3),
+        tdnn("t4.in", 4, 6, -3, 0), tdnn("t4.out", 6, 4, 0, 3), tdnn("last", 3, 12, 0),
+        *(one.part for one in (simple(f"r{at}", "RectifiedLinearComponent", 6, lambda x: x) for at in (1, 2, 3, 4))
+          if one.part),
+    ]  # fmt: skip
+    fed = {
+        "t1": "input", "r1": "t1", "t2": "r1", "r2": "t2", "t3.in": "r2", "t3.out": "t3.in", "r3": "t3.out",
+        "n3": "Sum(Scale(0.66, r2), r3)", "t4.in": "n3", "t4.out": "t4.in", "r4": "t4.out",
+        "last": "Append(Sum(Scale(0.66, n3), r4), Offset(r3, -3))",
+    }  # fmt: skip
+    parts.append(KaldiPart("NoOpComponent", [("Dim", 6), ("BackpropScale", 1.0)], "n3"))
+    kinds = {one.name: one.name for one in parts} | {
+        f"r{at}": f"r{at}.RectifiedLinearComponent" for at in (1, 2, 3, 4)
+    }
+    lines = ["input-node name=input dim=5"]
+    lines += [
+        f"component-node name={name} component={kinds[name]} input={read}" for name, read in fed.items()
+    ]
+    return KaldiNet("nnet3", parts, [*lines, "output-node name=output input=last"])
+
+
 OTHERS: Mapping[str, KaldiNet] = {
     "components": components(),
     "iVector": with_ivector(random(4, 13), random(4)),
     "iVector that a memory reads": remembering_ivector(),
     "convolution over time and height": heights(2, random(3, 2 * len(PAIRS)), random(3)),
+    "convolution beside more context": surrounded(heights(1, random(3, 2 * len(PAIRS)), random(3))),
+    "attention": attention(1, context=True),
+    "attention that needs no other frame": attention(0, context=False),
+    "constants": constants(),
     "counted frames": counting(),
     "x-vector": x_vector(random(4, 12), random(4)),
+    **{name: one.net() for name, one in STATISTICS.items()},
+    "chain": chain(),
 }
 """Those that remember nothing, or have more than one input."""

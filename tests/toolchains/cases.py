@@ -33,6 +33,9 @@ class Case:
 
 TRUST, TFLITE, OPENVINO = ("--trust",), ("--to", "tflite"), ("--to", "openvino")
 
+THIRD = ("--frame-subsampling-factor", "3")
+_BY_THIRDS = ("chain", "LSTM both ways", "two distances", "counted frames", "statistics in periods")
+
 BUILDERS: dict[str, Sequence[tuple[str, tuple[str, ...], dict[str, str]]]] = {
     "sklearn": [("sklearn_models.py", (), {})],
     "tensorflow": [("tensorflow_models.py", (), {})],
@@ -186,4 +189,6 @@ CASES: Sequence[Case] = (
     *(_kaldi(f"{name}.raw", f"Kaldi nnet3, {name}") for name in (*NETWORKS, *OTHERS)),
     _kaldi("LSTM both ways.raw", "Kaldi nnet3, LSTM both ways", *OPENVINO),
     _kaldi("LSTM -3.raw", "Kaldi nnet3, LSTM -3", "--edges", "cut"),
+    *(_kaldi(f"{name}.raw", f"Kaldi nnet3, {name}", *THIRD) for name in _BY_THIRDS),
+    _kaldi("chain.raw", "Kaldi nnet3, chain", *THIRD, "--edges", "cut"),
 )

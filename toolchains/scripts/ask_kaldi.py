@@ -16,9 +16,7 @@ def work(job):
         raise Refused("Kaldi's own code in the toolchain is that of nnet3, and this %s" % error) from error
     said = job.options["metadata"]
     context = int(said["context.left"]), int(said["context.right"])
-    # By counted frames Kaldi finds what the worst of them needs.
-    counted = "true" in (said["pooled"], said["counted"])
-    if not counted and network.context() != context:
+    if said["pooled"] != "true" and network.context() != context:
         raise Refused("Kaldi finds a context of %d and %d frames, and the importer %d and %d; please report it"
                       % (*network.context(), *context))  # fmt: skip
     shapes = {one["name"]: one["shape"] for one in job.options["inputs"]}
@@ -42,7 +40,7 @@ def _longer(case, frames):
 
 
 def _asked(network, case, context, said, outputs):
-    held, inputs = said["edges"] == "held", {}
+    held, inputs, every = said["edges"] == "held", {}, int(said["every"])
     frames = 1
     for name, array in case.items():
         rows = array.reshape(-1, array.shape[-1])
@@ -51,14 +49,15 @@ def _asked(network, case, context, said, outputs):
             continue
         if held:
             rows = np.concatenate((*[rows[:1]] * context[0], rows, *[rows[-1:]] * context[1]))
-        inputs[name] = rows, -context[0]
         frames = len(rows) - sum(context)
+        # Kaldi sees nothing behind what the last frame asks for.
+        inputs[name] = rows[: (frames - 1) // every * every + 1 + sum(context)], -context[0]
     if said["pooled"] == "true":
         inputs = {name: (rows, 0) for name, (rows, _) in inputs.items()}
         frames = 1
     if frames < 1:
         raise Refused("its samples are shorter than its context of %d and %d frames" % context)
-    return [one[None] for one in network.run(inputs, dict.fromkeys(outputs, (0, frames)))]
+    return [one[None] for one in network.run(inputs, dict.fromkeys(outputs, range(0, frames, every)))]
 
 
 main(work)

@@ -10,14 +10,19 @@ def work(job):
     import onnx
 
     from edgex_inference.contracts.errors import ModelRejected
-    from edgex_inference.importers.kaldi import convert
+    from edgex_inference.importers.kaldi import convert, subsampling
 
+    source, notes = Path(job.source), []
     try:
-        model = convert(Path(job.source), edges=job.options.get("edges", "held"))
+        every = job.options.get("every") or subsampling(source)
+        if every > 1 and "every" not in job.options:
+            notes.append("one frame of %d comes out, as frame_subsampling_factor beside it says" % every)
+        model = convert(source, edges=job.options.get("edges", "held"), every=every)
     except ModelRejected as error:
         raise Refused(error.reason) from error
     onnx.save(model, job.path("model.onnx"))
-    job.reply("model.onnx", [], [], framework="", tool="edgex-inference " + version("edgex-inference"))
+    job.reply("model.onnx", [], [], framework="", tool="edgex-inference " + version("edgex-inference"),
+              notes=notes)  # fmt: skip
 
 
 main(work)

@@ -74,9 +74,9 @@ def _vector(array):
     return _Vector(first, last, last)
 
 
-def _frames(name, first, end):
-    indexes = np.zeros((end - first, 3), np.int32)
-    indexes[:, 1] = np.arange(first, end)
+def _frames(name, frames):
+    indexes = np.zeros((len(frames), 3), np.int32)
+    indexes[:, 1] = frames
     held = (ctypes.c_int32 * indexes.size)(*indexes.reshape(-1).tolist())
     text = ctypes.c_void_p.from_address(_text(name).value)
     return _Frames(text.value, _vector(held), False)
@@ -134,11 +134,11 @@ class Network:
         """One utterance as one chunk, its states zeros before it.
 
         `inputs` has for each name an array [frames, columns] and the number of its first frame, `outputs` has for
-        each name the first frame and the one behind the last; gives an array [frames, columns] for each.
+        each name the numbers of the frames; gives an array [frames, columns] for each.
         """
         asked = _Request()
-        given = [_frames(name, first, first + len(array)) for name, (array, first) in inputs.items()]
-        wanted = [_frames(name, first, end) for name, (first, end) in outputs.items()]
+        given = [_frames(name, range(first, first + len(array))) for name, (array, first) in inputs.items()]
+        wanted = [_frames(name, frames) for name, frames in outputs.items()]
         asked.inputs = _vector((_Frames * len(given))(*given))
         asked.outputs = _vector((_Frames * len(wanted))(*wanted))
         name = "_ZN5kaldi5nnet325CachingOptimizingCompiler7CompileERKNS0_18ComputationRequestE"

@@ -64,6 +64,12 @@ def add_arguments(convert: argparse.ArgumentParser, tasks: Sequence[str]) -> Non
         choices=("held", "cut"),
         help="Kaldi: the ends are held and no frame is lost (default), or frames without all their context are cut off",
     )
+    say(
+        "--frame-subsampling-factor",
+        type=int,
+        metavar="N",
+        help="Kaldi: one frame of N comes out (default: as the file of that name beside SRC says, else each)",
+    )
     say("--opset", type=int, metavar="N", help="the ONNX operator set (default: the converter's)")
     say(
         "--samples",
@@ -97,11 +103,14 @@ def read(args: argparse.Namespace) -> Asked:
         shapes=_shapes(args.shape),
         factory=args.factory or "",
         edges=args.edges or "",
+        every=args.frame_subsampling_factor or 0,
         opset=args.opset,
         samples=read_samples(args.samples) if args.samples is not None else None,
         trust=args.trust,
         limits=Limits(timeout=args.timeout, memory=int(args.memory * _GIB)),
     )
+    if args.frame_subsampling_factor is not None and args.frame_subsampling_factor < 1:
+        raise SetupError(f"--frame-subsampling-factor {args.frame_subsampling_factor}: must be from 1 on")
     if not 0 <= args.tolerance < 1:
         raise SetupError(f"--tolerance {args.tolerance:g}: must be from 0 to below 1")
     return Asked(wish=wish, place=_place(args), tolerance=args.tolerance, told=_tell)

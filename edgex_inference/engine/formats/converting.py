@@ -29,8 +29,8 @@ _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class Wish:
     """What a user asks for.
 
-    `shapes` are by input, `factory` is a `module:function` that makes a PyTorch module, `edges` are for Kaldi: what is
-    beyond the first and the last frame, `held` or `cut`.
+    `shapes` are by input, `factory` is a `module:function` that makes a PyTorch module. For Kaldi: `edges` are what is
+    beyond the first and the last frame, `held` or `cut`; of `every` frames one comes out, 0 for as the folder says.
     """
 
     source: Path
@@ -39,6 +39,7 @@ class Wish:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     factory: str = ""
     edges: str = ""
+    every: int = 0
     opset: int | None = None
     samples: Samples | None = None
     trust: bool = False
@@ -91,8 +92,9 @@ def kind_of(wish: Wish) -> Kind:
 def planned(wish: Wish, toolchains: Toolchains) -> tuple[Kind, Sequence[Step]]:
     """The kind and its route, every toolchain of which is there; raises SetupError before anything is made."""
     kind = kind_of(wish)
-    if wish.edges and kind is not Kind.KALDI:
-        raise ModelRejected(wish.source, f"is {ABOUT[kind].label}: --edges is for Kaldi models")
+    if (wish.edges or wish.every) and kind is not Kind.KALDI:
+        option = "--edges" if wish.edges else "--frame-subsampling-factor"
+        raise ModelRejected(wish.source, f"is {ABOUT[kind].label}: {option} is for Kaldi models")
     try:
         steps = route(kind, wish.target)
     except SetupError as error:
@@ -179,6 +181,8 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
     options: dict[str, object] = {"trust": wish.trust}
     if kind is Kind.KALDI and wish.edges:
         options["edges"] = wish.edges
+    if kind is Kind.KALDI and wish.every:
+        options["every"] = wish.every
     if first and kind is Kind.TORCH_FACTORY:
         options |= {"factory": wish.factory or str(wish.source), "where": str(Path.cwd())}
     beside = (str(wish.beside.absolute()),) if wish.beside is not None and first else ()

@@ -1,7 +1,7 @@
 """What a node is fed: its descriptor as nodes of the graph, over frames of other nodes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ _END = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A node's frames over a span; `once` where it has one frame for the whole utterance, whatever the span."""
+    """A node's frames over a span, one of `every`; `once` where it has one for the utterance, whatever the span."""
 
     name: str
     dim: int
     span: Span
     once: bool = False
+    every: int = 1
 
 
 Look = Callable[[Node | Once, Span], Value]
@@ -55,22 +56,22 @@ def fed(graph: Graph, descriptor: Descriptor, span: Span, look: Look) -> Value:
     return _sum(graph, parts, span) if isinstance(descriptor, Sum) else _append(graph, parts, span)
 
 
-def shown(graph: Graph, value: Value, wanted: Span, span: Span) -> Value:
-    """The frames of `wanted` as those of `span`: zeros where the value has none."""
-    if value.once or value.span == wanted:
-        return Value(value.name, value.dim, span, value.once)
-    before, behind = wanted[0] - value.span[0], value.span[1] - wanted[1]
-    name, shape = value.name, graph.shape
+def shown(graph: Graph, value: Value, wanted: Span, span: Span, every: int = 1) -> Value:
+    """The frames of `wanted` as those of `span`, one of `every`: zeros where the value has none."""
+    if value.once or (value.span == wanted and value.every == every):
+        return Value(value.name, value.dim, span, value.once, every)
+    before, behind = ((wanted[0] - value.span[0]) // value.every, (value.span[1] - wanted[1]) // value.every)
+    name, shape, step = value.name, graph.shape, every // value.every
     if before < 0 or behind < 0:
         pads = shape(0, max(-before, 0), 0, 0, max(-behind, 0), 0)
         name = graph.node("Pad", (name, pads), "descriptor/Pad")
-    if before > 0 or behind > 0:
+    if before > 0 or behind > 0 or step > 1:
         ends = (shape(max(before, 0)), shape(-behind if behind > 0 else _END), shape(1))
-        name = graph.node("Slice", (name, *ends), "descriptor/Slice")
-    return Value(name, value.dim, span)
+        name = graph.node("Slice", (name, *ends, *((shape(step),) if step > 1 else ())), "descriptor/Slice")
+    return Value(name, value.dim, span, every=every)
 
 
-def every(graph: Graph, value: Value, one: Node, span: Span) -> Value:
+def counted(graph: Graph, value: Value, one: Node, span: Span) -> Value:
     """Of a value over the span that a rounded node is read in those frames that it is read at."""
     if value.once:
         return value
@@ -111,7 +112,7 @@ def columns(graph: Graph, source: Value, first: int, dim: int) -> Value:
     if first + dim > source.dim:
         raise Malformed(f"takes columns {first} to {first + dim} of {source.dim}")
     ends = (graph.shape(first), graph.shape(first + dim), graph.shape(2))
-    return Value(graph.node("Slice", (source.name, *ends), "columns/Slice"), dim, source.span, source.once)
+    return replace(source, name=graph.node("Slice", (source.name, *ends), "columns/Slice"), dim=dim)
 
 
 def _sum(graph: Graph, parts: Sequence[Value], span: Span) -> Value:

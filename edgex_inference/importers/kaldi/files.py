@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +16,32 @@ _BEGIN = re.compile(rb"<(Nnet3?)>\s")
 _MOST = 100_000
 """Components, Kaldi's own limit; and lines of an nnet3's description."""
 _MOST_TEXT = 8 << 20
+_MOST_WITHIN = 64
+"""Networks of nnet1 beside each other, or in one another."""
 _MOST_VALUES = 4096
 """Values behind one token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component and what stands behind each of its tokens; `""` holds what stands before the first."""
+    """A component and what stands behind each of its tokens; `""` holds what stands before the first.
+
+    `within` are the networks of nnet1's ParallelComponent.
+    """
 
     name: str
     kind: str
     fields: dict[str, list[Item]] = field(default_factory=dict)
+    within: tuple[tuple["Component", ...], ...] = ()
 
     def __contains__(self, token: str) -> bool:
         return bool(self.fields.get(token))
+
+    @property
+    def fed(self) -> int:
+        """How many columns a component of nnet1 says that it is fed."""
+        found = self.item("dims", 1)
+        return found.integer if isinstance(found, Scalar) else 0
 
     def item(self, token: str, index: int = 0) -> Item:
         found = self.fields.get(token, [])
@@ -109,31 +121,73 @@ def read(path: Path) -> KaldiFile:
     return _nnet1(path, source)
 
 
+def subsampling(path: Path) -> int:
+    """What Kaldi's recipes keep beside a chain model: of so many frames one is computed; 1 where nothing is said.
+
+    Raises ModelRejected for a file that says something else.
+    """
+    beside = path.with_name("frame_subsampling_factor")
+    try:
+        text = beside.read_bytes()[:80].strip()
+    except OSError:
+        return 1
+    if not text.isdigit() or not int(text):
+        said = text.decode("ascii", "replace")
+        raise ModelRejected(path, f"has {beside.name} beside it, which says {said!r} and no number from 1 on")
+    return int(text)
+
+
 def _nnet1(path: Path, source: Source) -> KaldiFile:
     """`<Type> out in … <!EndOfComponent>`, the end mark being optional in old files."""
     found = list[Component]()
     try:
-        kind = source.token()
-        while kind not in ("</Nnet>", None) and len(found) < _MOST:
-            component = Component(f"{len(found) + 1}", _bare(str(kind)))
-            component.fields["dims"] = [source.scalar(), source.scalar()]
-            kind = _fill(
-                source, component, lambda token: token == "<!EndOfComponent>" or _begins_nnet1(token)
-            )
-            found.append(component)
-            if kind == "<!EndOfComponent>":
-                kind = source.token()
+        _layers(source, found, ())
     except Malformed as error:
         raise _broken(path, found, error) from None
-    if kind is None:
-        raise _broken(path, found, Malformed("ends before </Nnet>"))
     return KaldiFile(path, "nnet1", tuple(found))
 
 
-def _begins_nnet1(token: str) -> bool:
-    return token == "</Nnet>" or _bare(token) in NNET1_KINDS
+def _layers(source: Source, found: list[Component], outer: tuple[int, ...]) -> None:
+    """The components up to `</Nnet>`, of a network that is the so-many-th of a component within others."""
+    kind = source.token()
+    while kind != "</Nnet>":
+        if kind is None or len(found) == _MOST:
+            raise Malformed("ends before </Nnet>" if kind is None else f"has more than {_MOST} components")
+        name = ".".join(map(str, (*outer, len(found) + 1)))
+        component = Component(name, _NNET1.get(kind.lower(), _bare(kind)))
+        component.fields["dims"] = [source.scalar(), source.scalar()]
+        if component.kind == PARALLEL:
+            component = replace(component, within=_nested(source, (*outer, len(found) + 1)))
+            kind = source.token()
+        else:
+            kind = _fill(source, component, _ends_nnet1)
+        found.append(component)
+        if kind == "<!EndOfComponent>":
+            kind = source.token()
 
 
+def _nested(source: Source, outer: tuple[int, ...]) -> tuple[tuple[Component, ...], ...]:
+    _expect(source, "<NestedNnetCount>")
+    count = source.scalar().integer
+    if not 0 < count <= _MOST_WITHIN or len(outer) > _MOST_WITHIN:
+        raise Malformed(f"has {count} networks in a component that is {len(outer) - 1} deep in others")
+    networks = list[tuple[Component, ...]]()
+    for number in range(count):
+        _expect(source, "<NestedNnet>")
+        source.scalar()
+        _expect(source, "<Nnet>")
+        found = list[Component]()
+        _layers(source, found, (*outer, number + 1))
+        networks.append(tuple(found))
+    _expect(source, f"</{PARALLEL}>")
+    return tuple(networks)
+
+
+def _ends_nnet1(token: str) -> bool:
+    return token in ("<!EndOfComponent>", "</Nnet>") or token.lower() in _NNET1
+
+
+PARALLEL = "ParallelComponent"
 NNET1_KINDS = frozenset(
     ("AffineTransform", "LinearTransform", "ConvolutionalComponent", "LstmProjected", "LstmProjectedStreams",
      "BlstmProjected", "BlstmProjectedStreams", "RecurrentComponent", "Softmax", "HiddenSoftmax", "BlockSoftmax",
@@ -142,6 +196,8 @@ NNET1_KINDS = frozenset(
      "SimpleSentenceAveragingComponent", "FramePoolingComponent", "ParallelComponent", "MultiBasisComponent")
 )  # fmt: skip
 """All of nnet1's, those that cannot be brought over too: they tell where a component ends."""
+_NNET1 = {f"<{kind.lower()}>": kind for kind in NNET1_KINDS}
+"""By their tokens, of which Kaldi does not mind the case: it wrote small letters once."""
 
 
 def _nnet2(path: Path, source: Source) -> KaldiFile:

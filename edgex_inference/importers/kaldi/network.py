@@ -1,16 +1,16 @@
 """The nodes of a Kaldi network, whatever its generation, and what each reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.importers.kaldi import descriptor as descriptors
-from edgex_inference.importers.kaldi.descriptor import Descriptor, Node, Once, references
+from edgex_inference.importers.kaldi.descriptor import Append, Descriptor, Node, Once, references
 from edgex_inference.importers.kaldi.files import Component, KaldiFile
 from edgex_inference.importers.kaldi.items import Malformed
 
-UNFED = frozenset({"DropoutMaskComponent"})
+UNFED = frozenset({"DropoutMaskComponent", "ConstantComponent"})
 """Components that read nothing; the files name an input all the same, often themselves."""
 
 
@@ -67,13 +67,37 @@ class Network:
 
 
 def chain(file: KaldiFile, dim: int) -> Network:
-    """nnet1 and nnet2: every component is fed by the one before it."""
+    """nnet1 and nnet2: every component is fed by the one before it; raises ModelRejected, see _linked."""
     nodes: dict[str, AnyNode] = {"input": Input(dim)}
-    last = "input"
-    for component in file.components:
-        nodes[component.name] = Computed(component, Node(last))
-        last = component.name
+    try:
+        last = _linked(nodes, file.components, "input")
+    except Malformed as error:
+        raise ModelRejected(file.path, str(error)) from None
     return Network(file.path, file.generation, nodes, {"output": Node(last)}, frozenset())
+
+
+def _linked(nodes: dict[str, AnyNode], components: Sequence[Component], last: str) -> str:
+    """Adds components, the first fed by a node, and gives the last of them; networks within share the columns."""
+    for component in components:
+        fed: Descriptor = Node(last)
+        if component.within:
+            ends, at = list[Descriptor](), 0
+            for number, network in enumerate(component.within, 1):
+                name = f"{component.name}.{number}"
+                width = network[0].fed if network else 0
+                if width < 1:
+                    raise Malformed(f"network {name} within it is fed no columns")
+                nodes[name] = Columns(last, at, width)
+                ends.append(Node(_linked(nodes, network, name)))
+                at += width
+            if at != component.fed:
+                raise Malformed(
+                    f"component {component.name!r} has networks for {at} columns and is fed {component.fed}"
+                )
+            fed = Append(tuple(ends))
+        nodes[component.name] = Computed(component, fed)
+        last = component.name
+    return last
 
 
 def wired(file: KaldiFile) -> Network:

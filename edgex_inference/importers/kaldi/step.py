@@ -9,6 +9,7 @@ from edgex_inference.contracts.tensors import Array
 from edgex_inference.importers.graph import Attribute, Graph
 from edgex_inference.importers.kaldi.files import Component
 from edgex_inference.importers.kaldi.items import Malformed
+from edgex_inference.importers.kaldi.spans import ALWAYS, Span
 
 MOST_COLUMNS = 1 << 20
 """Of a frame: a limit of ours, so that a few bytes cannot ask for gigabytes."""
@@ -25,6 +26,11 @@ class Step:
     dim: int
     pads: bool = False
     """Whether frames that a Splice of nnet1 asks for beyond the ends are the first and the last again."""
+    given: Span = ALWAYS
+    """The frames of the value that it is fed, and those that it makes."""
+    span: Span = ALWAYS
+    every: tuple[int, int] = (1, 1)
+    """Of how many frames it is fed one, and of how many it makes one."""
 
     def node(self, op: str, *inputs: str, **attributes: Attribute) -> str:
         return self.graph.node(op, inputs, f"{self.component.name}/{op}", **attributes)
@@ -49,11 +55,13 @@ class Step:
         return self.node("Slice", value, shape(first), shape(end), shape(2))
 
     def frames(self, value: str, skip: int, leave: int) -> str:
-        """Without that many frames in front and behind."""
-        if not skip and not leave:
+        """Without that many frames in front and behind, as many of them as are made."""
+        given, shape = self.every[0], self.graph.shape
+        step = self.every[1] // given
+        if not skip and not leave and step == 1:
             return value
-        shape = self.graph.shape
-        return self.node("Slice", value, shape(skip), shape(-leave if leave else _END), shape(1))
+        ends = shape(skip // given), shape(-leave // given if leave else _END), shape(1)
+        return self.node("Slice", value, *ends, *((shape(step),) if step > 1 else ()))
 
     def gathered(self, value: str, columns: Array) -> str:
         """The columns with these numbers; raises Malformed for one that is not there."""

@@ -1,6 +1,8 @@
 """Kaldi networks, written as Kaldi writes them (synthetic), against a frame-by-frame evaluation in plain numpy."""
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,33 @@ from edgex_inference.testing.kaldi_components import (
     NATURAL,
     NNET3,
     PAIRS,
-    POSITIVE,
-    B,
+    SIDES,
     V,
-    W,
-    affine,
+    attended,
+    attention,
+    constants,
     heights,
     random,
-    softmax,
+    surrounded,
     with_ivector,
     x_vector,
 )
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
+from edgex_inference.testing.kaldi_older import (
+    APPENDED,
+    INTERLACED,
+    NNET1,
+    NNET2,
+    SPLICED,
+    alone,
+    appended,
+    beside,
+    beside_answer,
+    constant,
+    interlaced,
+    largest,
+    spliced,
+)
 
 Frame = Callable[[int], Any]
 """The value of a node at a frame."""
@@ -73,40 +90,29 @@ def test_a_component_of_nnet3(kind: str, items: Any, wanted: Any, tmp_path: Path
     compared(net, tmp_path / "final.raw", per_frame(wanted), 6)
 
 
-NNET2: Sequence[tuple[str, Sequence[tuple[str, Any]], Callable[[Any], Any]]] = (
-    ("AffineComponentPreconditionedOnline", (("LearningRate", 0.1), ("LinearParams", W), ("BiasParams", B),
-     ("RankIn", 20), ("RankOut", 80), ("Alpha", 4.0), ("MaxChangePerSample", 0.1)), affine),
-    ("FixedLinearComponent", (("CuMatrix", W),), lambda x: W @ x),
-    ("MaxoutComponent", (("InputDim", 6), ("OutputDim", 3)), lambda x: x.reshape(3, 2).max(1)),
-    ("PnormComponent", (("InputDim", 6), ("OutputDim", 2), ("P", 3.0)),
-     lambda x: (np.abs(x.reshape(2, 3)) ** 3).sum(1) ** (1 / 3)),
-    ("PowerComponent", (("InputDim", 6), ("OutputDim", 6), ("Power", 1.5)), lambda x: np.abs(x) ** 1.5),
-    ("ScaleComponent", (("Dim", 6), ("Scale", 0.25)), lambda x: 0.25 * x),
-    ("SoftHingeComponent", (("Dim", 6), ("ValueSum", random(6)), ("Count", 1.0)), lambda x: np.log1p(np.exp(x))),
-    ("PermuteComponent", (("Reorder", [2, 0, 1, 5, 3, 4]),), lambda x: x[[1, 2, 0, 4, 5, 3]]),
-    ("MaxpoolingComponent", (("InputDim", 6), ("OutputDim", 3), ("PoolSize", 2), ("PoolStride", 3)),
-     lambda x: np.maximum(x[:3], x[3:])),
-)  # fmt: skip
-
-
 @pytest.mark.parametrize(("kind", "items", "wanted"), NNET2, ids=[one[0] for one in NNET2])
 def test_a_component_of_nnet2(kind: str, items: Any, wanted: Any, tmp_path: Path) -> None:
-    parts = [KaldiPart("FixedScaleComponent", (("Scales", V),)), KaldiPart(kind, items)]
-    net = KaldiNet("nnet2", parts, within_model=True)
+    net = replace(alone("nnet2", (kind, items, wanted)), within_model=True)
     compared(net, tmp_path / "final.mdl", per_frame(lambda x: wanted(V * x)), 6)
+
+
+def test_columns_of_several_frames_side_by_side(tmp_path: Path) -> None:
+    compared(KaldiNet("nnet2", [APPENDED]), tmp_path / "n", per_frame(appended), 6)
+    compared(KaldiNet("nnet2", [INTERLACED]), tmp_path / "n", per_frame(interlaced), 6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "least"), [("SoftmaxComponent", 1e-20), ("LogSoftmaxComponent", np.log(1e-20))]
+)
+def test_the_softmax_of_nnet2_ends_at_its_floor(kind: str, least: float, tmp_path: Path) -> None:
+    file = alone("nnet2", next(one for one in NNET2 if one[0] == kind)).write(tmp_path / "n", binary=True)
+    found = run(convert(file), {"input": np.float32(99) * random(1, 4, 6)})
+    np.testing.assert_allclose(found.min(), least, rtol=1e-6)
 
 
 def test_nnet2_splices_once_what_holds_for_all(tmp_path: Path) -> None:
     """Two layers of frames, the second with its list of frames; the last two columns stand once."""
-    first = (("InputDim", 6), ("Context", [-2, 0, 1]), ("ConstComponentDim", 2))
-    weights, bias = random(4, 14), random(4)
-    parts = [
-        KaldiPart("SpliceComponent", first),
-        KaldiPart("AffineComponent", (("LearningRate", 0.1), ("LinearParams", weights), ("BiasParams", bias))),
-        KaldiPart("SpliceComponent",
-                  (("InputDim", 4), ("LeftContext", 1), ("RightContext", 0), ("ConstComponentDim", 0))),
-        KaldiPart("NormalizeComponent", (("Dim", 8),)),
-    ]  # fmt: skip
+    weights, bias = SPLICED
     same = random(2)
 
     def node(x: Frame) -> Frame:
@@ -119,55 +125,21 @@ def test_nnet2_splices_once_what_holds_for_all(tmp_path: Path) -> None:
 
         return last
 
-    file = KaldiNet("nnet2", parts).write(tmp_path / "final.nnet", binary=True)
+    file = constant().write(tmp_path / "final.nnet", binary=True)
     data = random(1, 9, 6, seed=3)
     data[:, :, 4:] = same  # Kaldi promises one value for the whole utterance
     wanted = np.stack([node(held(data[0]))(t) for t in range(9)])
     np.testing.assert_allclose(run(convert(file), {"input": data})[0], wanted, rtol=1e-5, atol=1e-5)
 
 
-NNET1: Sequence[tuple[str, Sequence[tuple[str, Any]], int, Callable[[Any], Any]]] = (
-    ("AffineTransform", (("LearnRateCoef", 1.0), ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0), ("", W), ("", B)), 5,
-     affine),
-    ("LinearTransform", (("LearnRateCoef", 1.0), ("", W)), 5, lambda x: W @ x),
-    ("AddShift", (("LearnRateCoef", 1.0), ("", V)), 6, lambda x: x + V),
-    ("Rescale", (("LearnRateCoef", 1.0), ("", V)), 6, lambda x: x * V),
-    ("Softmax", (), 6, softmax),
-    ("BlockSoftmax", (("", [2, 4]),), 6, lambda x: np.concatenate((softmax(x[:2]), softmax(x[2:])))),
-    ("Sigmoid", (), 6, lambda x: 1 / (1 + np.exp(-x))),
-    ("Tanh", (), 6, np.tanh),
-    ("ParametricRelu", (("AlphaLearnRateCoef", 1.0), ("BetaLearnRateCoef", 1.0), ("", POSITIVE), ("", V)), 6,
-     lambda x: np.where(x > 0, x * POSITIVE, x * V)),
-    ("Dropout", (("DropoutRate", 0.5),), 6, lambda x: x),
-    ("LengthNormComponent", (), 6, lambda x: x / np.linalg.norm(x)),
-    ("Copy", (("", [3, 1, 6]),), 3, lambda x: x[[2, 0, 5]]),
-    ("ConvolutionalComponent", (("PatchDim", 2), ("PatchStep", 1), ("PatchStride", 3), ("LearnRateCoef", 1.0),
-     ("BiasLearnRateCoef", 1.0), ("MaxNorm", 0.0), ("Filters", random(2, 4)), ("Bias", B[:2])), 4,
-     lambda x: np.concatenate(
-         [random(2, 4) @ np.concatenate((x[p : p + 2], x[3 + p : 5 + p])) + B[:2] for p in (0, 1)])),
-    ("MaxPoolingComponent", (("PoolSize", 2), ("PoolStep", 1), ("PoolStride", 2)), 4,
-     lambda x: np.concatenate((np.maximum(x[:2], x[2:4]), np.maximum(x[2:4], x[4:])))),
-    ("AveragePoolingComponent", (("PoolSize", 2), ("PoolStep", 1), ("PoolStride", 2)), 4,
-     lambda x: np.concatenate(((x[:2] + x[2:4]) / 2, (x[2:4] + x[4:]) / 2))),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(("kind", "items", "dim", "wanted"), NNET1, ids=[one[0] for one in NNET1])
-def test_a_component_of_nnet1(kind: str, items: Any, dim: int, wanted: Any, tmp_path: Path) -> None:
-    net = KaldiNet("nnet1", [KaldiPart(kind, items)], dims={0: (dim, 6)})
-    compared(net, tmp_path / "final.nnet", per_frame(wanted), 6)
+@pytest.mark.parametrize(("kind", "items", "wanted"), NNET1, ids=[one[0] for one in NNET1])
+def test_a_component_of_nnet1(kind: str, items: Any, wanted: Any, tmp_path: Path) -> None:
+    compared(alone("nnet1", (kind, items, wanted)), tmp_path / "final.nnet", per_frame(wanted), 6)
 
 
 def test_nnet1_holds_the_ends_at_every_splice(tmp_path: Path) -> None:
     """Its second Splice repeats what the first layer gave at the ends, not the features."""
-    parts = [
-        KaldiPart("Splice", (("", [-1, 0, 2]),)),
-        KaldiPart("Tanh"),
-        KaldiPart("Splice", (("", [-2, 0]),)),
-    ]
-    file = KaldiNet("nnet1", parts, dims={0: (18, 6), 1: (18, 18), 2: (36, 18)}).write(
-        tmp_path / "n", binary=False
-    )
+    file = spliced().write(tmp_path / "n", binary=False)
     data = random(1, 7, 6)
     x = held(data[0])
     first = [np.tanh(np.concatenate([x(t + one) for one in (-1, 0, 2)])) for t in range(7)]
@@ -175,6 +147,23 @@ def test_nnet1_holds_the_ends_at_every_splice(tmp_path: Path) -> None:
     wanted = np.stack([np.concatenate((again(t - 2), again(t))) for t in range(7)])
     np.testing.assert_allclose(run(convert(file), {"input": data})[0], wanted, rtol=1e-6)
     assert run(convert(file, edges="cut"), {"input": data}).shape == (1, 7 - 5, 36)
+
+
+def test_networks_of_nnet1_side_by_side(tmp_path: Path) -> None:
+    """Of what is within, every Splice holds its own ends; the mean is that of the run."""
+    data = random(2, 7, 6)
+    for binary in (True, False):
+        file = beside().write(tmp_path / "n", binary=binary)
+        found = run(convert(file), {"input": data})
+        np.testing.assert_allclose(found, [beside_answer(one) for one in data], rtol=1e-5, atol=1e-6)
+    assert run(convert(file, edges="cut"), {"input": data}).shape == (2, 7 - 4, 14)
+
+
+def test_the_small_letters_that_nnet1_once_wrote(tmp_path: Path) -> None:
+    wanted = convert(spliced().write(tmp_path / "n", binary=True)).graph
+    data = spliced().encoded(binary=True)
+    (tmp_path / "n").write_bytes(data.replace(b"<Splice>", b"<splice>").replace(b"<Tanh>", b"<tanh>"))
+    assert convert(tmp_path / "n").graph == wanted
 
 
 def test_descriptors_of_nnet3(tmp_path: Path) -> None:
@@ -243,6 +232,50 @@ def test_convolution_over_time_and_height(stride: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, np.stack([wanted(t) for t in range(7)]), rtol=1e-4, atol=1e-5)
 
 
+def sided(data: Any, own: Frame) -> Any:
+    """A node's frames beside those around it, as `surrounded` has them."""
+    rows = [np.concatenate((own(t), held(data)(t - SIDES), held(data)(t + SIDES))) for t in range(len(data))]
+    return np.stack(rows)
+
+
+def padded(data: Any) -> Frame:
+    """Frames as far as a network with that context has them, and zeros."""
+    there = range(-SIDES, len(data) + SIDES)
+    return lambda t: held(data)(t).astype(np.float64) if t in there else np.zeros(data.shape[1])
+
+
+def test_frames_that_are_not_required_are_seen_where_they_are(tmp_path: Path) -> None:
+    """The rest of the network asks for more frames than the convolution must have."""
+    weights, bias = random(3, 2 * len(PAIRS)), random(3)
+    file, data = surrounded(heights(1, weights, bias)).write(tmp_path / "n", binary=True), random(5, 8)
+    x = padded(data)
+
+    def one(t: int, height: int) -> Any:
+        patch = [
+            x(t + time)[2 * (height + up) :][:2] if 0 <= height + up < 4 else np.zeros(2)
+            for time, up in PAIRS
+        ]
+        return weights @ np.concatenate(patch) + bias
+
+    wanted = sided(data, lambda t: np.concatenate([one(t, height) for height in range(4)]))
+    np.testing.assert_allclose(run(convert(file), {"input": data[None]})[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("required", "context"), [(1, True), (0, False)])
+def test_attention_to_frames_around(required: int, context: bool, tmp_path: Path) -> None:
+    for binary in (True, False):
+        net = attention(required, context=context)
+        file, data = net.write(tmp_path / "n", binary=binary), random(5, 24)
+        wanted = sided(data, functools.partial(attended, padded(data), context=context))
+        np.testing.assert_allclose(run(convert(file), {"input": data[None]})[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_constant_reads_nothing(tmp_path: Path) -> None:
+    file, data = constants().write(tmp_path / "n", binary=False), random(1, 4, 6)
+    wanted = np.concatenate((np.tile(V, (4, 1)), data[0]), 1)
+    np.testing.assert_array_equal(run(convert(file), {"input": data})[0], wanted)
+
+
 def test_an_x_vector_is_one_frame_for_the_utterance(tmp_path: Path) -> None:
     weights, bias = random(4, 12), random(4)
     model = convert(x_vector(weights, bias).write(tmp_path / "final.raw", binary=True))
@@ -256,8 +289,7 @@ def test_an_x_vector_is_one_frame_for_the_utterance(tmp_path: Path) -> None:
 
 
 def test_the_largest_of_some_frames(tmp_path: Path) -> None:
-    part = KaldiPart("SpliceMaxComponent", (("Dim", 6), ("Context", [-1, 2])))
-    compared(KaldiNet("nnet2", [part]), tmp_path / "n", lambda x: lambda t: np.maximum(x(t - 1), x(t + 2)), 6)
+    compared(largest(), tmp_path / "n", lambda x: lambda t: np.max([x(t - 1), x(t), x(t + 2)], 0), 6)
 
 
 REMEMBERING = (
@@ -271,7 +303,8 @@ def test_every_component_has_a_test() -> None:
     """But those that share another one's function, or that do nothing outside of training."""
     tested = {one[0] for one in (*NNET1, *NNET2, *NNET3)} | {
         "Splice", "SpliceComponent", "SpliceMaxComponent", "TdnnComponent", "TimeHeightConvolutionComponent",
-        "StatisticsExtractionComponent", "StatisticsPoolingComponent", *REMEMBERING,
+        "StatisticsExtractionComponent", "StatisticsPoolingComponent", "SimpleSentenceAveragingComponent",
+        "ParallelComponent", "RestrictedAttentionComponent", "ConstantComponent", *REMEMBERING,
     }  # fmt: skip
     known = {kind: one for table in GENERATIONS.values() for kind, one in table.items()}
     functions = {known[kind].make for kind in tested}

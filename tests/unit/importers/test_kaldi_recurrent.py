@@ -1,8 +1,6 @@
 """Networks that remember (synthetic), against numpy that follows Kaldi's rules: node by node, frame by frame."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +10,15 @@ import onnxruntime
 import pytest
 
 from edgex_inference.importers.kaldi import convert
-from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
 from edgex_inference.testing.kaldi_networks import (
-    CELLS,
     NETWORKS,
-    Spec,
     components,
     counting,
+    evaluated,
     random,
-    sigmoid,
     written,
 )
-
-
-def evaluated(specs: Sequence[Spec], data: Any, context: tuple[int, int]) -> Callable[[str, int], Any]:
-    """A node's frame, None where it needs one that is not there; the ends of the data are held over the context."""
-    nodes = {one.name: one for one in specs}
-
-    @functools.cache
-    def value(name: str, t: int) -> Any:
-        if name == "input":
-            there = -context[0] <= t < len(data) + context[1]
-            return data[min(max(t, 0), len(data) - 1)].astype(np.float64) if there else None
-        parts = []
-        for one in nodes[name].reads:
-            found = value(one.name, t + one.offset)
-            if found is None and not one.maybe:
-                return None
-            parts.append(np.zeros(one.maybe) if found is None else found)
-        return nodes[name].compute(np.concatenate(parts) if parts else None)
-
-    return value
+from edgex_inference.testing.kaldi_older import BACK, CLIP, FORE, PLAIN, REMEMBERING, remembering
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -105,73 +81,20 @@ def answers(model: Any, feeds: Mapping[str, Any]) -> Sequence[Any]:
     return [session.run(["output"], dict(feeds))[0], exact.run(["output"], dict(feeds))[0]]
 
 
-@dataclass(frozen=True)
-class Projected:
-    """nnet1's weights of one direction."""
-
-    inputs: Any
-    past: Any
-    bias: Any
-    peepholes: Any
-    projection: Any
-
-    def items(self) -> Sequence[tuple[str, Any]]:
-        arrays = (self.inputs, self.past, self.bias, *self.peepholes, self.projection)
-        return [("", one) for one in arrays]
-
-    def run(self, frames: Sequence[Any], clip: float) -> Sequence[Any]:
-        state, answer, found = np.zeros(CELLS), np.zeros(2), []
-        for x in frames:
-            new, into, forget, out = (self.inputs @ x + self.past @ answer + self.bias).reshape(4, CELLS)
-            into, forget = (
-                sigmoid(into + self.peepholes[0] * state),
-                sigmoid(forget + self.peepholes[1] * state),
-            )
-            state = np.clip(np.tanh(new) * into + state * forget, -clip, clip)
-            answer = self.projection @ (np.tanh(state) * sigmoid(out + self.peepholes[2] * state))
-            found.append(answer)
-        return found
-
-
-def projected(seed: int) -> Projected:
-    return Projected(random(4 * CELLS, 10, seed=seed), random(4 * CELLS, 2, seed=seed), random(4 * CELLS, seed=seed),
-                     random(3, CELLS, seed=seed), random(2, CELLS, seed=seed))  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", ["LstmProjected", "LstmProjectedStreams", "BlstmProjected", "BlstmProjectedStreams",
-                                  "RecurrentComponent"])  # fmt: skip
+@pytest.mark.parametrize("kind", REMEMBERING)
 def test_nnet1_remembers_from_the_first_frame(kind: str, tmp_path: Path) -> None:
     """Between two Splices; the clip of the state is narrow enough to be met."""
-    fore, back, both = projected(1), projected(2), kind.startswith("Blstm")
-    clip, wide, plain = 0.3, 4 if both else 2, (random(2, 10), random(2, 2), random(2))
-    items: list[tuple[str, Any]] = [
-        ("CellDim", CELLS),
-        ("LearnRateCoef", 1.0),
-        ("BiasLearnRateCoef", 1.0),
-        ("CellClip", clip),
-        ("DiffClip", 1.0),
-        ("CellDiffClip", 0.0),
-        ("GradClip", 5.0),
-    ]
-    items += [*fore.items(), *(back.items() if both else [])]
-    if kind == "RecurrentComponent":
-        items = [("GradClip", 5.0), ("DiffClip", 1.0), ("LearnRateCoef", 1.0), *(("", one) for one in plain)]
-    parts = [
-        KaldiPart("Splice", (("", [-1, 1]),)),
-        KaldiPart(kind, items),
-        KaldiPart("Splice", (("", [-2, 0]),)),
-    ]
-    net = KaldiNet("nnet1", parts, dims={0: (10, 5), 1: (wide, 10), 2: (2 * wide, wide)})
+    net = remembering(kind)
 
     def between(frames: Sequence[Any]) -> Sequence[Any]:
         if kind == "RecurrentComponent":
             found, answer = [], np.zeros(2)
             for x in frames:
-                answer = np.tanh(plain[0] @ x + plain[1] @ answer + plain[2])
+                answer = np.tanh(PLAIN[0] @ x + PLAIN[1] @ answer + PLAIN[2])
                 found.append(answer)
             return found
-        ahead = fore.run(frames, clip)
-        behind = back.run(frames[::-1], clip)[::-1] if both else [np.zeros(0)] * len(frames)
+        ahead = FORE.run(frames, CLIP)
+        behind = BACK.run(frames[::-1], CLIP)[::-1] if "Blstm" in kind else [np.zeros(0)] * len(frames)
         return [np.concatenate(pair) for pair in zip(ahead, behind, strict=True)]
 
     data = 3 * random(2, 9, 5, seed=4)

@@ -12,6 +12,7 @@ import pytest
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.importers.kaldi import convert
 from edgex_inference.testing.kaldi_models import KaldiNet, KaldiPart
+from edgex_inference.testing.kaldi_older import beside
 
 WEIGHTS, BIAS = np.ones((3, 8), np.float32), np.ones(3, np.float32)
 AFFINE = KaldiPart("FixedAffineComponent", (("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "a")
@@ -42,10 +43,10 @@ def refusal(net: KaldiNet, folder: Path, *, binary: bool = True) -> str:
 
 def test_all_unknown_components_are_named_at_once(tmp_path: Path) -> None:
     own = [KaldiPart("OwnComponent", (("Params", WEIGHTS),), f"own{index}") for index in range(5)]
-    attention = KaldiPart("RestrictedAttentionComponent", (("NumHeads", 4),), "attention")
-    found = refusal(nnet3(parts=(AFFINE, *own, attention)), tmp_path)
+    distribute = KaldiPart("DistributeComponent", (("InputDim", 4),), "distribute")
+    found = refusal(nnet3(parts=(AFFINE, *own, distribute)), tmp_path)
     assert "OwnComponent ('own0', 'own1', 'own2' and 2 more): train without it" in found
-    assert "RestrictedAttentionComponent ('attention'): train without it" in found
+    assert "DistributeComponent ('distribute'): train without it" in found
 
 
 @pytest.mark.parametrize(
@@ -103,10 +104,15 @@ def test_wiring_that_cannot_be(lines: Sequence[str], wanted: str, tmp_path: Path
         ("TdnnComponent", (("TimeOffsets", [0, 9]), ("LinearParams", WEIGHTS), ("BiasParams", BIAS)), "2 × 8 columns"),
         ("ConvolutionComponent", (*((f"Input{one}Dim", 2) for one in "XYZ"), ("FiltXDim", 3), ("FiltYDim", 1),
          ("FiltXStep", 1), ("FiltYStep", 1), ("FilterParams", WEIGHTS), ("BiasParams", BIAS)), "moves 3 by 1 over 2"),
-        ("StatisticsPoolingComponent", (("InputDim", 8), ("InputPeriod", 1), ("LeftContext", 5), ("RightContext", 5)),
-         "whole utterance"),
+        ("StatisticsPoolingComponent", (("InputDim", 8), ("InputPeriod", 1), ("LeftContext", 5), ("RightContext", 5),
+         ("OutputStddevs", True)), "7 columns of means and squares"),
         ("LstmNonlinearityComponent", (("Params", WEIGHTS),), r"weights of \(3, 8\) for 8 columns"),
         ("GruNonlinearityComponent", (("CellDim", 2), ("RecurrentDim", 2), ("w_h", WEIGHTS)), r"weights of \(3, 8\)"),
+        ("RestrictedAttentionComponent", (("NumLeftInputs", 9999), ("NumRightInputs", 1), ("TimeStride", 1)),
+         "sees 9999 frames"),
+        ("RestrictedAttentionComponent", (("NumLeftInputs", 1), ("NumRightInputs", 1), ("TimeStride", 1),
+         ("NumLeftInputsRequired", 2), ("NumRightInputsRequired", 0)), "requires 2 frames before and 0 behind, of 1"),
+        ("TimeHeightConvolutionComponent", (("Offsets", [(0, 0)]), ("RequiredTimeOffsets", [1])), "does not read"),
         ("OutputGruNonlinearityComponent", (("CellDim", 3), ("w_h", BIAS)), "made for 9 columns and is fed 8"),
     ],
 )  # fmt: skip
@@ -153,6 +159,28 @@ def test_every_truncation_is_refused(generation: str, binary: bool, tmp_path: Pa
         file.write_bytes(whole[:size])
         with pytest.raises(ModelRejected):
             convert(file)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_truncations_within_networks_side_by_side(binary: bool, tmp_path: Path) -> None:
+    whole, file = beside().encoded(binary=binary), tmp_path / "final"
+    for size in range(30, whole.rindex(b"</Nnet>"), 7):
+        file.write_bytes(whole[:size])
+        with pytest.raises(ModelRejected):
+            convert(file)
+
+
+def test_networks_within_networks(tmp_path: Path) -> None:
+    """Ten deep they are brought over, a hundred deep they are refused; and ones that share other columns."""
+    net = KaldiNet("nnet1", [KaldiPart("Tanh")], dims={0: (4, 4)})
+    for depth in range(1, 101):
+        items = (("NestedNnetCount", 1), ("NestedNnet", 1), ("", net), ("/ParallelComponent", None))
+        net = KaldiNet("nnet1", [KaldiPart("ParallelComponent", items)], dims={0: (4, 4)})
+        if depth == 10:
+            assert len(convert(net.write(tmp_path / "final.nnet", binary=True)).graph.node) > 0
+    assert "deep in others" in refusal(net, tmp_path)
+    wide = KaldiNet("nnet1", beside().parts[:1], dims={0: (7, 9)})
+    assert refusal(wide, tmp_path) == "component '1' has networks for 6 columns and is fed 9"
 
 
 @pytest.mark.parametrize("binary", [True, False])

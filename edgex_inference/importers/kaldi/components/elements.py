@@ -42,6 +42,12 @@ def log_softmax(step: Step) -> Made:
     return step.node("LogSoftmax", step.value, axis=-1), step.dim
 
 
+def floored_log_softmax(step: Step) -> Made:
+    """nnet2's: of what its softmax gives."""
+    found, dim = log_softmax(step)
+    return step.node("Max", found, step.number(math.log(1e-20))), dim
+
+
 def block_softmax(step: Step) -> Made:
     """nnet1's: over each block of the columns."""
     widths = [int(one) for one in own_integers(step.component)]
@@ -97,6 +103,13 @@ def scale_and_offset(step: Step) -> Made:
     scales = np.where(near, np.where(scales >= 0, _LEAST_SCALE, -_LEAST_SCALE), scales)
     scaled = step.times(step.value, step.repeated(scales))
     return step.plus(scaled, step.repeated(step.component.array("Offsets", 1))), step.dim
+
+
+def constant(step: Step) -> Made:
+    """ConstantFunctionComponent: the same in every frame that it is fed."""
+    found = step.component.array("Output", 1)
+    zeros = step.node("Mul", step.columns(step.value, 0, 1), step.number(0))
+    return step.plus(zeros, found), found.size
 
 
 def one_scale(step: Step) -> Made:

@@ -100,6 +100,45 @@ def convolution_1d(step: Step) -> Made:
     )
 
 
+def dct(step: Step) -> Made:
+    """nnet2's DctComponent: the first cosine transforms of each block of columns; blocks may be interlaced."""
+    said = step.component
+    step.fits(said.integer("Dim"))
+    size = said.integer("DctDim")
+    kept, interlaced = said.integer("DctKeepDim", size), said.flag("Reorder", False)
+    if size < 1 or step.dim % size or not 0 < kept <= size or size * kept > MOST_COLUMNS:
+        raise Malformed(f"keeps {kept} of {size} transforms of {step.dim} columns")
+    if interlaced and kept < size:
+        raise Malformed("leaves out some of interlaced blocks (Reorder), which Kaldi itself mixes up")
+    waves = np.cos(np.pi / size * np.outer(np.arange(kept), np.arange(size) + 0.5)) * math.sqrt(2 / size)
+    waves[0] = math.sqrt(1 / size)
+    count = step.dim // size
+    value = step.folded(step.value, *((size, count) if interlaced else (count, size)))
+    turned = {"perm": (0, 1, 3, 2)}
+    found = step.product(step.node("Transpose", value, **turned) if interlaced else value, waves)
+    found = step.node("Transpose", found, **turned) if interlaced else found
+    return step.folded(found, count * kept), count * kept
+
+
+def frame_pooling(step: Step) -> Made:
+    """nnet1's FramePoolingComponent: weighted sums of the spliced frames, each from an offset on."""
+    said = step.component
+    width, begins = said.integer("FeatureDim"), said.integers("FrameOffset")
+    if width < 1 or step.dim % width or len(said.fields.get("FrameWeight", ())) != len(begins):
+        raise Malformed(
+            f"divides {step.dim} columns into frames of {width}, or has other weights than offsets"
+        )
+    count = step.dim // width
+    matrix = np.zeros((len(begins), count), np.float32)
+    for index, begin in enumerate(begins.tolist()):
+        weights = said.array("FrameWeight", 1, index)
+        if not 0 <= begin <= count - weights.size:
+            raise Malformed(f"sums {weights.size} frames from {begin} on, of {count}")
+        matrix[index, begin : begin + weights.size] = weights
+    found = step.node("MatMul", step.weight(matrix, "weights"), step.folded(step.value, count, width))
+    return step.folded(found, len(begins) * width), len(begins) * width
+
+
 def _patched(step: Step, columns: Array, filters: str, biases: str) -> Made:
     """Each patch (a row of columns) times every filter; the filters' outputs stand patch by patch."""
     matrix, bias = step.component.array(filters, 2), step.component.array(biases, 1)

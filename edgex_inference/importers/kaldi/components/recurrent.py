@@ -94,6 +94,12 @@ def dropout_mask(step: Step) -> Made:
     return step.weight(np.full((1, 1, size), left, np.float32), "mask"), size
 
 
+def constant(step: Step) -> Made:
+    """ConstantComponent: the same in every frame."""
+    found = step.component.array("Output", 1)
+    return step.weight(found[None, None], "output"), found.size
+
+
 @dataclass(frozen=True, slots=True)
 class _Projected:
     """The weights of one direction: gates stand in the order g, i, f, o."""

@@ -4,8 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from edgex_inference.importers.kaldi.components import elements, groups, linear, recurrent, time
+from edgex_inference.importers.kaldi.components import (
+    attention,
+    elements,
+    groups,
+    linear,
+    recurrent,
+    statistics,
+    time,
+)
 from edgex_inference.importers.kaldi.files import Component
+from edgex_inference.importers.kaldi.spans import Some, Span
 from edgex_inference.importers.kaldi.step import Made, Step
 
 
@@ -15,8 +24,10 @@ class Known:
 
     make: Callable[[Step], Made]
     note: str = ""
-    reach: Callable[[Component], tuple[int, int]] | None = None
-    pools: bool = False
+    reach: Callable[[Component], Span] | None = None
+    some: Callable[[Component], Some] | None = None
+    """For one that takes those frames within its reach that there are."""
+    pools: Callable[[Component], bool] | None = None
     """Whether it makes one frame of all."""
     whole: bool = False
     """Whether each of its frames depends on all before it, or behind it."""
@@ -28,7 +39,6 @@ _PLAIN = {
     "TanhComponent": Known(elements.plain("Tanh")),
     "RectifiedLinearComponent": Known(elements.plain("Relu")),
     "SoftmaxComponent": Known(elements.floored_softmax),
-    "LogSoftmaxComponent": Known(elements.log_softmax),
     "NormalizeComponent": Known(elements.normalize, "in blocks, with `AddLogStddev`"),
     "AffineComponent": Known(linear.affine),
     "FixedAffineComponent": Known(linear.affine),
@@ -53,15 +63,18 @@ NNET1: Mapping[str, Known] = {
     "ConvolutionalComponent": Known(linear.convolution_1d),
     "Copy": Known(groups.copy),
     "Dropout": _SAME,
+    "FramePoolingComponent": Known(linear.frame_pooling),
     "HiddenSoftmax": Known(elements.softmax),
     "LengthNormComponent": Known(elements.length_norm),
     "LinearTransform": Known(linear.linear_transform),
     "LstmProjected": _LSTM,
     "LstmProjectedStreams": _LSTM,
     "MaxPoolingComponent": Known(partial(linear.pooling_1d, "ReduceMax")),
+    "ParallelComponent": Known(elements.same, "networks side by side"),
     "ParametricRelu": Known(elements.parametric_relu),
     "RecurrentComponent": Known(recurrent.recurrent, "from the first frame to the last", whole=True),
     "Rescale": Known(elements.rescale),
+    "SimpleSentenceAveragingComponent": Known(statistics.averaged, "over the frames of a run", whole=True),
     "Sigmoid": Known(elements.plain("Sigmoid")),
     "Softmax": Known(elements.softmax),
     "Splice": Known(time.splice, "the ends are held at each Splice, as Kaldi does it", time.splice_reach),
@@ -74,8 +87,10 @@ NNET2: Mapping[str, Known] = {
     "AffineComponentPreconditionedOnline": Known(linear.affine),
     "BlockAffineComponentPreconditioned": Known(linear.block_affine),
     "Convolutional1dComponent": Known(linear.convolution_1d, "with `AppendedConv`"),
+    "DctComponent": Known(linear.dct),
     "DropoutComponent": _SAME,
     "FixedLinearComponent": Known(linear.linear),
+    "LogSoftmaxComponent": Known(elements.floored_log_softmax),
     "MaxoutComponent": Known(groups.maxout),
     "PowerComponent": Known(elements.power),
     "ScaleComponent": Known(elements.one_scale),
@@ -88,6 +103,8 @@ NNET3: Mapping[str, Known] = {
     "BackpropTruncationComponent": Known(elements.one_scale, "its `Scale`"),
     "BatchNormComponent": Known(elements.batch_norm, "by what training measured"),
     "ClipGradientComponent": _SAME,
+    "ConstantComponent": Known(recurrent.constant, "reads nothing"),
+    "ConstantFunctionComponent": Known(elements.constant),
     "ConvolutionComponent": Known(linear.convolution),
     "DropoutComponent": Known(elements.dropout, "in its test mode"),
     "DropoutMaskComponent": Known(recurrent.dropout_mask, "in its test mode"),
@@ -95,6 +112,7 @@ NNET3: Mapping[str, Known] = {
     "GeneralDropoutComponent": _SAME,
     "GruNonlinearityComponent": Known(recurrent.gru, "with a projection and without"),
     "LinearComponent": Known(linear.linear),
+    "LogSoftmaxComponent": Known(elements.log_softmax),
     "LstmNonlinearityComponent": Known(recurrent.lstm, "with `UseDropout` and without"),
     "NaturalGradientAffineComponent": Known(linear.affine),
     "NaturalGradientPerElementScaleComponent": Known(elements.scale("Params")),
@@ -103,17 +121,32 @@ NNET3: Mapping[str, Known] = {
     "OutputGruNonlinearityComponent": Known(recurrent.output_gru),
     "PerElementOffsetComponent": Known(elements.offset("Offsets")),
     "PerElementScaleComponent": Known(elements.scale("Params")),
+    "RestrictedAttentionComponent": Known(
+        attention.attention,
+        "frames that are not required and not there are zeros",
+        attention.attention_reach,
+        attention.attention_requires,
+    ),
     "RepeatedAffineComponent": Known(linear.repeated_affine),
     "ScaleAndOffsetComponent": Known(elements.scale_and_offset),
     "SpecAugmentTimeMaskComponent": _SAME,
-    "StatisticsExtractionComponent": Known(time.statistics, "frame by frame"),
-    "StatisticsPoolingComponent": Known(
-        time.statistics_pooling, "over the whole utterance (x-vectors)", None, pools=True
+    statistics.EXTRACTION: Known(
+        statistics.statistics, "in periods", statistics.gathered_reach, statistics.gathers
+    ),
+    statistics.POOLING: Known(
+        statistics.statistics_pooling,
+        "over a window around each frame, or over the whole utterance (`RightContext` from 1000)",
+        statistics.pooled_reach,
+        statistics.pools,
+        statistics.pools_all,
     ),
     "SumBlockComponent": Known(groups.blocks("ReduceSum")),
     "TdnnComponent": Known(time.tdnn, "", time.tdnn_reach),
     "TimeHeightConvolutionComponent": Known(
-        time.time_height, "frames that are not required and not there are zeros", time.grid_reach
+        time.time_height,
+        "frames that are not required and not there are zeros",
+        time.grid_reach,
+        time.grid_requires,
     ),
 }
 GENERATIONS: Mapping[str, Mapping[str, Known]] = {"nnet1": NNET1, "nnet2": NNET2, "nnet3": NNET3}

@@ -7,15 +7,14 @@ from functools import reduce
 import numpy as np
 
 from edgex_inference.importers.kaldi.components.own import own_integers
+from edgex_inference.importers.kaldi.feeding import Value, shown
 from edgex_inference.importers.kaldi.files import Component
 from edgex_inference.importers.kaldi.items import Malformed
+from edgex_inference.importers.kaldi.spans import Some, Span
 from edgex_inference.importers.kaldi.step import Made, Step, offsets
 
-Reach = tuple[int, int]
-"""The first and the last frame, from the one that is computed."""
 
-
-def splice_reach(component: Component) -> Reach:
+def splice_reach(component: Component) -> Span:
     found = _spliced(component)
     return min(found), max(found)
 
@@ -71,18 +70,18 @@ def splice_max(step: Step) -> Made:
     return step.node("Max", *_shifted(step, step.value, _spliced(step.component))), step.dim
 
 
-def tdnn_reach(component: Component) -> Reach:
-    found = _tdnn_offsets(component)
+def tdnn_reach(component: Component) -> Span:
+    found = tdnn_offsets(component)
     return min(found), max(found)
 
 
-def _tdnn_offsets(component: Component) -> Sequence[int]:
+def tdnn_offsets(component: Component) -> Sequence[int]:
     return offsets(component, "TimeOffsets") if component.integers("TimeOffsets").size else [0]
 
 
 def tdnn(step: Step) -> Made:
     """An affine map of frames side by side."""
-    said, frames = step.component, _tdnn_offsets(step.component)
+    said, frames = step.component, tdnn_offsets(step.component)
     matrix, bias = said.array("LinearParams", 2), said.array("BiasParams", 1)
     if matrix.shape[1] != step.dim * len(frames) or bias.size not in (0, matrix.shape[0]):
         raise Malformed(
@@ -93,12 +92,33 @@ def tdnn(step: Step) -> Made:
     return step.plus(step.product(value, matrix), bias), matrix.shape[0]
 
 
-def grid_reach(component: Component) -> Reach:
+def requires(least: Span) -> Some:
+    """Of one that must have some frames and takes others where they are."""
+    return Some(least, lambda fed: (fed[0] - least[0], fed[1] - least[1]))
+
+
+def filled(step: Step, reach: Span) -> str:
+    """What the component is fed, with zeros for those frames within its reach that are not there."""
+    wanted = (step.span[0] + reach[0], step.span[1] + reach[1])
+    return shown(step.graph, Value(step.value, step.dim, step.given), wanted, step.span).name
+
+
+def grid_reach(component: Component) -> Span:
+    pairs = component.integers("Offsets")
+    if pairs.ndim != 2 or not pairs.size or np.abs(pairs).max() > 1000:
+        raise Malformed("has no offsets, or ones that are too far")
+    return int(pairs[:, 0].min()), int(pairs[:, 0].max())
+
+
+def grid_requires(component: Component) -> Some:
     """The frames that must be there; others count as zeros where they are not."""
     found = (
         offsets(component, "RequiredTimeOffsets") if component.integers("RequiredTimeOffsets").size else [0]
     )
-    return min(found), max(found)
+    first, last = grid_reach(component)
+    if min(found) < first or max(found) > last:
+        raise Malformed("requires frames that it does not read")
+    return requires((min(found), max(found)))
 
 
 def time_height(step: Step) -> Made:
@@ -109,8 +129,8 @@ def time_height(step: Step) -> Made:
     stride, pairs = said.integer("HeightSubsampleOut", 1), said.integers("Offsets")
     matrix, bias = said.array("LinearParams", 2), said.array("BiasParams", 1)
     step.fits(deep * height)
-    if pairs.ndim != 2 or min(deep, outputs, height, made, stride) < 1 or np.abs(pairs).max() > 1000:
-        raise Malformed("has no offsets, or dimensions below 1")
+    if min(deep, outputs, height, made, stride) < 1:
+        raise Malformed("has dimensions below 1")
     if matrix.shape != (outputs, deep * len(pairs)) or bias.size != outputs:
         raise Malformed(f"has a matrix of {matrix.shape} and {bias.size} biases for {len(pairs)} offsets")
     times, heights = pairs[:, 0], pairs[:, 1]
@@ -122,52 +142,13 @@ def time_height(step: Step) -> Made:
         outputs, -1, deep
     ).transpose(0, 2, 1)
     first, last = grid_reach(said)
+    value = filled(step, (first, last))
     behind = (made - 1) * stride + size[1] - height + lowest
-    pads = (first - int(times.min()), -lowest, int(times.max()) - last, max(behind, 0))
-    if min(pads) < 0:
-        raise Malformed("requires frames that it does not read")
-    picture = step.node("Transpose", step.folded(step.value, height, deep), perm=(0, 3, 1, 2))
+    pads = (0, -lowest, 0, max(behind, 0))
+    picture = step.node("Transpose", step.folded(value, height, deep), perm=(0, 3, 1, 2))
     inputs = [picture, step.weight(kernel, "filters"), step.weight(bias, "bias")]
     found = step.node("Conv", *inputs, kernel_shape=size, strides=(1, stride), dilations=(gap, 1), pads=pads)
     found = step.node("Transpose", found, perm=(0, 2, 3, 1))
     if behind < 0:
         found = step.columns(found, 0, made)
     return step.folded(found, made * outputs), made * outputs
-
-
-def statistics(step: Step) -> Made:
-    """Of each frame a 1, the columns and their squares: what StatisticsPooling sums."""
-    said = step.component
-    step.fits(said.integer("InputDim"))
-    if said.integer("InputPeriod", 1) != 1 or said.integer("OutputPeriod", 1) != 1:
-        raise Malformed("gathers several frames (InputPeriod, OutputPeriod): only 1 can be brought over")
-    one = step.node("Add", step.node("Mul", step.columns(step.value, 0, 1), step.number(0)), step.number(1))
-    parts = [one, step.value]
-    # Kaldi writes this token with a slip of the pen.
-    if said.flag("IncludeVarinance", True):
-        parts.append(step.node("Mul", step.value, step.value))
-    return step.node("Concat", *parts, axis=2), 1 + step.dim * (len(parts) - 1)
-
-
-def statistics_pooling(step: Step) -> Made:
-    """Mean and deviation over all frames that there are: one frame for the whole utterance."""
-    said = step.component
-    step.fits(said.integer("InputDim"))
-    deviations, logs = said.flag("OutputStddevs", False), said.integer("NumLogCountFeatures", 0)
-    if said.integer("InputPeriod", 1) != 1 or logs:
-        raise Malformed("counts frames (NumLogCountFeatures) or skips some (InputPeriod)")
-    if said.integer("LeftContext") < 0 or said.integer("RightContext") < 1000:
-        raise Malformed(
-            "pools a window of frames: only the whole utterance (RightContext from 1000) can be brought over"
-        )
-    width = step.dim - 1
-    if deviations and width % 2:
-        raise Malformed(f"is fed {width} columns of means and squares")
-    mean = step.node("ReduceMean", step.columns(step.value, 1, step.dim), axes=(1,), keepdims=1)
-    if not deviations:
-        return mean, width
-    half = width // 2
-    center, square = step.columns(mean, 0, half), step.columns(mean, half, width)
-    variance = step.node("Sub", square, step.node("Mul", center, center))
-    floor = step.number(max(said.number("VarianceFloor", 1e-10), 0))
-    return step.node("Concat", center, step.node("Sqrt", step.node("Max", variance, floor)), axis=2), width
