@@ -13,6 +13,13 @@ import pytest
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """With it each of the many processes that tests start compiles all of us again, half of its time until it is up."""
 
+if importlib.util.find_spec("hypothesis") is not None:
+    from hypothesis import HealthCheck, settings
+
+    # how long an example takes is the machine's business: where others work too, one of thousands takes a second
+    settings.register_profile("busy", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+    settings.load_profile("busy")
+
 STRICT = os.environ.get("EDGEX_INFERENCE_STRICT") == "1"
 
 

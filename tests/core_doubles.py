@@ -86,7 +86,7 @@ class Data:
         self._client.on_message = lambda _client, _userdata, message: self._keep(message.payload)
         self._client.connect("127.0.0.1", bus)
         self._client.loop_start()
-        assert subscribed.wait(20)
+        assert subscribed.wait(60)
         self.double = Double(self._answer)
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ def _readings(events: list[Any], device: str, resource: str, limit: int) -> Mapp
 def _get(url: str) -> Answer:
     """What another service answers; 503 where there is none, as core-command says it."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         with error:

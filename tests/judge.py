@@ -155,7 +155,7 @@ def _fingerprint(source: Path, name: str, way: _Way) -> str:
 
 
 def _go_version(go: Path) -> tuple[int, int]:
-    said = subprocess.run([go, "version"], capture_output=True, text=True, timeout=60).stdout
+    said = subprocess.run([go, "version"], capture_output=True, text=True, timeout=250).stdout
     found = re.search(r"go(\d+)\.(\d+)", said)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 

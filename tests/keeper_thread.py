@@ -16,7 +16,7 @@ from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.keeper.server import KeeperDouble
 from tests.ports import free_port
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 Found = TypeVar("Found")
 BOOTSTRAPPER = "edgex/v4/core-common-config-bootstrapper"
 

@@ -15,7 +15,7 @@ from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.metadata.server import MetadataDouble
 from tests.ports import free_port
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 Found = TypeVar("Found")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.ports import free_port
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class MosquittoUnavailable(Exception):
@@ -76,6 +76,7 @@ class Mosquitto:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(number)
+            process.send_signal(signal.SIGCONT)  # one that was suspended takes no other
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:

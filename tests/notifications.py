@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from tests.ports import free_port
+
 SEVERITIES = ("MINOR", "NORMAL", "CRITICAL")
 
 
@@ -16,7 +18,7 @@ class Notifications:
         self.bodies: list[Any] = []
         self.paths: list[str] = []
         self.status = 201
-        self.port = 0
+        self.port = free_port()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.ports import free_port
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 SERVICE = "device-spindle"
 PROFILE = "spindle"
 DEVICES = ("spindle-1", "spindle-2")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.ports import free_port
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class ServerUnavailable(Exception):
@@ -81,6 +81,7 @@ class Server(ABC):
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(number)
+            process.send_signal(signal.SIGCONT)  # one that was suspended takes no other
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:

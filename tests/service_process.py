@@ -22,7 +22,7 @@ import paho.mqtt.client as paho
 
 from tests.ports import free_port
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 ORIGIN = 1_795_418_138_745_047_301
 RESULTS = "edgex/events/device/app-inference/#"
 
@@ -136,7 +136,7 @@ class Service:
     def get(self, path: str) -> tuple[int, Any]:
         """Status and JSON body of an HTTP answer."""
         try:
-            with urllib.request.urlopen(f"http://localhost:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://localhost:{self.port}{path}", timeout=PATIENCE) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -181,7 +181,7 @@ class Service:
     def wait(self, seconds: float = PATIENCE) -> int:
         """The exit code; everything that it said is in `log` then."""
         code = self._process.wait(seconds)
-        self._reader.join(5)
+        self._reader.join(PATIENCE)
         return code
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = PATIENCE) -> int:

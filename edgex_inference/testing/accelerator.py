@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import is_dataclass
@@ -58,7 +59,7 @@ class AcceleratorContract(CompilePromises):
         if self.vendor is None:
             return
         command = [sys.executable, "-P", "-c", _CHECK, json.dumps(sys.path), self.module, self.vendor]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
         assert done.returncode == 0, f"importing {self.module} imports {self.vendor}\n{done.stderr}"
 
     def test_the_plugin_is_a_value_of_this_contract(self) -> None:
@@ -165,7 +166,7 @@ class AcceleratorContract(CompilePromises):
         cycle(5)
         before, threads = _resident(), _threads()
         cycle(self.cycles)
-        grown, more = _resident() - before, _threads() - threads
+        grown, more = _resident() - before, _more_threads(threads)
         record_property("grown", grown)
         record_property("threads", more)
         assert more <= 0
@@ -276,10 +277,11 @@ class AcceleratorContract(CompilePromises):
         if session.traits.affinity == "thread":
             session.close()
             return
-        begun, ends = threading.Event(), list[str]()
+        begun, closed, ends = threading.Event(), threading.Event(), list[str]()
 
         def run() -> None:
-            for _ in range(60):
+            left = 60  # runs that a closed session may take up before it counts as one that takes them all
+            while left := left - closed.is_set():
                 begun.set()
                 try:
                     session.infer({"x": numbers(1, 0)})
@@ -295,7 +297,8 @@ class AcceleratorContract(CompilePromises):
         thread.start()
         assert begun.wait(30)
         session.close()
-        thread.join(30)
+        closed.set()
+        thread.join(60)
         assert ends == ["refused"]
 
 
@@ -310,6 +313,14 @@ def _resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
     except OSError:
         return 0
+
+
+def _more_threads(before: int) -> int:
+    """How many there are beyond these, when those that were told to end have had a while for it."""
+    patience = 500
+    while (more := _threads() - before) > 0 and (patience := patience - 1):
+        time.sleep(0.01)
+    return more
 
 
 def _threads() -> int:

@@ -20,7 +20,7 @@ from edgex_inference.contracts.bus import Bursts, Bus
 from edgex_inference.contracts.errors import BusUnavailable, EnvelopeError
 from edgex_inference.contracts.messages import Message
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which something that should happen counts as missing; no test waits this long when all is well."""
 
 Burst = AsyncIterator[Sequence[Message]]

@@ -21,6 +21,7 @@ from edgex_inference.edgex.providers.presence import Presence, presence
 from edgex_inference.service import Service
 from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.consul.server import ConsulDouble
+from tests.ports import free_port
 
 BASE = "edgex/v3"
 OWN = f"{BASE}/app-inference"
@@ -71,7 +72,7 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     (tmp_path / "profiles").mkdir()
-    async with ConsulDouble() as consul:
+    async with ConsulDouble(port=free_port()) as consul:
         everybody = {
             "MessageBus": {"Type": "memory", "Optional": {"Qos": "1"}},
             "Registry": {"Type": "consul", "Host": "127.0.0.1", "Port": consul.port},

@@ -1,7 +1,7 @@
 """`auto` on a machine with two devices: right before quick, measured once for each machine, and shown with reasons."""
 
-import asyncio
 import logging
+import threading
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,20 +11,38 @@ import pytest
 
 from edgex_inference import service as room
 from edgex_inference.contracts.errors import ConfigurationError
+from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.claims import GROUP, Claim
-from edgex_inference.pipeline.planning.choosing import contest
+from edgex_inference.pipeline.planning.choosing import contest, timing
 from edgex_inference.pipeline.planning.choosing.finding import Finding, ranked
 from edgex_inference.pipeline.running import drawing
 from edgex_inference.testing import fake_accelerator
-from edgex_inference.testing.fake_accelerator import Control
+from edgex_inference.testing.fake_accelerator import Control, FakeSession
 
 SLOW = 0.02
-"""Seconds by which a device is slower than one that answers at once: far more than a busy machine makes of it."""
+"""Seconds by which a device is slower than one that answers at once."""
+
+
+class Clock:
+    """Goes on by what the fake's devices take, and a little with each look at it: a busy machine is as quick as any."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+    def perf_counter(self) -> float:
+        self._now += 1e-5
+        return self._now
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, stage: Any) -> None:
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    monkeypatch.setattr(fake_accelerator, "time", clock)
     monkeypatch.setattr(room, "_LOOK", 0.02)
     monkeypatch.setattr(contest, "_LONGEST", 0.05)
     stage.hardware = ["an NPU"]
@@ -199,35 +217,46 @@ async def test_bindings_of_one_model_wait_for_one_measurement(
     assert len(said(caplog, "auto measures")) == 1
 
 
-async def test_progress_is_seen_while_it_takes_long(stage: Any, make: Any) -> None:
-    strings = proven(stage)
-    strings.pace["NPU"] = 0.1
-    async with stage.running(settled=False):
-        reasons: list[str] = []
+def held(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """No run on the NPU ends before this is set."""
+    go_on, sound = threading.Event(), FakeSession.infer
 
-        async def look() -> bool:
-            status, body = await stage.get("/ready")
-            reasons.extend(body["reasons"])
-            return status == 200
+    def infer(self: FakeSession, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
+        if self._device == "NPU":
+            go_on.wait(60)
+        return sound(self, tensors, timeout=timeout)
 
-        while not await look():
-            pass
-        wanted = "pump: binding Twice is starting: auto measures fake:NPU with double 1 (2 of 2)"
-        assert wanted in reasons
+    monkeypatch.setattr(FakeSession, "infer", infer)
+    return go_on
 
 
-async def test_one_model_is_measured_at_a_time(stage: Any, make: Any) -> None:
+async def test_progress_is_seen_while_it_takes_long(
+    stage: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven(stage)
+    go_on = held(monkeypatch)
+    wanted = "pump: binding Twice is starting: auto measures fake:NPU with double 1 (2 of 2)"
+    async with stage.running(settled=False) as service:
+        await stage.until(lambda: wanted in service.view.ready()[1])
+        status, body = await stage.get("/ready")
+        assert (status, wanted in body["reasons"]) == (503, True)
+        go_on.set()
+        await stage.until(lambda: service.view.ready()[0])
+
+
+async def test_one_model_is_measured_at_a_time(
+    stage: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("one", "two"):
-        stage.model(name).pace["NPU"] = 0.1
+        stage.model(name)
+    go_on = held(monkeypatch)
     blocks = {name.title(): make.binding(model={"name": name}) for name in ("one", "two")}
     stage.profile("pump", X=("Float32", {"One": blocks["One"]}), Z=("Float32", {"Two": blocks["Two"]}))
+    waits = {f"auto waits to measure {name}: another model is being measured" for name in ("one", "two")}
     async with stage.running(settled=False) as service:
-        reasons: set[str] = set()
-        while any(run.status == "starting" for run in service.router.runs):
-            reasons |= {run.reason for run in service.router.runs}
-            await asyncio.sleep(0)
-        waits = {f"auto waits to measure {name}: another model is being measured" for name in ("one", "two")}
-        assert reasons & waits
+        await stage.until(lambda: sum(run.reason in waits for run in service.router.runs) == 1)
+        go_on.set()
+        await stage.until(lambda: all(run.status == "running" for run in service.router.runs))
 
 
 async def test_a_lost_device_makes_way_for_the_next_best(

@@ -74,7 +74,7 @@ async def test_a_bad_sample_fails_alone(tmp_path: Path) -> None:
 
 
 async def test_of_a_bundle_that_hangs_only_the_sample_to_blame_fails(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (lane, strings):
+    async with opened(tmp_path, parallel=1) as (lane, strings):
         strings.script.extend(["stall", "ok", "ok", "stall"])  # each session's first run is its warm-up
         answers = await infer_bundled(lane, [x(1), x(2), x(3)], timeout=1.5)
         assert isinstance(answers[1], RunHung)
@@ -82,7 +82,7 @@ async def test_of_a_bundle_that_hangs_only_the_sample_to_blame_fails(tmp_path: P
 
 
 async def test_of_a_stack_that_hangs_only_the_sample_to_blame_fails(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (lane, strings):
+    async with opened(tmp_path, parallel=1) as (lane, strings):
         strings.script.extend(["stall", "ok", "stall"])
         stack = Stack(tensors={"x": np.concatenate([x(n)["x"] for n in (1, 2, 3)])}, origins=[0, 0, 0])
         answers = await infer_stacked(lane, stack, timeout=1.5)

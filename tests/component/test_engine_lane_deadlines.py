@@ -16,6 +16,9 @@ from edgex_inference.contracts.errors import (
 from edgex_inference.engine.terms import LaneSettings
 from tests.component.lane_stage import QUICK, Rig, held, is_answer, opened, outcome, until, x
 
+BEGUN = 0.5
+"""Seconds in which a run has surely begun, on a busy machine too: before, its item only waits."""
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Callable[..., Rig]:
@@ -26,10 +29,10 @@ async def test_a_hung_run_is_abandoned_and_others_go_on(rig: Callable[..., Rig])
     async with rig(parallel=1) as made:
         made.strings.script.append("hang")
         made.strings.started.clear()
-        hung = asyncio.create_task(made.lane.infer(x(1), timeout=0.1))
+        hung = asyncio.create_task(made.lane.infer(x(1), timeout=BEGUN))
         await asyncio.to_thread(made.strings.started.wait, 20)
         others = [asyncio.create_task(made.lane.infer(x(n), timeout=20)) for n in range(5)]
-        with pytest.raises(DeadlineExceeded, match=r"did not end within 0\.1 s"):
+        with pytest.raises(DeadlineExceeded, match=r"did not end within 0\.5 s"):
             await hung
         answers = await asyncio.gather(*others)
         assert all(is_answer(answer, n) for n, answer in enumerate(answers))
@@ -56,7 +59,7 @@ async def test_of_a_batch_that_hangs_only_the_item_to_blame_fails(rig: Callable[
 
 
 async def test_a_hung_warm_up_is_given_up_and_another_session_opened(rig: Callable[..., Rig]) -> None:
-    settings = LaneSettings(backoff=0.01, backoff_most=0.02, leaks=4, load_timeout=0.5)
+    settings = LaneSettings(backoff=0.01, backoff_most=0.02, leaks=4, load_timeout=2)
     async with rig(settings, parallel=1) as made:
         made.strings.script.extend(["lose", "stall"])
         assert isinstance(await outcome(made.lane.infer(x(1), timeout=20)), DeviceLost)
@@ -69,7 +72,7 @@ async def test_each_item_of_a_hung_run_keeps_its_own_deadline(rig: Callable[...,
         first = await held(made)
         made.strings.script.append("stall")
         patient = asyncio.create_task(made.lane.infer(x(2), timeout=20))
-        hasty = asyncio.create_task(made.lane.infer(x(1), timeout=0.2))
+        hasty = asyncio.create_task(made.lane.infer(x(1), timeout=BEGUN))
         await until(lambda: made.lane.waiting == 3)
         made.strings.release.set()
         await first
@@ -85,7 +88,7 @@ async def test_a_hung_run_that_nobody_waits_for_is_replaced(rig: Callable[..., R
     async with rig(parallel=1) as made:
         made.strings.script.append("hang")
         made.strings.started.clear()
-        hung = asyncio.create_task(made.lane.infer(x(1), timeout=0.2))
+        hung = asyncio.create_task(made.lane.infer(x(1), timeout=2 * BEGUN))
         await asyncio.to_thread(made.strings.started.wait, 20)
         hung.cancel()
         assert isinstance(await outcome(hung), asyncio.CancelledError)
@@ -97,7 +100,7 @@ async def test_closing_the_abandoned_session_ends_a_run_that_heeds_it(rig: Calla
     async with rig() as made:
         made.strings.script.append("stall")
         with pytest.raises(DeadlineExceeded):
-            await made.lane.infer(x(1), timeout=0.05)
+            await made.lane.infer(x(1), timeout=BEGUN)
         await until(lambda: made.lane.leaked == 0)
         assert is_answer(await made.lane.infer(x(2)), 2)
 
@@ -109,7 +112,7 @@ async def test_leaks_are_capped_and_it_recovers(
         made.strings.script.extend(["hang", "ok"] * (QUICK.leaks + 1))  # a warm-up run follows each hung one
         for _ in range(QUICK.leaks + 1):
             with pytest.raises(DeadlineExceeded):
-                await made.lane.infer(x(1), timeout=0.05)
+                await made.lane.infer(x(1), timeout=BEGUN)
             await until(lambda: made.lane.state != "opening")
         assert made.lane.state == "hung"
         with pytest.raises(DeviceLost, match="3 threads hang"):

@@ -59,7 +59,7 @@ async def test_at_work(
         assert counters["published"] == published
         assert counters["failed"] == ({} if published else {"deviceLost": 9})
         assert run.status == status
-        assert stage.statuses()[-1] == status
+        await stage.until(lambda: stage.statuses()[-1] == status)
         strings.away.clear()
         await stage.until(
             lambda: not run.journey.plan.lane.lost and run.journey.plan.accelerator == "fake:NPU"

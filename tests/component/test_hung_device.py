@@ -19,7 +19,7 @@ async def test_of_many_the_one_to_blame_fails(
     batch: str, stage: Any, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two bindings share a session; one sample of device p hangs every run that it is in."""
-    one, two = (make.binding(limits={"timeout": "1s"}) for _ in range(2))
+    one, two = (make.binding(limits={"timeout": "2s"}) for _ in range(2))
     stage.profile("pump", X=("Float32", {"One": one}), Z=("Float32", {"Two": two}))
     strings = stage.model(batch=batch, parallel=1, snare=13.0)
     async with stage.running() as service:
@@ -49,7 +49,7 @@ async def test_of_many_the_one_to_blame_fails(
 
 
 async def test_one_that_hangs_again_and_again_makes_way(stage: Any, make: Any) -> None:
-    strings = stage.simple(accelerator=["fake:NPU", "fake:CPU"], limits={"timeout": "200ms"})
+    strings = stage.simple(accelerator=["fake:NPU", "fake:CPU"], limits={"timeout": "500ms"})
     async with stage.running() as service:
         (run,) = service.router.runs
         strings.script.extend(["hang", "ok"] * (stage.lanes.leaks + 1))  # a warm-up run follows each hung one
@@ -77,7 +77,7 @@ async def test_one_whose_next_session_hangs_as_well_makes_way_until_it_is_there(
 
     monkeypatch.setattr(FakeSession, "infer", infer)
     stage.profile("pump", X=("Float32", {"Twice": make.binding(
-        accelerator=["fake:NPU", "fake:CPU"], limits={"timeout": "200ms"})}))  # fmt: skip
+        accelerator=["fake:NPU", "fake:CPU"], limits={"timeout": "2s"})}))  # fmt: skip
     stage.model(card={"golden": [{"input": "in.json", "expect": "out.json"}]})
     stage.add("double", "in.json", {"x": [1.0]})
     stage.add("double", "out.json", {"y.0": 3.0})

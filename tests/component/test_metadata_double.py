@@ -1,5 +1,6 @@
 """The core-metadata double's own promises: faults, outages, time limits, what events say of times."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,9 @@ import pytest
 
 from edgex_inference.buses.memory import MemoryBus, MemoryHub
 from edgex_inference.contracts.messages import Message
+from edgex_inference.testing.bus import eventually
 from edgex_inference.testing.metadata.server import MetadataDouble
+from tests.ports import free_port
 
 SERVICE = {"name": "device-press", "baseAddress": "http://localhost:59900", "adminState": "UNLOCKED"}
 PROFILE = {
@@ -138,15 +141,18 @@ async def test_faults_are_answers(bus: MemoryBus) -> None:
 
 
 async def test_a_hanging_double_lets_go_when_it_stops() -> None:
-    async with MetadataDouble() as metadata, aiohttp.ClientSession(metadata.url) as session:
-        metadata.faults.hang = True
-        with pytest.raises(TimeoutError):
-            await session.get("/api/v3/ping", timeout=aiohttp.ClientTimeout(0.05))
-        assert len(metadata.seen) == 1
+    async with aiohttp.ClientSession() as session:
+        async with MetadataDouble() as metadata:
+            metadata.faults.hang = True
+            asking = asyncio.create_task(session.get(f"{metadata.url}/api/v3/ping"))
+            await eventually(lambda: len(metadata.seen) == 1, "it is asked")
+            _, hanging = await asyncio.wait({asking}, timeout=0.05)
+            assert hanging
+        assert (await asking).status == 503
 
 
 async def test_an_outage_keeps_port_and_records() -> None:
-    async with MetadataDouble() as metadata:
+    async with MetadataDouble(port=free_port()) as metadata:
         await fill(metadata)
         port = metadata.port
         await metadata.stop()

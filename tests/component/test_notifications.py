@@ -1,6 +1,7 @@
 """What support-notifications is told of bindings, over real HTTP, and that it can do no harm."""
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, stage: Any, notifications: Any) -> No
     monkeypatch.setattr(lookout, "_LOOK", 0.02)
     for name in ("_SHORTEST", "_LONGEST"):
         monkeypatch.setattr(alerts, name, 0.02)
-    monkeypatch.setattr(facts, "_SHORTEST", 0.05)
+    monkeypatch.setattr(facts, "_SHORTEST", 3600.0)  # on a busy machine every binding stalls for a moment
     monkeypatch.setattr(facts, "_TIMEOUTS", 0)
     stage.clients = {NOTIFICATIONS: Client(host="127.0.0.1", port=notifications.port)}
 
@@ -74,17 +75,21 @@ async def test_falling_back_unless_that_is_allowed(
     assert [one["severity"] for one in notifications.taken] == ["NORMAL"] * told
 
 
-async def test_a_binding_that_takes_and_gives_nothing(stage: Any, make: Any, notifications: Any) -> None:
+async def test_a_binding_that_takes_and_gives_nothing(
+    stage: Any, make: Any, notifications: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     strings = stage.simple(limits={"timeout": "30s"})
     async with stage.running():
         await stage.send(make.event("p", X=1))
         await stage.have(1)
         strings.always = "hang"
         await stage.send(make.event("p", X=2), make.event("p", X=3))
+        await stage.until(lambda: stage.counters()["received"] == 3)
+        monkeypatch.setattr(facts, "_SHORTEST", 0.05)
         await stage.until(lambda: len(notifications.taken) == 1)
         (one,) = notifications.taken
         assert one["labels"] == ["binding-stalled"]
-        assert "no result for 0 s; 2 events wait, " in one["content"]
+        assert re.search(r"no result for \d+ s; 2 events wait, ", one["content"])
         strings.always = "ok"
         strings.release.set()
         await stage.until(lambda: len(notifications.taken) == 2)
@@ -197,6 +202,7 @@ async def test_away_they_wait_in_order_and_are_said_once_each_way(
         stage.profile(name, X=("Float32", {f"Of{name}": make.binding(model={"name": "none"})}))
     async with stage.running() as service:
         await stage.until(lambda: bool(service.lookout.alerts.trouble))
+        await stage.until(lambda: service.lookout.alerts.waiting == 2)
         assert (await counted(stage))["waiting"] == 2
         _, ready = await stage.get("/ready")
         assert any("support-notifications at http://127.0.0.1:" in one for one in ready["reasons"])

@@ -144,7 +144,7 @@ async def test_without_another_candidate_items_fail_until_it_is_back(
         strings.away.add("NPU")
         await stage.send(make.event("p", X=1))
         await stage.until(lambda: stage.statuses() == ["running", "degraded"])
-        assert run.measures.counters()["failed"] == {"deviceLost": 1}
+        await stage.until(lambda: run.measures.counters()["failed"] == {"deviceLost": 1})
         strings.away.clear()
         await stage.until(lambda: run.journey is not None and not run.journey.plan.lane.lost)
         await stage.send(make.event("p", X=2))

@@ -16,6 +16,7 @@ from edgex_inference.engine.claims import GROUP
 from edgex_inference.pipeline.running import drawing
 from edgex_inference.testing import onnx_models
 from edgex_inference.testing.kinds import Kind
+from tests.ports import free_port
 
 NAMES = ("remote", "onnxruntime")
 
@@ -26,7 +27,7 @@ def server(request: pytest.FixtureRequest, needs: Callable[..., None]) -> Iterat
     sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
     import open_inference
 
-    found = open_inference.OpenInference(transport=request.param)
+    found = open_inference.OpenInference(transport=request.param, port=free_port())
     tensor = ("FP32", (-1, 4))
     found.models["double"] = open_inference.Model(
         [("x", *tensor)], [("y", *tensor)], lambda arrays: {"y": 2 * arrays["x"] + 1}
@@ -129,7 +130,7 @@ async def test_what_the_card_says_must_fit_what_the_server_says(
 
 async def test_the_machine_hangs(stage: Any, make: Any, ours: None, server: Any) -> None:
     """It says that it is there, and gives no answers."""
-    far = {"name": "remote", "options": {"url": server.url, "timeout": 0.5}}
+    far = {"name": "remote", "options": {"url": server.url, "timeout": 2.0}}
     binding(stage, [far, "onnxruntime:CPU"], [{"path": "model.onnx", "format": "onnx"}])
     async with stage.running() as service:
         (run,) = service.router.runs

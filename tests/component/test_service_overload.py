@@ -83,7 +83,7 @@ async def test_what_is_too_old_is_not_inferred(stage: Any, make: Any) -> None:
 
 
 async def test_a_run_that_hangs_fails_alone(stage: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    strings = stage.simple(limits={"timeout": "100ms"})
+    strings = stage.simple(limits={"timeout": "1s"})
     async with stage.running():
         strings.script.append("hang")
         await stage.send(make.event("p", X=1))
@@ -95,11 +95,11 @@ async def test_a_run_that_hangs_fails_alone(stage: Any, make: Any, caplog: pytes
     assert counters["failed"] == {"deadline": 1}
     assert stage.statuses("p") == ["degraded", "running"]
     assert stage.statuses("q") == ["running"]
-    assert "did not end within 0.1 s" in stage.heard[0].values["InferenceReason"]
+    assert "did not end within 1 s" in stage.heard[0].values["InferenceReason"]
 
 
 async def test_a_lost_device_is_opened_again(stage: Any, make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    strings = stage.simple()
+    strings = stage.simple(accelerator="fake:CPU")  # with auto it may be there again before others are asked
     async with stage.running() as service:
         strings.script.append("lose")
         await stage.send(make.event("p", X=1))
@@ -127,8 +127,8 @@ async def test_many_devices_in_trouble_do_not_fill_the_log(
 
 async def test_a_slow_model_keeps_to_its_policy(stage: Any, make: Any) -> None:
     """What waits on the lane is beyond the overload policy and fails by its deadline, so not much may wait there."""
-    stage.profile("pump", X=("Float32", {"Twice": make.binding(limits={"timeout": "400ms"})}))
-    stage.model(batch="none", delay=0.02, parallel=1)
+    stage.profile("pump", X=("Float32", {"Twice": make.binding(limits={"timeout": "1200ms"})}))
+    stage.model(batch="none", delay=0.05, parallel=1)
     async with stage.running():
         await stage.send(*(make.event(f"p{number % 5}", X=number) for number in range(60)))
         counters = await stage.through(60)

@@ -173,7 +173,7 @@ async def test_keep_alive_repeats_the_last_result(stage: Any, make: Any) -> None
 
 
 async def test_an_interval_lets_the_newest_out(stage: Any, make: Any) -> None:
-    stage.simple(publish={"when": "interval", "minInterval": "50ms"})
+    stage.simple(publish={"when": "interval", "minInterval": "1s"})
     async with stage.running():
         await stage.send(*(make.event("p", X=number) for number in range(10)))
         found = await stage.have(2)

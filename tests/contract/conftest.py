@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -54,7 +56,7 @@ def server(request: pytest.FixtureRequest, needs: Callable[..., None]) -> Iterat
 
     from tests.contract import remote_stage
 
-    found = open_inference.OpenInference(transport=request.param)
+    found = open_inference.OpenInference(transport=request.param, port=free_port())
     found.models["m"] = remote_stage.model(open_inference)
     found.package = open_inference
     yield found

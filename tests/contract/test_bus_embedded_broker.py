@@ -73,7 +73,7 @@ async def test_the_next_free_port_is_taken() -> None:
             broker = EmbeddedBroker()
             stack.push_async_callback(broker.stop)
             ports.append(await broker.start())
-        assert ports == sorted(set(ports))
+        assert len(set(ports)) == 3
         assert all(port >= USUAL_PORT for port in ports)
         with pytest.raises(SetupError, match=rf"port {ports[0]} .*in use.*--port"):
             await EmbeddedBroker().start(ports[0])

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.ports import free_port
+
 
 @pytest.fixture(params=["http", "grpc"])
 def server(request: pytest.FixtureRequest, needs: Callable[..., None]) -> Iterator[Any]:
@@ -15,7 +17,7 @@ def server(request: pytest.FixtureRequest, needs: Callable[..., None]) -> Iterat
     sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
     import open_inference
 
-    found = open_inference.OpenInference(transport=request.param)
+    found = open_inference.OpenInference(transport=request.param, port=free_port())
     tensor = ("FP32", (-1, 4))
     found.models["m"] = open_inference.Model(
         [("x", *tensor)], [("y", *tensor)], lambda arrays: {"y": 2 * arrays["x"] + 1}, most=8

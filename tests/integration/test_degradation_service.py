@@ -203,7 +203,7 @@ def test_a_run_that_hangs_is_said(
 ) -> None:
     broker = mosquitto()
     world.configure(broker.port)
-    bind({"Stuck": acme_block("stuck", "{timeout: 200ms}")})
+    bind({"Stuck": acme_block("stuck", "{timeout: 1s}")})
     service, client = world.start(env=acme).ready(), world.client(broker.port)
     client.send_event("p", process.reading("StuckIn", "1e+03"))
     client.send_event("p", process.reading("StuckIn", "1e+00"))

@@ -36,7 +36,7 @@ def test_without_a_gpu_it_is_one_sentence_and_a_code_of_its_own(hardware: Any) -
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=250,
             check=False,
         )
         assert (done.returncode, done.stdout) == (3, "")
@@ -62,7 +62,7 @@ def test_an_unknown_row_is_named() -> None:
         env={**os.environ, "HARDWARE_ROWS": "tensorrt,cuda"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 2

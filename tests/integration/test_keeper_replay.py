@@ -213,7 +213,7 @@ async def test_health_is_asked_every_half_interval_until_up_and_again_after_a_ne
     }
 
     async def status(wanted: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while keeper.registry.entries["app-x"].status != wanted:
                 await asked.get()
                 await asyncio.sleep(0)

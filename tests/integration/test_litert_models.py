@@ -264,7 +264,7 @@ def test_damaged_files_never_end_the_process(testdata: Path, tmp_path: Path) -> 
         command,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},

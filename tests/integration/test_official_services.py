@@ -54,7 +54,7 @@ class Shop:
         data = None if body is None else json.dumps(body).encode()
         try:
             with urllib.request.urlopen(
-                urllib.request.Request(url, data, method=method), timeout=10
+                urllib.request.Request(url, data, method=method), timeout=60
             ) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:

@@ -204,7 +204,7 @@ def test_two_builds_in_one_environment_are_refused_with_the_cure(tmp_path: Path)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [sys.executable, "-m", "edgex_inference", "accelerators", "--json"]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=100, check=True, env=environment, cwd=tmp_path
+        command, capture_output=True, text=True, timeout=250, check=True, env=environment, cwd=tmp_path
     )
     (entry,) = [one for one in json.loads(done.stdout) if one["name"] == "onnxruntime"]
     assert entry["devices"] == []
@@ -272,7 +272,7 @@ def test_qnn_rounds_on_its_newer_chips_and_is_found_out(qnn: Any, tmp_path: Path
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
     done = subprocess.run(
         [sys.executable, "-P", "-c", _CHIPS, str(tmp_path / "sum.onnx")],
-        capture_output=True, text=True, timeout=100, check=True, env=environment,
+        capture_output=True, text=True, timeout=250, check=True, env=environment,
     )  # fmt: skip
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
     assert told == [

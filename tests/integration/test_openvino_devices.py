@@ -189,7 +189,11 @@ def test_a_small_model_runs_where_it_is_called_and_a_large_one_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[Mapping[str, object]]
 ) -> None:
     monkeypatch.setattr(session.os, "sched_getaffinity", lambda _: set(range(40)))
-    assert opened(onnx_models.write(Kind.ONE, tmp_path)).parallel == 1
+    with (
+        monkeypatch.context() as patient
+    ):  # on a busy machine it takes a while until one run is not interrupted
+        patient.setattr(session, "_TRYING", 60.0)
+        assert opened(onnx_models.write(Kind.ONE, tmp_path)).parallel == 1
     assert [one["NUM_STREAMS"] for one in asked] == [8, 1][-len(asked) :]
     asked.clear()
     opened(onnx_models.write(Kind.SLOW, tmp_path))

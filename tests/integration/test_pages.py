@@ -139,7 +139,7 @@ def pumps(reader: Any) -> None:
         for name, content in re.findall(r"^cat > (\S+) <<'EOF'\n(.*?)^EOF$", block.text, re.M | re.S):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(reader.typed(content))
-    subprocess.run([sys.executable, "make_model.py"], cwd=folder, check=True, timeout=60)
+    subprocess.run([sys.executable, "make_model.py"], cwd=folder, check=True, timeout=250)
 
 
 def gauges(reader: Any) -> None:

@@ -32,7 +32,7 @@ class Shop:
         self.device.start().said("device-spindle started", times)
         return self
 
-    def event(self, device: str, resource: str, seconds: float = 20.0) -> Message:
+    def event(self, device: str, resource: str, seconds: float = 60.0) -> Message:
         """The next event of this device from now on."""
         before = len(self.metadata.heard)
         topic = f"{EVENTS}/{device}/{resource}"
@@ -61,7 +61,7 @@ class Shop:
         """A call to the device service itself."""
         data = None if body is None else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.device.port}/api/v3/device/name/{path}"
-        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=60) as answer:
             return json.loads(answer.read())
 
 
@@ -122,6 +122,8 @@ def test_a_device_comes_changes_and_goes_over_rest(shop: Shop, peer_device: Make
     shop.device.said("updated spindle-3, LOCKED")
     assert shop.metadata.call("DELETE", "/device/name/spindle-3")[0] == 200
     shop.device.said("removed spindle-3")
+    gone = f"{CHANGES}/device/delete/device-spindle/spindle"
+    shop.metadata.wait(lambda heard: any(one.topic == gone for one in heard), "the deletion is heard")
     topics = [one.topic for one in shop.metadata.heard if one.topic.startswith(f"{CHANGES}/device/")]
     assert topics[-3:] == [
         f"{CHANGES}/device/{done}/device-spindle/spindle" for done in ("add", "update", "delete")

@@ -57,7 +57,9 @@ def test_its_flags_are_ours_too(peer_device: Make, capsys: Any) -> None:
     from edgex_inference.cli.main import main
 
     device = peer_device(bus=1, metadata=1)
-    told = subprocess.run([device.program, "--help"], capture_output=True, text=True, check=False, timeout=60)
+    told = subprocess.run(
+        [device.program, "--help"], capture_output=True, text=True, check=False, timeout=250
+    )
     lines = re.findall(r"^ +(-\w+), *\n? +(--\w+)", told.stdout, re.MULTILINE)
     assert len(lines) == 13
     of_devices = {("-op", "--overwriteProfiles"), ("-od", "--overwriteDevices")}

@@ -18,7 +18,7 @@ def curl(command: str) -> int:
     assert words[:2] == ["curl", "-X"], command
     data = words[words.index("-d") + 1].encode() if "-d" in words else None
     request = urllib.request.Request(words[3], data=data, method=words[2])
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return int(answer.status)
 
 

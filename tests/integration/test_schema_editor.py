@@ -77,7 +77,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("editor")
     command = [npm, "install", "--silent", "--no-audit", "--no-fund", f"yaml-language-server@{VERSION}"]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=90)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=250)
     except (subprocess.SubprocessError, OSError) as error:
         pytest.skip(f"npm could not install yaml-language-server: {error}")
     running = Server(folder / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server")

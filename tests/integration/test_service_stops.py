@@ -154,6 +154,6 @@ def test_a_run_under_way_does_not_abort_the_end_of_the_process(
     node = helper.make_node("MatMul", ["x", "x"], ["y"])
     file = onnx_models.save(tmp_path / "square.onnx", [node], {"x": square}, {"y": square}, [])
     done = subprocess.run(
-        [sys.executable, "-c", BESIDE, file], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", BESIDE, file], capture_output=True, text=True, timeout=250, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (7, "said\n", "")

@@ -46,7 +46,7 @@ class Listener:
         )
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert ready.wait(30)
+        assert ready.wait(60)
 
     def wait(self, metric: str, value: int) -> Message:
         """The first message of a metric whose first field has reached this value."""

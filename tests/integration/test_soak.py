@@ -34,7 +34,11 @@ def test_a_short_soak_holds(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert said["overload all: sent"]["value"] > 7000
     assert said["overload latest: dropped"]["value"] > 0
-    assert said["8 edits of a profile under load: not taken up"]["value"] == 0
+    (edits,) = [
+        row for name, row in said.items() if name.endswith(" edits of a profile under load: not taken up")
+    ]
+    assert int(edits["name"].split()[0]) > 1
+    assert edits["value"] == 0
     for name in FEW:
         assert said[f"{name}: 40 times loaded, run and closed: threads more"]["value"] == 0
 

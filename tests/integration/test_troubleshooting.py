@@ -43,6 +43,7 @@ from edgex_inference.service import Service
 from edgex_inference.testing import fake_accelerator as fake
 from edgex_inference.testing import onnx_models
 from edgex_inference.web.server import serve
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "troubleshooting.md"
@@ -262,6 +263,9 @@ async def runs(folder: Path) -> None:
     await asyncio.gather(*(lane.infer(x, timeout=0.05) for _ in range(2)), return_exceptions=True)
     await asyncio.gather(first, return_exceptions=True)
     strings.release.set()
+    async with asyncio.timeout(60):
+        while lane.state != "ready":  # noqa: ASYNC110 - else a new warm-up would use the next string up
+            await asyncio.sleep(0.002)
     strings.script.append("lose")
     await asyncio.gather(lane.infer(x), return_exceptions=True)
     await lane.close()
@@ -291,16 +295,15 @@ def gone(*_: object) -> None:
 
 async def outside(folder: Path, heard: Heard) -> None:
     """A port that is taken, a broker that is away, a folder that is not there."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        closed = server.getsockname()[1]
-        with contextlib.suppress(errors.ConfigurationError):
-            async with serve(None, "127.0.0.1", closed):  # type: ignore[arg-type]
-                pass
+    closed = free_port()
+    with socket.create_server(("127.0.0.1", closed)), contextlib.suppress(errors.ConfigurationError):
+        async with serve(None, "127.0.0.1", closed):  # type: ignore[arg-type]
+            pass
     (folder / "configuration.toml").write_text(f"[Service]\nPort = 0\n[MessageBus]\nPort = {closed}\n")
     loaded = load(Flags(), environ={"INFERENCE_PROFILESDIR": str(folder / "none")}, directory=folder)
     service = Service(loaded, open_bus(loaded))
     running = asyncio.create_task(service.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not any("cannot connect" in sentence for _, sentence in heard):  # noqa: ASYNC110 - a log line
             await asyncio.sleep(0.02)
     service.stop()

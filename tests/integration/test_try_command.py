@@ -264,7 +264,7 @@ def test_events_of_another_profile(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_the_program_itself() -> None:
     done: Run = subprocess.run(
         [sys.executable, "-m", "edgex_inference", "try", str(CAMERA), "PartInspection", str(PICTURES)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=250,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "PartCount" in done.stdout

@@ -34,7 +34,7 @@ LARGEST = 2_000_000
 def run(
     *command: str | Path, cwd: Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=250)
 
 
 def checked(*command: str | Path, cwd: Path) -> str:

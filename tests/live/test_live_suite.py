@@ -73,7 +73,7 @@ def play(env: Mapping[str, str]) -> tuple[int, dict[str, tuple[str, str]], str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("EDGEX_")}
     done = subprocess.run(
         [sys.executable, "-m", "tests.live"],
-        cwd=ROOT, env=kept | env, capture_output=True, text=True, timeout=110,
+        cwd=ROOT, env=kept | env, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     rows = {}
     for line in done.stdout.splitlines()[2:]:

@@ -217,7 +217,7 @@ def test_the_command_compiles_for_gpus_elsewhere(tmp_path: Path) -> None:
         [sys.executable, "-m", "edgex_inference", *words, "--for", "tensorrt:SM86,tensorrt:SM89"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

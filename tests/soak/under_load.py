@@ -47,11 +47,13 @@ class Wanted:
 
 @dataclass(slots=True, kw_only=True)
 class Aside:
-    """What happens beside the load: the memory is looked at, and a profile is edited."""
+    """What happens beside the load: the memory is looked at, and a profile is edited, as soon as it is due and the
+    edit before is taken up: on a busy machine two of them would count as one."""
 
     process: Process
     wanted: Wanted
     edit: Callable[[int], None]
+    taken_up: Callable[[], int]
     sizes: list[float] = field(default_factory=list)
     edits: int = 0
 
@@ -61,6 +63,7 @@ class Aside:
         if (
             self.edits < self.wanted.reloads
             and gone >= self.edits * self.wanted.seconds / self.wanted.reloads
+            and self.taken_up() >= self.edits
         ):
             self.edits += 1
             self.edit(self.edits)
@@ -119,7 +122,7 @@ def _soaked(
     pace = _pace(meter, every)
     every.rate, newest.rate = pace * wanted.load * 0.75, pace * wanted.load * 0.25
     newest.gather = max(50, int(newest.rate / 2))
-    aside = Aside(process=process, wanted=wanted, edit=edit)
+    aside = Aside(process=process, wanted=wanted, edit=edit, taken_up=lambda: _taken_up(folder))
     before = every.sent
     meter.keep((every, newest), wanted.seconds, aside)
     reached = (every.sent - before + newest.sent) / wanted.seconds / pace
@@ -175,7 +178,7 @@ def _settled(
 
 def _counters(process: Process) -> Mapping[str, Mapping[str, Any]]:
     with urllib.request.urlopen(
-        f"http://127.0.0.1:{process.port}/api/v3/inference/bindings", timeout=10
+        f"http://127.0.0.1:{process.port}/api/v3/inference/bindings", timeout=60
     ) as said:
         return {row["profile"]: row["counters"] for row in json.load(said)["bindings"]}
 

@@ -64,10 +64,10 @@ class Lookout:
 
     async def _look(self) -> None:
         while True:
+            await asyncio.sleep(_LOOK)  # first: a bus that is not open yet is no outage
             self.conditions.look()
             if self.alerts is not None:
                 self.alerts.look()
-            await asyncio.sleep(_LOOK)
 
     async def close(self) -> None:
         """Legal at any time."""

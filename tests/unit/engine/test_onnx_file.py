@@ -67,7 +67,11 @@ def test_what_is_no_model(data: bytes, tmp_path: Path) -> None:
         onnx_file.read(tmp_path / "x.onnx")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(at=st.integers(0, 400), byte=st.integers(0, 255), cut=st.integers(0, 100))
 def test_broken_bytes_are_one_sentence(tmp_path: Path, at: int, byte: int, cut: int) -> None:
     data = bytearray(onnx_models.write(Kind.TWO, tmp_path).read_bytes())
