@@ -110,10 +110,16 @@ def _log_softmax(rows: Array) -> Array:
     return np.asarray(below - np.log(np.exp(below).sum(axis=1, keepdims=True)))
 
 
+def _hardmax(rows: Array) -> Array:
+    found = np.zeros_like(rows)
+    found[np.arange(len(rows)), rows.argmax(axis=1)] = 1
+    return found
+
+
 _OF_ROWS: Mapping[str, Callable[[Array], Array]] = {
     "Softmax": lambda rows: np.exp(_log_softmax(rows)),
     "LogSoftmax": _log_softmax,
-    "Hardmax": lambda rows: np.eye(rows.shape[1], dtype=rows.dtype)[rows.argmax(axis=1)],
+    "Hardmax": _hardmax,
 }
 
 

@@ -1,21 +1,26 @@
 """What real models have and those of tests seldom: names behind Identity, whole weights, states, open sizes."""
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from openvino import opset13 as ops
 
 from accelerators import tflite
+from accelerators.onnxruntime import PLUGIN as ONNXRUNTIME
 from accelerators.openvino import PLUGIN as OPENVINO
 from accelerators.openvino.weights import write_out
+from accelerators.reference import PLUGIN as REFERENCE
 from edgex_inference.cli.main import main
 from edgex_inference.cli.models import checking
 from edgex_inference.contracts.accelerator import ONNX, LoadRequest
+from edgex_inference.engine.lane import Lane
 from edgex_inference.pipeline.planning.choosing import difference
 from edgex_inference.testing import onnx_models
 
@@ -38,6 +43,43 @@ def test_an_output_behind_identity_keeps_its_name(tmp_path: Path) -> None:
     answers = session.infer({"x": x})
     assert [one.name for one in session.outputs] == list(outputs) == list(answers)
     np.testing.assert_array_equal(answers["save/scale_1.tmp_1"], -x)
+
+
+def saved(folder: Path, graph: onnx.GraphProto, *, opset: int) -> Path:
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    onnx.save(made, folder / "m.onnx")
+    return folder / "m.onnx"
+
+
+async def test_answers_to_texts_whose_number_of_axes_the_file_does_not_say(tmp_path: Path) -> None:
+    """Models that take texts are not tried out at load: only the file tells their outputs."""
+    wanted = numpy_helper.from_array(np.array(["a"], object), "wanted")
+    nodes = [
+        helper.make_node("Equal", ["x", "wanted"], ["same"]),
+        helper.make_node("NonZero", ["same"], ["at"]),
+        helper.make_node("Transpose", ["at"], ["turned"]),
+        helper.make_node("Squeeze", ["turned"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.STRING, [1, 4])
+    y = helper.make_tensor_value_info("y", TensorProto.INT64, None)
+    path = saved(tmp_path, helper.make_graph(nodes, "places", [x], [y], [wanted]), opset=19)
+    assert ONNXRUNTIME.load is not None
+    lane = Lane("texts", partial(ONNXRUNTIME.load, LoadRequest(path=path, format=ONNX)))
+    await lane.open()
+    answer = await lane.infer({"x": np.array([["a", "b", "a", "c"]], object)}, timeout=60)
+    assert answer["y"].tolist() == [[0, 0], [0, 2]]
+    await lane.close()
+
+
+def test_hardmax_over_a_whole_picture_takes_no_square_of_it(tmp_path: Path) -> None:
+    """Before operator set 13 it ran over all that follows its axis."""
+    x = np.zeros((1, 3, 320, 320), np.float32)
+    x[0, 1, 2, 3] = 1
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, x.shape)] for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Hardmax", ["x"], ["y"])], "hardest", *ends)
+    path = saved(tmp_path, graph, opset=11)
+    assert REFERENCE.load is not None
+    np.testing.assert_array_equal(REFERENCE.load(LoadRequest(path=path, format=ONNX)).infer({"x": x})["y"], x)
 
 
 def convolution(*, quantized: bool) -> openvino.Model:
