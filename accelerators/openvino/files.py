@@ -1,10 +1,10 @@
 """Model files: who reads which format, which files belong together, and what OpenVINO leaves unsaid of them."""
 
-import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import (
     ONNX,
     OPENVINO_IR,
@@ -14,7 +14,7 @@ from edgex_inference.contracts.accelerator import (
     Format,
     LoadRequest,
 )
-from edgex_inference.contracts.protobuf import as_number, as_text, fields
+from edgex_inference.contracts.errors import ModelRejected
 
 FRONTENDS: Mapping[Format, str] = {
     ONNX: "onnx",
@@ -29,7 +29,6 @@ _WEIGHTS: Mapping[Format, tuple[str, str]] = {
     OPENVINO_IR: (".xml", ".bin"),
     PADDLE: (".pdmodel", ".pdiparams"),
 }
-_METADATA_PROPS = 14
 
 
 def missing(path: Path, format_: Format) -> str:
@@ -55,26 +54,12 @@ def metadata(request: LoadRequest, model: Any) -> Mapping[str, str]:
     if model is None:
         return {}
     if request.format == ONNX:
-        return onnx_metadata(request.path)
+        return onnx_file.metadata(request.path)  # OpenVINO's reader drops it
     try:
         said = dict(model.get_rt_info().items()).get("model_info", {})
         return {str(key): str(value.value) for key, value in said.items() if isinstance(value.value, str)}
     except Exception:  # noqa: BLE001 - a model that says nothing of itself is a good model
         return {}
-
-
-def onnx_metadata(path: Path) -> Mapping[str, str]:
-    """The metadata that an exporter left in an ONNX file, which OpenVINO's reader drops: names of classes and such."""
-    found: dict[str, str] = {}
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            for field, start, end in _fields(content, 0, len(content)):
-                if field == _METADATA_PROPS:
-                    pair = {key: content[first:last] for key, first, last in _fields(content, start, end)}
-                    found[pair.get(1, b"").decode()] = pair.get(2, b"").decode()
-    except (OSError, ValueError, IndexError):
-        return {}
-    return found
 
 
 def misread(request: LoadRequest, model: Any) -> str:
@@ -98,21 +83,14 @@ def misread(request: LoadRequest, model: Any) -> str:
 
 
 _SOFTMAX_ALONE = (11, 12)
-_OPSET_IMPORT = 8
 
 
 def operator_set(path: Path) -> int:
     """The version of ONNX's own operators that a file uses; 0 where it does not say."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            for field, start, end in _fields(content, 0, len(content)):
-                if field == _OPSET_IMPORT:
-                    said = dict(fields(memoryview(content[start:end])))
-                    if as_text(said.get(1)) in ("", "ai.onnx"):
-                        return as_number(said.get(2, 0))
-    except (OSError, ValueError, IndexError):
+        return onnx_file.read(path).opsets.get("ai.onnx", 0)
+    except (OSError, ModelRejected):
         return 0
-    return 0
 
 
 def _is_last(node: Any) -> bool:
@@ -122,32 +100,3 @@ def _is_last(node: Any) -> bool:
         return True
     axis = int(node.get_attributes()["axis"]) % len(shape)
     return all(extent.is_static and extent.get_length() == 1 for extent in list(shape)[axis + 1 :])
-
-
-def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The length-delimited fields of a protobuf message: number, start and end of each."""
-    while at < end:
-        tag, at = _number(content, at)
-        kind = tag & 7
-        if kind == 0:
-            _, at = _number(content, at)
-        elif kind == 2:
-            length, at = _number(content, at)
-            if at + length > end:
-                raise ValueError("a field reaches beyond its message")
-            yield tag >> 3, at, at + length
-            at += length
-        elif kind in (1, 5):
-            at += 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"no protobuf field begins with {tag}")
-
-
-def _number(content: mmap.mmap, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at

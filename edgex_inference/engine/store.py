@@ -8,8 +8,9 @@ from pathlib import Path
 from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, Problem, ProfileError
 from edgex_inference.contracts.models import Build, ModelCard
+from edgex_inference.contracts.unchanged import state
 from edgex_inference.engine.cards.card import CARD, read_card
-from edgex_inference.engine.files import digest, parts, state
+from edgex_inference.engine.files import digest, parts
 from edgex_inference.engine.formats.mishaps import mishap
 
 _PART = re.compile(r"\d+|\D+")
