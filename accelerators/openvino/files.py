@@ -1,6 +1,6 @@
 """Model files: who reads which format, which files belong together, and what OpenVINO leaves unsaid of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def misread(request: LoadRequest, model: Any) -> str:
         return "the file holds no model: it has no outputs"
     if request.format != ONNX or operator_set(request.path) not in _SOFTMAX_ALONE:
         return ""
-    for node in model.get_ordered_ops():
+    for node in _nodes(model):
         if node.get_type_name() == "Softmax" and not _is_last(node):
             return (
                 "OpenVINO computes Softmax of operator sets 11 and 12 otherwise than ONNX says "
@@ -91,6 +91,18 @@ def operator_set(path: Path) -> int:
         return onnx_file.read(path).opsets.get("ai.onnx", 0)
     except (OSError, ModelRejected):
         return 0
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """All nodes, those of branches and loops too."""
+    for node in graph.get_ordered_ops():
+        yield node
+        kind = node.get_type_name()
+        if kind == "If":
+            yield from _nodes(node.get_then_body())
+            yield from _nodes(node.get_else_body())
+        elif kind in ("Loop", "TensorIterator"):
+            yield from _nodes(node.get_function())
 
 
 def _is_last(node: Any) -> bool:

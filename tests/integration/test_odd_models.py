@@ -20,6 +20,7 @@ from accelerators.reference import PLUGIN as REFERENCE
 from edgex_inference.cli.main import main
 from edgex_inference.cli.models import checking
 from edgex_inference.contracts.accelerator import ONNX, LoadRequest
+from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.engine.lane import Lane
 from edgex_inference.pipeline.planning.choosing import difference
 from edgex_inference.testing import onnx_models
@@ -80,6 +81,38 @@ def test_hardmax_over_a_whole_picture_takes_no_square_of_it(tmp_path: Path) -> N
     path = saved(tmp_path, graph, opset=11)
     assert REFERENCE.load is not None
     np.testing.assert_array_equal(REFERENCE.load(LoadRequest(path=path, format=ONNX)).infer({"x": x})["y"], x)
+
+
+def inside(kind: str) -> onnx.GraphProto:
+    """A Softmax over [2, 3, 4] in a branch, a loop or a scan."""
+
+    def floats(name: str, *more: int) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, (*more, 2, 3, 4))
+
+    flag, at = (helper.make_tensor_value_info(n, t, []) for n, t in (("c", 9), ("i", 7)))
+    soft, on = helper.make_node("Softmax", ["s"], ["t"]), helper.make_node("Identity", ["c"], ["d"])
+    if kind == "If":
+        then = helper.make_graph([helper.make_node("Softmax", ["x"], ["t"])], "then", [], [floats("t")])
+        other = helper.make_graph([helper.make_node("Neg", ["x"], ["u"])], "else", [], [floats("u")])
+        nodes = [helper.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other)]
+        return helper.make_graph(nodes, kind, [floats("x"), flag], [floats("y")])
+    if kind == "Loop":
+        ends = [helper.make_tensor_value_info("d", TensorProto.BOOL, []), floats("t")]
+        body = helper.make_graph([soft, on], "body", [at, flag, floats("s")], ends)
+        nodes = [helper.make_node("Loop", ["n", "", "x"], ["y"], body=body)]
+        once = numpy_helper.from_array(np.array(1), "n")
+        return helper.make_graph(nodes, kind, [floats("x")], [floats("y")], [once])
+    body = helper.make_graph([soft], "body", [floats("s")], [floats("t")])
+    nodes = [helper.make_node("Scan", ["x"], ["y"], body=body, num_scan_inputs=1)]
+    return helper.make_graph(nodes, kind, [floats("x", 5)], [floats("y", 5)])
+
+
+@pytest.mark.parametrize("kind", ["If", "Loop", "Scan"])
+def test_a_softmax_that_openvino_misreads_is_found_in_branches_and_loops(kind: str, tmp_path: Path) -> None:
+    path = saved(tmp_path, inside(kind), opset=12)
+    assert OPENVINO.load is not None
+    with pytest.raises(ModelRejected, match=r"computes Softmax of operator sets 11 and 12 otherwise"):
+        OPENVINO.load(LoadRequest(path=path, format=ONNX))
 
 
 def convolution(*, quantized: bool) -> openvino.Model:
