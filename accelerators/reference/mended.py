@@ -14,9 +14,9 @@ _ALONG_ONE_AXIS_SINCE = 13
 _RESIZED_BEFORE = 11
 
 
-def operators(base: type, resize: type, *, opset: int, training: bool) -> list[type]:
-    """The evaluator's further operators; `base` and `resize` are its own classes OpRun and Resize."""
-    found = [_zip_map(base), _global_max_pool(base)]
+def operators(base: type, resize: type, loop: type, *, opset: int, training: bool) -> list[type]:
+    """The evaluator's further operators; `base`, `resize` and `loop` are its own classes OpRun, Resize and Loop."""
+    found = [_zip_map(base), _global_max_pool(base), _loop(loop)]
     if opset < _TRAINED_BEFORE and not training:
         found.append(_batch_normalization(base))
     if opset < _DEQUANTIZED_SINCE:
@@ -71,6 +71,31 @@ def _global_max_pool(base: type) -> type:
             return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
 
     return GlobalMaxPool
+
+
+def _loop(loop: type) -> type:
+    class Loop(loop):  # type: ignore[misc]
+        """Without a condition the evaluator takes no round, and it puts what rounds give on one another's axis 0."""
+
+        op_domain = ""
+
+        def _run(self, most: Array | None, going: Array | None, *states: Any, **said: Any) -> tuple[Any, ...]:
+            around = said.get("context") or {}
+            further = {name: said[name] for name in ("attributes", "bindings") if name in said}
+            going = np.array(True) if going is None else going
+            rows: list[list[Any]] = [[] for _ in range(self.K)]
+            count = 0
+            while going and (most is None or count < most):
+                given = (np.array(count, np.int64), going, *states)
+                feed = {**around, **dict(zip(self.body.input_names, given, strict=True))}
+                going, *found = self._run_body(feed, **further)
+                states = tuple(found[: self.N])
+                for row, one in zip(rows, found[self.N :], strict=True):
+                    row.append(one)
+                count += 1
+            return (*states, *(np.stack(row) if row else np.empty(0, np.float32) for row in rows))
+
+    return Loop
 
 
 def _dequantize_linear(base: type) -> type:

@@ -113,11 +113,12 @@ def _vendor() -> ModuleType:
 
 def _evaluator(onnx: ModuleType, model: Any) -> Any:
     from onnx.reference.op_run import OpRun
+    from onnx.reference.ops.op_loop import Loop
     from onnx.reference.ops.op_resize import Resize
 
     opset = max((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), default=1)
     training = any(node.op_type == "BatchNormalization" and len(node.output) > 1 for node in model.graph.node)
-    mended = operators(OpRun, Resize, opset=opset, training=training)
+    mended = operators(OpRun, Resize, Loop, opset=opset, training=training)
     return onnx.reference.ReferenceEvaluator(model, new_ops=mended)
 
 

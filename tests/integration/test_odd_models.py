@@ -19,7 +19,7 @@ from accelerators.openvino.weights import write_out
 from accelerators.reference import PLUGIN as REFERENCE
 from edgex_inference.cli.main import main
 from edgex_inference.cli.models import checking
-from edgex_inference.contracts.accelerator import ONNX, LoadRequest
+from edgex_inference.contracts.accelerator import ONNX, Accelerator, LoadRequest
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.engine.lane import Lane
 from edgex_inference.pipeline.planning.choosing import difference
@@ -113,6 +113,48 @@ def test_a_softmax_that_openvino_misreads_is_found_in_branches_and_loops(kind: s
     assert OPENVINO.load is not None
     with pytest.raises(ModelRejected, match=r"computes Softmax of operator sets 11 and 12 otherwise"):
         OPENVINO.load(LoadRequest(path=path, format=ONNX))
+
+
+@pytest.mark.parametrize("plugin", [REFERENCE, ONNXRUNTIME], ids=lambda one: one.name)
+def test_a_loop_without_a_condition_and_what_its_rounds_give(plugin: Accelerator, tmp_path: Path) -> None:
+    """A matrix that doubles round by round; each round gives it, and its number."""
+
+    def tensor(name: str, kind: int, *shape: int | str) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    floats, whole = TensorProto.FLOAT, TensorProto.INT64
+    nodes = [
+        helper.make_node("Add", ["s", "s"], ["t"]),
+        helper.make_node("Identity", ["t"], ["each"]),
+        helper.make_node("Identity", ["i"], ["number"]),
+        helper.make_node("Identity", ["c"], ["d"]),
+    ]
+    body = helper.make_graph(
+        nodes,
+        "body",
+        [tensor("i", whole), tensor("c", TensorProto.BOOL), tensor("s", floats, 2, 2)],
+        [
+            tensor("d", TensorProto.BOOL),
+            tensor("t", floats, 2, 2),
+            tensor("each", floats, 2, 2),
+            tensor("number", whole),
+        ],
+    )
+    outer = [helper.make_node("Loop", ["n", "", "x"], ["y", "every", "numbers"], body=body)]
+    graph = helper.make_graph(
+        outer,
+        "doubling",
+        [tensor("n", whole, 1), tensor("x", floats, 2, 2)],
+        [tensor("y", floats, 2, 2), tensor("every", floats, "R", 2, 2), tensor("numbers", whole, "R")],
+    )
+    assert plugin.load is not None
+    session = plugin.load(LoadRequest(path=saved(tmp_path, graph, opset=13), format=ONNX))
+    x = np.array([[1, 2], [3, 4]], np.float32)
+    answer = session.infer({"n": np.array([3]), "x": x})
+    np.testing.assert_array_equal(answer["y"], 8 * x)
+    np.testing.assert_array_equal(answer["every"], [2 * x, 4 * x, 8 * x])
+    np.testing.assert_array_equal(answer["numbers"], [0, 1, 2])
+    np.testing.assert_array_equal(session.infer({"n": np.array([0]), "x": x})["y"], x)
 
 
 def convolution(*, quantized: bool) -> openvino.Model:
