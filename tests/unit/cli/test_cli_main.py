@@ -53,6 +53,7 @@ def test_nothing_at_all_means_run(monkeypatch: pytest.MonkeyPatch) -> None:
             "edgex-inference: /models/m: Permission denied\n",
         ),
         (OSError("no such device"), 1, "edgex-inference: no such device\n"),
+        (TimeoutError(), 1, "edgex-inference: TimeoutError\n"),
         (SystemExit(5), 5, ""),
         (SystemExit("sorry"), 1, ""),
         (SystemExit(None), 0, ""),
