@@ -15,6 +15,7 @@ from edgex_inference.contracts.accelerator import (
     LoadRequest,
 )
 from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.protobuf import as_message, as_text, fields
 
 FRONTENDS: Mapping[Format, str] = {
     ONNX: "onnx",
@@ -63,14 +64,18 @@ def metadata(request: LoadRequest, model: Any) -> Mapping[str, str]:
 
 
 def misread(request: LoadRequest, model: Any) -> str:
-    """Why OpenVINO's graph is not what the file means; empty where it is.
+    """Why OpenVINO's graph is not what the file means; empty where it is (2026.4).
 
-    Up to operator set 12 Softmax runs over its axis and all that follow it as over one. OpenVINO keeps to that up to
-    set 10, and at 11 and 12 takes the axis alone (2026.4).
+    Its reader passes over an LSTM's input_forget. Up to operator set 12 Softmax runs over its axis and all that follow
+    it as over one. OpenVINO keeps to that up to set 10, and at 11 and 12 takes the axis alone.
     """
     if not model.outputs:
         return "the file holds no model: it has no outputs"
-    if request.format != ONNX or operator_set(request.path) not in _SOFTMAX_ALONE:
+    if request.format != ONNX:
+        return ""
+    if _couples_gates(request.path):
+        return "OpenVINO passes over input_forget of an LSTM, and would make other numbers: name onnxruntime"
+    if operator_set(request.path) not in _SOFTMAX_ALONE:
         return ""
     for node in _nodes(model):
         if node.get_type_name() == "Softmax" and not _is_last(node):
@@ -91,6 +96,21 @@ def operator_set(path: Path) -> int:
         return onnx_file.read(path).opsets.get("ai.onnx", 0)
     except (OSError, ModelRejected):
         return 0
+
+
+def _couples_gates(path: Path) -> bool:
+    """Whether an LSTM of the graph itself has an input_forget that is not 0."""
+    try:
+        if "LSTM" not in onnx_file.read(path).operators:
+            return False
+        graph = dict(fields(memoryview(path.read_bytes())))[7]
+        nodes = [as_message(value) for number, value in fields(as_message(graph)) if number == 1]
+        attributes = [
+            dict(fields(as_message(value))) for one in nodes for number, value in fields(one) if number == 5
+        ]
+        return any(as_text(one.get(1)) == "input_forget" and one.get(3) for one in attributes)
+    except (OSError, ModelRejected, ValueError):
+        return False
 
 
 def _nodes(graph: Any) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from accelerators.reference.recurrent import ragged
 from edgex_inference.contracts.tensors import Array
 
 _TRAINED_BEFORE = 14
@@ -14,9 +15,10 @@ _ALONG_ONE_AXIS_SINCE = 13
 _RESIZED_BEFORE = 11
 
 
-def operators(base: type, resize: type, loop: type, *, opset: int, training: bool) -> list[type]:
-    """The evaluator's further operators; `base`, `resize` and `loop` are its own classes OpRun, Resize and Loop."""
-    found = [_zip_map(base), _global_max_pool(base), _loop(loop)]
+def operators(base: type, own: Mapping[str, type], *, opset: int, training: bool) -> list[type]:
+    """The evaluator's further operators; `base` is its class OpRun, `own` has those of operators."""
+    found = [_zip_map(base), _global_max_pool(base), _loop(own["Loop"])]
+    found += [ragged(own[name], name) for name in ("LSTM", "GRU", "RNN")]
     if opset < _TRAINED_BEFORE and not training:
         found.append(_batch_normalization(base))
     if opset < _DEQUANTIZED_SINCE:
@@ -24,7 +26,7 @@ def operators(base: type, resize: type, loop: type, *, opset: int, training: boo
     if opset < _ALONG_ONE_AXIS_SINCE:
         found += [_flattened(base, name) for name in ("Softmax", "LogSoftmax", "Hardmax")]
     if opset < _RESIZED_BEFORE:
-        found += [_scaled(resize, name) for name in ("Upsample", "Resize")]
+        found += [_scaled(own["Resize"], name) for name in ("Upsample", "Resize")]
     return found
 
 
