@@ -17,7 +17,7 @@ _RESIZED_BEFORE = 11
 
 def operators(base: type, own: Mapping[str, type], *, opset: int, training: bool) -> list[type]:
     """The evaluator's further operators; `base` is its class OpRun, `own` has those of operators."""
-    found = [_zip_map(base), _global_max_pool(base), _loop(own["Loop"])]
+    found = [_zip_map(base), _global_max_pool(base), _lp_normalization(base), _loop(own["Loop"])]
     found += [ragged(own[name], name) for name in ("LSTM", "GRU", "RNN")]
     if opset < _TRAINED_BEFORE and not training:
         found.append(_batch_normalization(base))
@@ -73,6 +73,20 @@ def _global_max_pool(base: type) -> type:
             return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
 
     return GlobalMaxPool
+
+
+def _lp_normalization(base: type) -> type:
+    class LpNormalization(base):  # type: ignore[misc]
+        """The evaluator adds up numbers instead of their sizes where p is 1."""
+
+        op_domain = ""
+
+        def _run(self, x: Array, axis: int | None = None, p: int | None = None, **said: Any) -> tuple[Array]:
+            along = -1 if axis is None else axis
+            norm = np.linalg.norm(x, ord=p or 2, axis=along, keepdims=True)
+            return (np.where(norm == 0, 0, x / np.where(norm == 0, 1, norm)).astype(x.dtype),)
+
+    return LpNormalization
 
 
 def _loop(loop: type) -> type:

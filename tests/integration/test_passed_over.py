@@ -1,4 +1,4 @@
-"""Recurrent ONNX operators with the words that evaluators like to pass over: right numbers, or a refusal."""
+"""ONNX operators with words that readers and evaluators pass over in silence: right numbers, or a refusal."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,9 +47,9 @@ def network(folder: Path, kind: str, lengths: list[int], words: Mapping[str, Any
     return folder / "m.onnx"
 
 
-def answer(plugin: Accelerator, path: Path) -> Mapping[str, Array]:
+def answer(plugin: Accelerator, path: Path, x: Array = X) -> Mapping[str, Array]:
     assert plugin.load is not None
-    return plugin.load(LoadRequest(path=path, format=ONNX)).infer({"x": X})
+    return plugin.load(LoadRequest(path=path, format=ONNX)).infer({"x": x})
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
@@ -73,7 +73,7 @@ def test_sequences_of_different_lengths(
         (REFERENCE, "GRU", {"activations": ["Sigmoid", "Relu"]}, "activations of GRU"),
         (REFERENCE, "RNN", {"clip": 0.5}, "clip of RNN"),
         (REFERENCE, "LSTM", {"input_forget": 1}, "input_forget of LSTM"),
-        (OPENVINO, "LSTM", {"input_forget": 1}, "passes over input_forget of an LSTM"),
+        (OPENVINO, "LSTM", {"input_forget": 1}, "passes over input_forget of LSTM"),
     ],
     ids=lambda one: getattr(one, "name", None),
 )
@@ -90,3 +90,70 @@ def test_the_usual_words_are_taken(plugin: Accelerator, tmp_path: Path) -> None:
     words = {"activations": ["Sigmoid", "Tanh", "Tanh"], "input_forget": 0}
     path = network(tmp_path, "LSTM", [], words)
     np.testing.assert_allclose(answer(plugin, path)["y"], answer(ONNXRUNTIME, path)["y"], atol=2e-5)
+
+
+PICTURE = np.random.default_rng(2).normal(size=(2, 3, 6, 7)).astype(np.float32)
+
+
+def written(
+    folder: Path, operator: str, opset: int, words: Mapping[str, Any], *, branch: bool = False
+) -> Path:
+    """One operator over a picture, or the same in a branch that is taken."""
+    inputs = ["x", "", "", "size"] if operator == "Resize" else ["x"]
+    node = helper.make_node(operator, inputs, ["y"], **words)
+    floats = TensorProto.FLOAT
+    shape = (2, 3, 3, 4) if operator == "Resize" else PICTURE.shape
+    given = helper.make_tensor_value_info("x", floats, PICTURE.shape)
+    gives = helper.make_tensor_value_info("y", floats, shape if "axes" not in words else (2, 1, 1, 7))
+    size = numpy_helper.from_array(np.array((2, 3, 3, 4)), "size")
+    nodes = [node]
+    if branch:
+        body = helper.make_graph([node], "branch", [], [gives])
+        nodes = [helper.make_node("If", ["yes"], ["y"], then_branch=body, else_branch=body)]
+    constants = [size, numpy_helper.from_array(np.array(True), "yes")]
+    graph = helper.make_graph(nodes, "words", [given], [gives], constants)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8),
+        folder / "m.onnx",
+    )
+    return folder / "m.onnx"
+
+
+@pytest.mark.parametrize("branch", [False, True])
+@pytest.mark.parametrize(
+    ("operator", "opset", "words", "name"),
+    [
+        ("ReduceL1", 13, {"axes": [1, 2]}, "axes"),
+        ("ReduceLogSumExp", 17, {"axes": [1, 2]}, "axes"),
+        ("Resize", 18, {"mode": "linear", "antialias": 1}, "antialias"),
+        ("Resize", 13, {"mode": "cubic", "exclude_outside": 1}, "exclude_outside"),
+        ("Resize", 18, {"keep_aspect_ratio_policy": "not_larger"}, "keep_aspect_ratio_policy"),
+    ],
+)
+def test_openvino_is_not_asked_for_what_its_reader_passes_over(
+    operator: str, opset: int, words: Mapping[str, Any], name: str, branch: bool, tmp_path: Path
+) -> None:
+    assert OPENVINO.load is not None
+    path = written(tmp_path, operator, opset, words, branch=branch)
+    with pytest.raises(
+        ModelRejected, match=f"OpenVINO passes over {name} of {operator}, and would make other"
+    ):
+        OPENVINO.load(LoadRequest(path=path, format=ONNX))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "operator", "opset", "words"),
+    [
+        (OPENVINO, "ReduceL1", 11, {"axes": [1, 2]}),
+        (OPENVINO, "ReduceL2", 13, {"axes": [1, 2]}),
+        (OPENVINO, "Resize", 18, {"mode": "linear", "antialias": 0, "keep_aspect_ratio_policy": "stretch"}),
+        (REFERENCE, "LpNormalization", 17, {"p": 1, "axis": 1}),
+        (REFERENCE, "LpNormalization", 17, {}),
+    ],
+)
+def test_what_is_not_passed_over_is_right(
+    plugin: Accelerator, operator: str, opset: int, words: Mapping[str, Any], tmp_path: Path
+) -> None:
+    path = written(tmp_path, operator, opset, words)
+    found, wanted = (answer(one, path, PICTURE)["y"] for one in (plugin, ONNXRUNTIME))
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
