@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +65,9 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def interleaved(rounds: int, *works: Callable[[], float]) -> list[list[float]]:
+def interleaved(rounds: int, *works: Callable[[], Measured]) -> list[list[Measured]]:
     """What each work measures, in `rounds` rounds that begin with another work each time."""
-    measured: list[list[float]] = [[] for _ in works]
+    measured: list[list[Measured]] = [[] for _ in works]
     for number in range(rounds):
         for step in range(len(works)):
             index = (number + step) % len(works)

@@ -24,6 +24,7 @@ from edgex_inference.testing.tflite_models import Node, Tensor
 from edgex_inference.testing.tflite_models import save as save_tflite
 from tests.bench.effort import Effort
 from tests.bench.material import VALUES, auto_encoder, weights
+from tests.bench.mobilenet import SIDE, quantized
 from tests.bench.pictures import detector, testdata
 from tests.bench.rows import Goal, Row, interleaved, ratio
 
@@ -67,12 +68,19 @@ def rows(effort: Effort, folder: Path) -> Sequence[Row]:
     models = (
         Model(name="MLP 16-32-16", path=auto_encoder(folder / "models"), shape=(16,)),
         _open_batch(folder),
+        Model(
+            name="MobileNet int8 (random weights, ONNX)",
+            path=quantized(folder),
+            shape=(3, SIDE, SIDE),
+        ),
     )
     for model in models:
         for name in ("onnxruntime", "openvino"):
             found += _compared(effort, name, model)
     for model in _tflite(folder):
         found += _compared(effort, "litert", model)
+        if model.whole:
+            found += _compared(effort, "openvino", model)
     return found
 
 
@@ -105,7 +113,7 @@ def _tflite(folder: Path) -> Sequence[Model]:
         found += [
             Model(name="RFB-320", path=rfb, shape=(240, 320, 3), format=TFLITE),
             Model(
-                name="MobileNet int8",
+                name="MobileNet int8 (TFLite)",
                 path=mobile,
                 shape=(128, 128, 3),
                 format=TFLITE,
@@ -200,7 +208,7 @@ def _bare_openvino(path: Path, tensor: str, batch: int, parallel: int) -> Sequen
     compiled, other = (core.compile_model(core.read_model(path), "CPU", settings) for _ in range(2))
     copying, sharing = compiled.create_infer_request(), other.create_infer_request()
     shape = [batch, *(extent.get_length() for extent in list(compiled.inputs[0].get_partial_shape())[1:])]
-    own = openvino.Tensor(openvino.Type.f32, shape)
+    own = openvino.Tensor(compiled.inputs[0].get_element_type(), shape)
     copying.set_input_tensor(own)
     view = own.data
 
