@@ -78,9 +78,8 @@ def _written(graph: memoryview) -> Iterator[tuple[str, Attributes]]:
                 parts = dict(fields(as_message(value)))
                 attributes[as_text(parts.get(_NAME))] = parts
         yield operator, attributes
-        for parts in attributes.values():
-            if _BODY in parts:
-                yield from _written(as_message(parts[_BODY]))
+        for body in (said[_BODY] for said in attributes.values() if _BODY in said):
+            yield from _written(as_message(body))
 
 
 def _softmax(model: Any) -> str:
