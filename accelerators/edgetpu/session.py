@@ -12,7 +12,7 @@ from accelerators.edgetpu.options import Options
 from accelerators.tflite import COMPILED, Job, TfliteSession, sentence
 from edgex_inference.contracts.accelerator import TFLITE_EDGETPU, InferenceDevice, LoadRequest, Session
 from edgex_inference.contracts.errors import AcceleratorUnavailable, EdgexInferenceError, ModelRejected
-from edgex_inference.contracts.vendor import load_vendor
+from edgex_inference.contracts.vendor import in_use, load_vendor
 
 NAME = "edgetpu"
 LIBRARY = "libedgetpu.so.1"
@@ -31,7 +31,7 @@ class _Chip(ctypes.Structure):
 def version() -> str | None:
     """The version of the installed LiteRT, without importing it; None without one. libedgetpu is the system's."""
     try:
-        return distribution_version("ai-edge-litert")
+        return in_use("ai_edge_litert", distribution_version("ai-edge-litert"))
     except PackageNotFoundError:
         return None
 

@@ -11,7 +11,7 @@ from accelerators.litert.options import Options
 from accelerators.tflite import COMPILED, Job, TfliteSession, sentence
 from edgex_inference.contracts.accelerator import TFLITE, InferenceDevice, LoadRequest, Session
 from edgex_inference.contracts.errors import AcceleratorUnavailable, EdgexInferenceError, ModelRejected
-from edgex_inference.contracts.vendor import load_vendor
+from edgex_inference.contracts.vendor import in_use, load_vendor
 
 NAME = "litert"
 _MOST_PARALLEL = 8
@@ -25,7 +25,7 @@ _RESOLVERS = {
 def version() -> str | None:
     """The version of the installed runtime, without importing it; None without one."""
     try:
-        return distribution_version("ai-edge-litert")
+        return in_use("ai_edge_litert", distribution_version("ai-edge-litert"))
     except PackageNotFoundError:
         return None
 

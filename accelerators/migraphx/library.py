@@ -4,8 +4,11 @@ The library prints its own words to the standard error output; a status code is 
 """
 
 import ctypes
+import os
+import re
 from collections.abc import Callable, Sequence
 from ctypes.util import find_library
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,8 @@ _MOST = 8
 
 
 _loaded: Callable[[str], Any] = ctypes.CDLL
+_CACHE = Path("/etc/ld.so.cache")
+"""What the loader knows of libraries, their paths among it."""
 
 
 class Failed(Exception):
@@ -137,6 +142,23 @@ class Library:
         size = int(np.prod(extents, dtype=np.int64)) * datatype.numpy.itemsize
         data = ctypes.string_at(address.value or 0, size) if size else b""
         return np.frombuffer(bytearray(data), datatype.numpy).reshape(extents)
+
+
+def file_of(path: str = "") -> Path | None:
+    """The file that `opened` would load, None where files do not tell: loading it brings ROCm into the process."""
+    if "/" in path:
+        return Path(path).resolve() if Path(path).is_file() else None
+    try:
+        known = _CACHE.read_bytes()
+    except OSError:
+        known = b""
+    folders = [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(":") if one]
+    for name in (path,) if path else NAMES:
+        told = re.findall(rb"/[^\0]+/" + re.escape(name.encode()) + rb"(?=\0)", known)
+        for there in (*(one / name for one in folders), *(Path(os.fsdecode(one)) for one in told)):
+            if there.is_file():
+                return there.resolve()
+    return None
 
 
 def opened(path: str, where: str) -> Library:

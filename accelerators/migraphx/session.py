@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from accelerators.migraphx.graph import Names, names
-from accelerators.migraphx.library import Failed, Handle, Library, opened
+from accelerators.migraphx.library import Failed, Handle, Library, file_of, opened
 from accelerators.migraphx.options import Options
 from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
@@ -40,7 +40,10 @@ _SIDE = ".json"
 
 
 def version() -> str | None:
-    """`installed` where the library can be loaded, which says no version; None without it."""
+    """The number behind the library's name, without loading it; `installed` where there is none, None without it."""
+    file = file_of()
+    if file is not None:
+        return file.name.partition(".so.")[2] or "installed"
     try:
         opened("", NAME)
     except AcceleratorUnavailable:
@@ -62,9 +65,11 @@ def devices() -> Sequence[InferenceDevice]:
 
 
 def identity(request: LoadRequest) -> Mapping[str, str]:
-    """What a compiled program depends on: target, precision and batch; the library says no version."""
+    """What a compiled program depends on: the library, which says no version, target, precision and batch."""
     options = _options(request)
+    file = file_of(options.library)
     return {
+        "library": f"{file.name} of {file.stat().st_size} bytes" if file is not None else "unknown",
         "target": TARGETS.get((request.device or "GPU").upper(), ""),
         "precision": request.precision,
         "batch": str(options.batch),

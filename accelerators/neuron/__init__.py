@@ -1,7 +1,7 @@
 """AWS Inferentia and Trainium: TorchScript files that were traced for Neuron, by torch-neuronx or torch-neuron."""
 
 from accelerators.neuron.options import Options
-from accelerators.neuron.session import CURE, PLACEHOLDERS, devices, load, version
+from accelerators.neuron.session import CURE, devices, load, placeholders, version
 from edgex_inference.contracts.accelerator import NEURON, Accelerator, Level
 
 PLUGIN = Accelerator(
@@ -11,7 +11,7 @@ PLUGIN = Accelerator(
     level=Level.SIMULATED,
     extra="",
     cure=CURE,
-    impostors=PLACEHOLDERS,
+    impostors=placeholders(),
     devices=devices,
     load=load,
     version=version,

@@ -45,7 +45,21 @@ CURE = f"install torch-neuronx (Inferentia2, Trainium) or torch-neuron (Inferent
 
 
 _PLACEHOLDER = "PyPI's placeholder, which can run nothing: uninstall it"
-PLACEHOLDERS = {name.replace("_", "-"): _PLACEHOLDER for name in STACKS}
+_COMPILERS, _GUARDS = ("neuronx-cc", "neuron-cc", "libneuronxla"), ("1.0", "1.0.post1")
+"""Parts of the stacks whose names PyPI has too, and the versions that these have there."""
+
+
+def placeholders() -> Mapping[str, str]:
+    """Packages of PyPI's that look like a stack, and of those that are here what looks like a part of one."""
+    found = {name.replace("_", "-"): _PLACEHOLDER for name in STACKS}
+    for name in _COMPILERS:
+        try:
+            installed = distribution_version(name)
+        except PackageNotFoundError:
+            continue
+        if installed in _GUARDS:  # AWS's own would be of use once the rest is there
+            found[name] = _PLACEHOLDER
+    return found
 
 
 def version() -> str | None:

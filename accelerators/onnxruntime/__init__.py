@@ -1,7 +1,7 @@
 """ONNX Runtime: ONNX models on the CPU and on every execution provider that the installed build brings."""
 
 from accelerators.onnxruntime.ahead import compile_, identity
-from accelerators.onnxruntime.depending import version
+from accelerators.onnxruntime.depending import parts, version
 from accelerators.onnxruntime.options import Options
 from accelerators.onnxruntime.providers import RETIRED
 from accelerators.onnxruntime.quantizing import quantize
@@ -17,6 +17,7 @@ PLUGIN = Accelerator(
     devices=devices,
     load=load,
     version=version,
+    parts=parts,
     compiles=frozenset({ONNX}),
     compile=compile_,
     identity=identity,

@@ -7,12 +7,18 @@ from accelerators.onnxruntime.opening import Job
 from accelerators.onnxruntime.plugins import packages
 from accelerators.onnxruntime.processor import processor
 from accelerators.onnxruntime.providers import CPU
-from accelerators.onnxruntime.targets import owners
+from accelerators.onnxruntime.targets import NAME, owners, plugged
+from edgex_inference.contracts.vendor import in_use
 
 
 def version() -> str | None:
     """The version of the installed runtime, without importing it; None without one."""
-    return next((found for _, found in owners()), None)
+    return in_use(NAME, next((found for _, found in owners()), None))
+
+
+def parts() -> Mapping[str, str]:
+    """Versions of the installed packages that bring providers."""
+    return {name: in_use(name.replace("-", "_"), number) or number for name, number in plugged()}
 
 
 def made_with(job: Job) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from accelerators.onnxruntime.providers import short
 
-_PREFIXES = ("onnxruntime-ep-", "onnxruntime-qnn")
+PREFIXES = ("onnxruntime-ep-", "onnxruntime-qnn")
 _lock = threading.Lock()
 _registered: dict[str, str] = {}
 """Libraries by path that this process has tried to register; empty, or why it failed."""
@@ -40,7 +40,7 @@ def packages() -> Sequence[Package]:
     found: dict[str, Package] = {}
     for distribution in distributions():
         name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
-        if name.startswith(_PREFIXES) and name not in found:
+        if name.startswith(PREFIXES) and name not in found:
             module = _module(distribution)
             if module:
                 found[name] = _package(name, distribution.version, module)
@@ -48,7 +48,7 @@ def packages() -> Sequence[Package]:
                 found[name] = Package(
                     distribution=name,
                     version=distribution.version,
-                    provider=name.removeprefix(_PREFIXES[0]),
+                    provider=name.removeprefix(PREFIXES[0]),
                     trouble="it is an empty placeholder: uninstall it",
                 )
     return [found[name] for name in sorted(found)]

@@ -35,7 +35,7 @@ def quantize(request: QuantizeRequest) -> None:
     told = request.progress or (lambda fraction, what: None)
     quiet = logging.getLogger()
     before = quiet.level
-    quiet.setLevel(logging.ERROR)  # its advice to programmers goes to the root logger
+    quiet.setLevel(logging.CRITICAL)  # advice to programmers, and tracebacks of what is tried and may fail
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")

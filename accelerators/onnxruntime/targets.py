@@ -9,7 +9,7 @@ from importlib.metadata import distributions
 from types import ModuleType
 from typing import Any
 
-from accelerators.onnxruntime.plugins import packages, register, registered
+from accelerators.onnxruntime.plugins import PREFIXES, packages, register, registered
 from accelerators.onnxruntime.providers import CPU, PROVIDERS, RETIRED, UNSUITED, known, short, written
 from edgex_inference.contracts.accelerator import InferenceDevice
 from edgex_inference.contracts.errors import AcceleratorUnavailable
@@ -103,11 +103,21 @@ def missing(ort: ModuleType, name: str, here: Sequence[str]) -> str:
 
 
 def owners() -> Sequence[tuple[str, str]]:
-    """Name and version of each distribution with files in `onnxruntime/`; plug-in providers have none there.
+    """Name and version of each distribution with files in `onnxruntime/`; plug-in providers have none there."""
+    return [(name, number) for name, number, owns in _installed() if owns]
+
+
+def plugged() -> Sequence[tuple[str, str]]:
+    """Name and version of each distribution that brings a provider."""
+    return [(name, number) for name, number, _ in _installed() if name.startswith(PREFIXES)]
+
+
+def _installed() -> Sequence[tuple[str, str, bool]]:
+    """What is installed of ONNX Runtime's, and whether it has files in `onnxruntime/`.
 
     Reading what is installed takes a good part of a second: done again when one of the folders has changed.
     """
-    return _owners(tuple((path, _changed(path)) for path in sys.path))
+    return _read(tuple((path, _changed(path)) for path in sys.path))
 
 
 def _changed(path: str) -> int:
@@ -118,15 +128,14 @@ def _changed(path: str) -> int:
 
 
 @lru_cache(maxsize=4)
-def _owners(_folders: tuple[tuple[str, int], ...]) -> Sequence[tuple[str, str]]:
-    found = {}
+def _read(_folders: tuple[tuple[str, int], ...]) -> Sequence[tuple[str, str, bool]]:
+    found: dict[str, tuple[str, str, bool]] = {}
     for distribution in distributions():
-        name = (distribution.metadata["Name"] or "").lower()
-        if not name.startswith(("onnxruntime", "ort-nightly", "ort_nightly")):
-            continue
-        if any(file.parts[:2] == ("onnxruntime", "__init__.py") for file in distribution.files or ()):
-            found[name] = distribution.version
-    return sorted(found.items())
+        name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
+        if name.startswith(("onnxruntime", "ort-nightly")):
+            owns = any(file.parts[:2] == ("onnxruntime", "__init__.py") for file in distribution.files or ())
+            found.setdefault(name, (name, distribution.version, owns))
+    return sorted(found.values())
 
 
 def _of_library(ort: ModuleType, device: str, library: str) -> Sequence[Target]:

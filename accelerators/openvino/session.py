@@ -44,7 +44,7 @@ from edgex_inference.contracts.errors import (
 )
 from edgex_inference.contracts.probing import probe, sample
 from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit
-from edgex_inference.contracts.vendor import load_vendor
+from edgex_inference.contracts.vendor import in_use, load_vendor
 
 Made = TypeVar("Made")
 
@@ -55,7 +55,7 @@ _QUICK, _TRYING = 2e-4, 0.02
 def version() -> str | None:
     """The version of the installed runtime, without importing it; None without one."""
     try:
-        return distribution_version("openvino")
+        return in_use("openvino", distribution_version("openvino"))
     except PackageNotFoundError:
         return None
 

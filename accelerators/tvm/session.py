@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.metadata import version as distribution_version
@@ -30,16 +31,18 @@ from edgex_inference.contracts.errors import (
     EdgexInferenceError,
     ModelRejected,
 )
-from edgex_inference.contracts.vendor import load_vendor
+from edgex_inference.contracts.vendor import in_use, load_vendor
 
 _DISTRIBUTION = "apache-tvm"
 _MOST_PARALLEL = 8
+_ROOM, _COPIES = 1 << 20, 4
+"""Bytes, and how many times a model's own, that must be free to link in: LLVM ends the process on a full disk."""
 
 
 def version() -> str | None:
     """The version of the installed runtime, without importing it; None without one."""
     try:
-        return distribution_version(_DISTRIBUTION)
+        return in_use("tvm", distribution_version(_DISTRIBUTION))
     except PackageNotFoundError:
         return None
 
@@ -72,6 +75,9 @@ def load(request: LoadRequest) -> Session:
         return Machines(tvm, executable, label, request, amount)
     except EdgexInferenceError:
         raise
+    except OSError as error:  # of the copy: the library itself is good
+        where = f"{error.filename or 'TMPDIR'}: {error.strerror or error}"
+        raise AcceleratorUnavailable(NAME, f"there is nowhere to load it from: {where}") from error
     except Exception as error:
         raise ModelRejected(request.path, sentence(error)) from error
 
@@ -103,7 +109,8 @@ def compiled(request: LoadRequest) -> Artefact:
     )
     folder = request.cache or request.path.parent
     path = folder / f"{request.path.stem}.{place.id}.tvm.so"
-    _write(path, seal(_linked(executable, with_linker, request.path), label))
+    room = _ROOM + _COPIES * graph.model.ByteSize()
+    _write(path, seal(_linked(executable, with_linker, request.path, room), label))
     tell(1.0, "compiled")
     return Artefact(path=path, format=TVM_LIBRARY, made_with=_made_with(label.cpu, place))
 
@@ -134,14 +141,18 @@ def _build(tvm: ModuleType, processor: Any, graph: Graph) -> Any:
     return tvm.compile(module, target=processor)
 
 
-def _linked(executable: Any, with_linker: Linker, path: Path) -> bytes:
-    """The shared object."""
+def _linked(executable: Any, with_linker: Linker, path: Path, room: int) -> bytes:
+    """The shared object, linked where so many bytes are free."""
 
     def link(file: str, objects: Sequence[str], **_: object) -> None:
         with_linker.link(objects, Path(file))
 
     with TemporaryDirectory(prefix="edgex-inference-tvm-") as folder:
         file = Path(folder) / "library.so"
+        free = shutil.disk_usage(folder).free
+        if free < room:
+            needs = f"it takes {room / 1e6:.1f} MB to link in, and {file.parent.parent} has {free / 1e6:.1f}"
+            raise AcceleratorUnavailable(NAME, f"{needs}: make room, or name another folder in TMPDIR")
         try:
             executable.export_library(os.fspath(file), fcompile=link, workspace_dir=folder)
         except EdgexInferenceError:

@@ -100,8 +100,9 @@ async def _outcomes(args: argparse.Namespace, choices: "list[AcceleratorChoice]"
     async with engine_of(loaded) as engine:
         name, _, version = args.model.partition(":")
         card = engine.store.find(name, version or None)
-        compiler = Compiler(engine=engine, card=card, into=into, again=args.again)
-        return [await compiler.outcome(choice) for choice in choices]
+        most = loaded.config.inference.cache_max_size
+        compiler = Compiler(engine=engine, card=card, into=into, most=most, again=args.again)
+        return compiler.kept([await compiler.outcome(choice) for choice in choices])
 
 
 def _choices(args: argparse.Namespace) -> "list[AcceleratorChoice]":
@@ -121,6 +122,9 @@ def _choices(args: argparse.Namespace) -> "list[AcceleratorChoice]":
     targets = [one.strip() for one in (args.targets or "").split(",") if one.strip()]
     if not targets and args.quantize is None:
         raise SetupError("--for: name at least one accelerator, such as openvino:CPU")
+    for target in targets:
+        if not target.partition(":")[0].strip():
+            raise SetupError(f"--for: {target!r} names no accelerator; openvino:CPU would, for one")
     pairs = [target.partition(":") for target in dict.fromkeys(targets)]
     return [
         AcceleratorChoice(
@@ -135,8 +139,13 @@ def _choices(args: argparse.Namespace) -> "list[AcceleratorChoice]":
 
 
 def _json(found: "list[Outcome]", quantized: "Mapping[str, object] | None") -> str:
+    """JSON has no infinity: a difference without a number is null, and `reason` tells."""
+    import math
     from dataclasses import asdict
 
-    artefacts = [asdict(one) for one in found]
+    artefacts = [
+        asdict(one) | {"difference": one.difference if math.isfinite(one.difference or 0.0) else None}
+        for one in found
+    ]
     said = artefacts if quantized is None else {"quantized": quantized, "artefacts": artefacts}
     return json.dumps(said, indent=2, ensure_ascii=False)

@@ -174,12 +174,13 @@ class Accelerator:
     says how to get it; `load` raises ModelRejected or AcceleratorUnavailable. `extra` is what to pip install; where no
     pip brings the runtime, it is empty and `cure` says in the imperative what does. `impostors` are distributions that
     look like the runtime and are none, each with what it is. `version` gives the runtime's version or None where it is
-    not installed. `load` None: declared only, and `declared` says what is missing. `default_device` is the one that is
-    used where nobody names one. `automatic` False: `auto` passes over it, a person must name it. `retired` maps devices
-    of earlier generations to what became of them; `absent`, asked where `devices` is, says by device what brings those
-    that are not here. `device_options` are options that bring devices of their own, or the runtime itself, which
-    `devices` cannot know: with one of them set, looking for the device is left to `load`. `isolation` process: its
-    library is known to crash or to hang, so sessions live in worker processes where nobody says otherwise.
+    not installed, `parts` those of packages that bring it more devices. `load` None: declared only, and `declared`
+    says what is missing. `default_device` is the one that is used where nobody names one. `automatic` False: `auto`
+    passes over it, a person must name it. `retired` maps devices of earlier generations to what became of them;
+    `absent`, asked where `devices` is, says by device what brings those that are not here. `device_options` are
+    options that bring devices of their own, or the runtime itself, which `devices` cannot know: with one of them set,
+    looking for the device is left to `load`. `isolation` process: its library is known to crash or to hang, so sessions
+    live in worker processes where nobody says otherwise.
 
     `compile` makes files of the formats `compiles` into an Artefact, whose format is one of `formats`; it writes into
     the folder `cache` of its request, `device` may be one that is not on this machine (`aarch64`), and it raises what
@@ -201,6 +202,7 @@ class Accelerator:
     devices: Callable[[], Sequence[InferenceDevice]]
     load: Callable[[LoadRequest], Session] | None
     version: Callable[[], str | None]
+    parts: Callable[[], Mapping[str, str]] | None = None
     options: type = NoOptions
     declared: str = ""
     cure: str = ""

@@ -1,9 +1,25 @@
 """Importing a vendor's library so that its absence becomes one clear sentence."""
 
 import importlib
+import sys
 from types import ModuleType
 
 from edgex_inference.contracts.errors import AcceleratorUnavailable
+
+_before: dict[str, str] = {}
+"""Of each module the version that was installed when it was last seen without being imported."""
+
+
+def in_use(module: str, installed: str | None) -> str | None:
+    """The version that works here: of a `module` that is imported, what was `installed` then; None without any.
+
+    What is installed over a library in use counts from the next start.
+    """
+    if installed is None:
+        return None
+    if module not in sys.modules:
+        _before[module] = installed
+    return _before.setdefault(module, installed)
 
 
 def load_vendor(module: str, *, accelerator: str, extra: str, attribute: str = "") -> ModuleType:

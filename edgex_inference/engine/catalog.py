@@ -247,11 +247,13 @@ class Catalog:
         found = self._devices(claim)
         if base not in _bases(found):
             found = self._devices(claim, newer_than=time.monotonic() - _STALE)
-        if base in _bases(found):
+        if _has(found, device):
             return
         ids = [one.id for one in found.devices]
+        alone = f"its {base} has no number: say {base}" if base in _bases(found) else ""
         reason = (
-            accelerator.retired.get(base)
+            alone
+            or accelerator.retired.get(base)
             or found.reason
             or found.absent.get(base)
             or (
@@ -301,6 +303,14 @@ class Catalog:
 
 def _bases(found: Found) -> frozenset[str]:
     return frozenset(_base(one.id) for one in found.devices)
+
+
+def _has(found: Found, device: str) -> bool:
+    """Whether a device is among those found; of the second of a kind only loading tells, but a CPU has no second."""
+    base = _base(device)
+    same = [one for one in found.devices if _base(one.id) == base]
+    alone = all(one.kind == "cpu" for one in same) and device.upper() not in [one.id.upper() for one in same]
+    return bool(same) and not alone
 
 
 def _base(device: str) -> str:

@@ -4,36 +4,17 @@ import json
 import logging
 import os
 import threading
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from edgex_inference.contracts.accelerator import LoadRequest
-from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
-from edgex_inference.contracts.models import Build, ModelCard, Task
-from edgex_inference.engine.catalog import Catalog
-from edgex_inference.engine.claims import GROUP
 from edgex_inference.engine.compiling import provenance
 from edgex_inference.engine.compiling.artefacts import Artefacts, Held
-from edgex_inference.engine.compiling.orders import Order, order
+from edgex_inference.engine.compiling.orders import Order
 from edgex_inference.testing import fake_accelerator
-from edgex_inference.testing.fake_accelerator import FAKE_SOURCE, FakeOptions, control, write_model
-
-CATALOG = Catalog(
-    [EntryPoint(name="fake", value="edgex_inference.testing.fake_accelerator:PLUGIN", group=GROUP)]
-)
-
-
-def ordered(path: Path, device: str = "CPU", name: str = "m", **changes: object) -> Order:
-    choice = AcceleratorChoice(name="fake", device=device)
-    (candidate,) = CATALOG.candidates(choice, [FAKE_SOURCE])
-    build = Build(path=path, format=FAKE_SOURCE)
-    card = ModelCard(name=name, version="1", task=Task.RAW, folder=path.parent, builds=(build,))
-    keys = {"options": FakeOptions(), **changes}
-    request = LoadRequest(path=path, format=FAKE_SOURCE, device=device, **keys)  # type: ignore[arg-type]
-    return order(candidate, request, card, build)
+from edgex_inference.testing.fake_accelerator import FakeOptions, control, write_model
+from tests.component.artefacts_stage import got, ordered
 
 
 @pytest.fixture
@@ -47,12 +28,6 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     installed = {"driver": "7"}
     monkeypatch.setattr(fake_accelerator, "DRIVER", installed)
     return installed
-
-
-def got(store: Artefacts, wanted: Order, **keys: bool) -> Held:
-    held = store.get(wanted, **keys)
-    held.close()
-    return held
 
 
 def test_an_artefact_is_made_once_and_says_where_it_comes_from(tmp_path: Path, source: Path) -> None:

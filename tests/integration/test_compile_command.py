@@ -109,12 +109,15 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(
 ) -> None:
     words = ("--into", models.parent / "cache", "--models", models)
     code, out, _ = said(
-        capsys, "spindle-ae", "--for", "openvino,openvino:NPU,openvino:AUTO,reference,nobody", *words
+        capsys, "spindle-ae", "--for", "openvino,openvino:NPU,openvino:AUTO,reference,nobody,auto", *words
     )
     assert code == 1
     assert "openvino:CPU   compiled" in out
     assert "not on this machine" in out
+    assert "accelerator 'openvino:AUTO': " in out
     assert "chooses devices at each start: name one of them to compile ahead" in out
+    assert "its artefact was made with" not in out, "that one was for another device"
+    assert "accelerator 'auto': is chosen at each start: name who is to compile" in out
     assert "accelerator 'reference': compiles nothing ahead: it takes the model's files as they are" in out
     assert "no such accelerator" in out
 
@@ -123,6 +126,7 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(
     ("words", "sentence"),
     [
         (("spindle-ae",), "--for: name at least one accelerator, such as openvino:CPU"),
+        (("spindle-ae", "--for", ":CPU", "--into", "x"), "--for: ':CPU' names no accelerator"),
         (("spindle-ae", "--for", "openvino"), "there is nowhere to keep artefacts: say --into DIR"),
         (("nothing", "--for", "openvino", "--into", "x"), "model 'nothing'"),
         (("spindle-ae", "--quantize", "int8"), "--quantize needs --samples DIR"),

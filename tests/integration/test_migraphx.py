@@ -52,6 +52,29 @@ def test_without_the_library_the_cure_is_named() -> None:
         PLUGIN.devices()
 
 
+def test_the_library_is_found_without_being_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading it brings ROCm into the process, and its number is that of the file behind the links."""
+    real = tmp_path / "rocm" / "libmigraphx_c.so.3.0.70101"
+    real.parent.mkdir()
+    real.write_bytes(b"\x7fELF")
+    (real.parent / "libmigraphx_c.so.3").symlink_to(real.name)
+    monkeypatch.setattr(library, "_loaded", lambda name: pytest.fail(f"{name} is loaded"))
+    path = onnx_models.write_affine(tmp_path / "m.onnx", shape=(1, 4))
+    assert PLUGIN.identity is not None
+    cache = tmp_path / "ld.so.cache"
+    monkeypatch.setattr(library, "_CACHE", cache)
+    cache.write_bytes(
+        b"libm.so.6\0libmigraphx_c.so.3\0" + bytes(real.with_name("libmigraphx_c.so.3")) + b"\0"
+    )
+    assert PLUGIN.version() == "3.0.70101"
+    assert PLUGIN.identity(request(path))["library"] == "libmigraphx_c.so.3.0.70101 of 4 bytes"
+    cache.unlink()
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"/nowhere:{real.parent}")
+    assert PLUGIN.version() == "3.0.70101"
+    named = request(path, options={"library": str(real)})
+    assert PLUGIN.identity(named)["library"] == "libmigraphx_c.so.3.0.70101 of 4 bytes"
+
+
 def test_without_a_gpu_the_reference_is_listed_and_the_gpu_refused(
     native: Callable[..., Library], tmp_path: Path
 ) -> None:

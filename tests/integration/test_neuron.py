@@ -84,6 +84,14 @@ def test_placeholders_are_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
         assert PLUGIN.version() == told
 
 
+def test_pypis_compilers_are_no_part_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, told in (("1.0.post1", True), ("1.0", True), ("2.21.18209.0+043b1bf7", False)):
+        monkeypatch.setattr(neuron, "distribution_version", lambda _name, number=number: number)
+        assert ("neuronx-cc" in neuron.placeholders()) is told
+    monkeypatch.undo()
+    assert neuron.placeholders().keys() == {"torch-neuronx", "torch-neuron"}
+
+
 def test_a_machine_without_a_chip(machine: Path) -> None:
     assert [one.id for one in PLUGIN.devices()] == ["NEURON", "NEURON.0"]
     (machine / "neuron0").unlink()

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,28 @@ if PLUGIN.version() is not None:
             assert np.abs(array - wanted[name]).max() <= 2e-5
         ours.close()
         theirs.close()
+
+    def test_a_full_disk_costs_neither_the_process_nor_the_artefact(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """LLVM ends the process that it cannot write in."""
+        artefact = made(SPINDLE, tmp_path)
+        load = LoadRequest(path=artefact.path, format=TVM_LIBRARY)
+        with monkeypatch.context() as full:
+            full.setattr(session.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=99_000))
+            with pytest.raises(AcceleratorUnavailable, match=r"MB to link in, and /.* has 0\.1: make room"):
+                made(SPINDLE, tmp_path / "again")
+
+            def copy(_code: bytes) -> object:
+                raise OSError(28, "No space left on device", "/tmp/library.so")
+
+            full.setattr(session, "private_copy", copy)
+            assert PLUGIN.load is not None
+            with pytest.raises(
+                AcceleratorUnavailable, match=r"nowhere to load it from: /tmp/library\.so: No sp"
+            ):
+                PLUGIN.load(load)
+        PLUGIN.load(load).close()
 
 else:
 

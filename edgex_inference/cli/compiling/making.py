@@ -1,5 +1,6 @@
 """Compiling a model for one target after the other, and running what can run here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,8 +16,10 @@ from edgex_inference.contracts.errors import (
     SetupError,
 )
 from edgex_inference.contracts.models import Build, ModelCard
-from edgex_inference.engine.catalog import Candidate
+from edgex_inference.engine.catalog import AUTO, Candidate
 from edgex_inference.engine.compiling.artefacts import Artefacts, Held
+from edgex_inference.engine.compiling.forge import Forge
+from edgex_inference.engine.compiling.making import Progress as Told
 from edgex_inference.engine.compiling.orders import order
 from edgex_inference.engine.compiling.provenance import Parity
 from edgex_inference.engine.fleet import Fleet
@@ -47,11 +50,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiler:
-    """Makes artefacts of one model in the folder `into`; `again` makes those anew that are there."""
+    """Makes artefacts of one model in the folder `into`, which has `most` MB; `again`: those too that are there."""
 
     engine: Engine
     card: ModelCard
     into: Path
+    most: int
     again: bool = False
 
     async def outcome(self, choice: AcceleratorChoice) -> Outcome:
@@ -60,7 +64,7 @@ class Compiler:
         try:
             candidate, build = self._chosen(choice)
             target = str(candidate)
-            held, made = self._made(candidate, choice, build)
+            held = await self._made(candidate, choice, build)
         except SetupError as error:
             return Outcome(target=target, error=error.brief)
         try:
@@ -74,11 +78,21 @@ class Compiler:
             artefact=str(held.artefact.path),
             size=held.said.size,
             seconds=held.said.seconds,
-            made=made,
+            made=held.fresh,
         )
+
+    def kept(self, found: Sequence[Outcome]) -> list[Outcome]:
+        """The outcomes, failed where an artefact has made room for one that came after it."""
+        gone = f"gave way to the others: Inference.CacheMaxSize is {self.most} MB"
+        return [
+            replace(one, error=gone) if one.artefact and not Path(one.artefact).exists() else one
+            for one in found
+        ]
 
     def _chosen(self, choice: AcceleratorChoice) -> tuple[Candidate, Build]:
         """Who compiles, and the first file that it does; raises AcceleratorUnavailable or ModelRejected."""
+        if choice.name == AUTO:
+            raise AcceleratorUnavailable(AUTO, "is chosen at each start: name who is to compile")
         accelerator = self.engine.catalog.admitted(choice.name)
         if accelerator.compile is None:
             raise AcceleratorUnavailable(
@@ -96,7 +110,14 @@ class Compiler:
         (candidate,) = self.engine.catalog.candidates(choice, [build.format])
         return candidate, build
 
-    def _made(self, candidate: Candidate, choice: AcceleratorChoice, build: Build) -> tuple[Held, bool]:
+    async def _made(self, candidate: Candidate, choice: AcceleratorChoice, build: Build) -> Held:
+        """In a thread that is left behind when a person has had enough: no compiler can be told to stop."""
+        with Progress(str(candidate)) as progress:
+            return await Forge(deadline=math.inf).work(
+                str(candidate), lambda _: self._got(candidate, choice, build, progress.told)
+            )
+
+    def _got(self, candidate: Candidate, choice: AcceleratorChoice, build: Build, told: Told) -> Held:
         verify(self.card, build)
         request = self.engine.fleet.request(candidate, choice, self.card, build)
         try:
@@ -105,12 +126,8 @@ class Compiler:
             raise ModelRejected(
                 self.card.name, f"{build.path.name} cannot be read: {error.strerror}"
             ) from error
-        with Progress(str(candidate)) as progress:
-            held = Artefacts(self.into).get(wanted, progress.told, again=self.again)
-        if held.temporary is not None:
-            held.close()
-            raise SetupError(f"{self.into}: nothing can be kept there")
-        return held, held.fresh
+        store = Artefacts(self.into, most=self.most << 20, strict=True)
+        return store.get(wanted, told, again=self.again)
 
     async def _run(
         self, candidate: Candidate, choice: AcceleratorChoice, build: Build, held: Held
@@ -119,7 +136,7 @@ class Compiler:
         try:
             candidate.check()
         except AcceleratorUnavailable as error:
-            return Outcome(target="", reason=f"not run here: {error.reason}")
+            return Outcome(target="", reason=f"not run here: {error.reason.partition('; ')[0]}")
         card, fleet = replace(self.card, builds=(build,)), Fleet(cache=self.into)
         try:
             lane, complete = await fleet.acquire(candidate, choice, card)

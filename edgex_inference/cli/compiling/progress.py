@@ -1,5 +1,6 @@
 """A long step told to whoever waits: a bar on a terminal, lines elsewhere."""
 
+import shutil
 import sys
 import threading
 import time
@@ -52,7 +53,8 @@ class Progress:
         now = time.monotonic()
         seconds = f"{now - self._began:.0f} s"
         if self._bar:
-            self._stream.write(f"\r\x1b[K{self._title} {_bar(self._fraction)} {seconds} {self._what}"[:200])
+            line = f"{self._title} {_bar(self._fraction)} {seconds} {self._what}"
+            self._stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
         elif self._what != self._said or now - self._last >= _LINE:
             self._said, self._last = self._what, now
             far = f" {self._fraction:.0%}" if self._fraction is not None else ""

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -12,17 +13,21 @@ from pathlib import Path
 from edgex_inference.cli.compiling.progress import Progress
 from edgex_inference.cli.compiling.writing import entered
 from edgex_inference.config.places import listed
-from edgex_inference.contracts.accelerator import Accelerator, Format, QuantizeRequest
+from edgex_inference.contracts.accelerator import Accelerator, Format, QuantizeRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ImageInput, ModelCard
 from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.engine.compiling.forge import Forge
 from edgex_inference.engine.files import companions, digest, is_inside, parts
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.pipeline.planning.choosing.difference import from_golden
 from edgex_inference.pipeline.planning.plan import Engine
 
 _PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
+
+_FEW = 8
+"""Samples: with fewer hardly anything is known of how large numbers get."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,8 @@ class Quantized:
             lines.append(f"  largest difference on {count}: {self.before:.1e} before, {self.after:.1e} now")
         else:
             lines.append("  no golden samples: nothing is proven")
+        if self.samples < _FEW:
+            lines.append("  so few samples hardly say how large numbers get: take some dozens, true to life")
         lines.append(f"  entered into {self.card}; bindings get it with precision: int8")
         return "\n".join(lines)
 
@@ -75,41 +82,51 @@ async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
         )
     files = _files(samples, build)
     tensors, before = await _prepared(engine, card, build, accelerator, files)
-    with tempfile.TemporaryDirectory(prefix=".int8-", dir=card.folder) as folder:
-        made = Path(folder) / target.name
-        request = QuantizeRequest(
-            path=build.path,
-            format=build.format,
-            into=made,
-            samples=tensors,
-            beside=tuple(name for name in companions(build.path, build.format) if is_inside(name)),
-        )
-        assert accelerator.quantize is not None
-        with Progress(f"quantizing {build.path.name}") as progress:
-            accelerator.quantize(replace(request, progress=progress.told))
-        new = replace(build, path=made, sha256=digest(made, build.format), precision="int8")
-        after = await _judged(engine, card, new, accelerator)
-        sizes = _size(build.path, build.format), _size(made, build.format)
-        entry = {
-            "path": target.relative_to(card.folder).as_posix(),
-            "format": str(build.format),
-            "precision": "int8",
-            "sha256": new.sha256,
-            "parity": _parity(build, files, after),
-        }
-        text = entered(card, card.builds.index(build), entry)
-        for path in parts(made, build.format):
-            os.replace(path, target.with_name(path.name))
-    path = _card_written(card, target, text)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".int8-", dir=card.folder) as folder:
+            made = await _made(accelerator, build, tensors, Path(folder) / target.name)
+            after = await _judged(engine, card, made, accelerator)
+            sizes = _size(build.path, build.format), _size(made.path, made.format)
+            entry = {
+                "path": target.relative_to(card.folder).as_posix(),
+                "format": str(build.format),
+                "precision": "int8",
+                "sha256": made.sha256,
+                "parity": _parity(build, files, after),
+            }
+            text = entered(card, card.builds.index(build), entry)
+            kept = [target.with_name(path.name) for path in parts(made.path, made.format)]
+            for path in kept:
+                os.replace(made.path.with_name(path.name), path)
+    except OSError as error:
+        raise SetupError(f"{card.folder}: nothing can be written there: {error.strerror or error}") from error
     return Quantized(
         path=target,
-        card=path,
+        card=_card_written(card, kept, text),
         samples=len(files),
         golden=len(card.golden),
         before=before,
         after=after,
         sizes=sizes,
     )
+
+
+async def _made(accelerator: Accelerator, build: Build, samples: Sequence[Tensors], into: Path) -> Build:
+    """The file in 8 bits; in a thread that is left behind when a person has had enough."""
+    request = QuantizeRequest(
+        path=build.path,
+        format=build.format,
+        into=into,
+        samples=samples,
+        beside=tuple(name for name in companions(build.path, build.format) if is_inside(name)),
+    )
+    quantize_ = accelerator.quantize
+    assert quantize_ is not None
+    name = f"quantizing {build.path.name}"
+    with Progress(name) as progress:
+        ready = replace(request, progress=progress.told)
+        await Forge(deadline=math.inf).work(name, lambda _: quantize_(ready))
+    return replace(build, path=into, sha256=digest(into, build.format), precision="int8")
 
 
 def _size(path: Path, format_: Format) -> int:
@@ -161,10 +178,19 @@ async def _prepared(
     lane, complete = await engine.fleet.acquire(candidate, choice, alone)
     try:
         most = engine.max_pixels
-        tensors = [golden.tensors_of(lane.session, alone, complete, file, max_pixels=most) for file in files]
+        tensors = [_sample(lane.session, alone, complete, file, most) for file in files]
         return tensors, await from_golden(lane, alone, complete, max_pixels=engine.max_pixels)
     finally:
         await engine.fleet.release(lane)
+
+
+def _sample(session: Session, card: ModelCard, build: Build, file: Path, most: int) -> Tensors:
+    """What the model is given for a file; raises SetupError naming it."""
+    try:
+        return golden.tensors_of(session, card, build, file, max_pixels=most)
+    except ModelRejected as error:
+        reason = error.reason.removeprefix(f"golden sample {file.name}: ").removeprefix("golden: ")
+        raise SetupError(f"--samples: {file}: {reason}") from error
 
 
 async def _judged(engine: Engine, card: ModelCard, build: Build, accelerator: Accelerator) -> float | None:
@@ -191,7 +217,8 @@ def _parity(build: Build, files: Sequence[Path], after: float | None) -> Mapping
     return said if after is None else {**said, "difference": float(f"{after:.3g}")}
 
 
-def _card_written(card: ModelCard, target: Path, text: str) -> Path:
+def _card_written(card: ModelCard, made: Sequence[Path], text: str) -> Path:
+    """Without its line in the card the file would be nobody's: then it goes again. Raises SetupError."""
     path = card.folder / "model.yaml"
     try:
         temporary = path.with_name(f".{path.name}.new")
@@ -199,6 +226,7 @@ def _card_written(card: ModelCard, target: Path, text: str) -> Path:
         shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
-        target.unlink(missing_ok=True)
+        for one in made:
+            one.unlink(missing_ok=True)
         raise SetupError(f"{path} cannot be written: {error.strerror}") from error
     return path

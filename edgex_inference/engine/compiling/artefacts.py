@@ -82,11 +82,17 @@ class Artefacts:
     """Artefacts below a folder, `most` bytes of them. Every method blocks, and belongs into a thread."""
 
     def __init__(
-        self, folder: Path | None, *, most: int = MOST, patience: float = PATIENCE, pause: float = 0.05
+        self,
+        folder: Path | None,
+        *,
+        most: int = MOST,
+        patience: float = PATIENCE,
+        pause: float = 0.05,
+        strict: bool = False,
     ) -> None:
-        """Without a `folder` nothing is kept."""
+        """Without a `folder` nothing is kept; `strict`: what cannot be kept is not made."""
         self._shelf = Shelf(folder / FOLDER, most) if folder is not None else None
-        self._patience, self._pause = patience, pause
+        self._patience, self._pause, self._strict = patience, pause, strict
         self._told: set[str] = set()
 
     def keeps(self, accelerator: str) -> bool:
@@ -100,15 +106,20 @@ class Artefacts:
     def get(self, order: Order, progress: Progress = _quiet, *, again: bool = False) -> Held:
         """The artefact, made now if need be; `again` makes it anew.
 
-        What is damaged is made again, and reported. Raises ModelRejected or AcceleratorUnavailable.
+        What is damaged is made again, and reported. Raises ModelRejected or AcceleratorUnavailable, SetupError where
+        it must be kept and cannot.
         """
         if self._shelf is None:
-            self._complain("Inference.CacheDir is not set")
+            self._complain("compiled models are not kept: Inference.CacheDir is not set")
             return self._apart(order, progress)
         try:
             return self._kept(self._shelf, order, progress, again=again)
         except OSError as error:
-            self._complain(f"{self._shelf.folder}: {error.strerror or error}")
+            reason = f"{self._shelf.folder}: {error.strerror or error}"
+            if self._strict:
+                raise SetupError(f"nothing can be kept in {reason}") from error
+            self._complain(f"compiled models are not kept: {reason}")
+            self._tell_damage(self._shelf, order)
             return self._apart(order, progress)
 
     def discard(self, order: Order, reason: str) -> None:
@@ -188,6 +199,8 @@ class Artefacts:
             log.info(
                 "the artefact of %s was made with %s: it is compiled again", order, _differs(other, order)
             )
+        if others:
+            progress(None, f"compiling again: what is there was made with {_differs(others[0], order)}")
         with shelf.workshop(order) as work:
             try:
                 make(order, work, progress)
@@ -199,25 +212,38 @@ class Artefacts:
 
     def _apart(self, order: Order, progress: Progress) -> Held:
         """Made for this process alone, in a folder that goes with it."""
-        work = Path(tempfile.mkdtemp(prefix="edgex-inference-"))
+        device = f"{order.accelerator.name}:{order.request.device}"
+        try:
+            work = Path(tempfile.mkdtemp(prefix="edgex-inference-"))
+        except OSError as error:
+            raise AcceleratorUnavailable(
+                device, f"nowhere to compile in: {error.strerror or error}"
+            ) from error
         try:
             said = make(order, work, progress)
             entry = work / "entry"
             return Held(said.artefact(entry), said, entry, fresh=True, temporary=work)
-        except OSError as error:
+        except BaseException as error:
+            full = isinstance(error, SetupError) and without_room(error, work)
             shutil.rmtree(work, ignore_errors=True)
-            reason = f"nowhere to compile in: {work.parent}: {error.strerror or error}"
-            raise AcceleratorUnavailable(
-                f"{order.accelerator.name}:{order.request.device}", reason
-            ) from error
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
+            if not full and not isinstance(error, OSError):
+                raise
+            said_so = "no room" if full else getattr(error, "strerror", "") or error
+            reason = f"nowhere to compile in: {work.parent}: {said_so}"
+            raise AcceleratorUnavailable(device, reason) from error
 
-    def _complain(self, reason: str) -> None:
-        if reason not in self._told:
-            self._told.add(reason)
-            log.warning("compiled models are not kept: %s", reason)
+    def _tell_damage(self, shelf: Shelf, order: Order) -> None:
+        """What lies there and cannot be made again, if it is damaged."""
+        with suppress(OSError):
+            try:
+                _checked(order, shelf.place(order))
+            except Damaged as error:
+                self._complain(f"the artefact of {order} is damaged ({error}), and cannot be replaced")
+
+    def _complain(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s", sentence)
 
 
 def _checked(order: Order, place: Path) -> Provenance | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -74,6 +74,8 @@ def read(folder: Path) -> Provenance | None:
         if folder.is_dir():
             raise Damaged(f"{FILE} is missing") from None
         return None
+    except (IsADirectoryError, PermissionError) as error:
+        raise Damaged(f"{FILE} cannot be read: {error.strerror}") from error
     try:
         return msgspec.json.decode(text, type=Provenance)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -86,7 +88,10 @@ def check(folder: Path, said: Provenance, key: str) -> None:
         raise Damaged(f"{FILE} belongs to another artefact")
     if not _inside(said.path) or not all(map(_inside, (*said.beside, *said.hashes))):
         raise Damaged(f"{FILE} names a file outside its folder")
-    found = hashes(folder)
+    try:
+        found = hashes(folder)
+    except PermissionError as error:
+        raise Damaged(f"{Path(error.filename).name} cannot be read: {error.strerror}") from error
     if said.path not in found and not (folder / said.path).is_dir():
         raise Damaged(f"{said.path} is missing")
     for name in sorted({*found, *said.hashes}):
@@ -99,15 +104,15 @@ def check(folder: Path, said: Provenance, key: str) -> None:
 
 
 def write(folder: Path, said: Provenance) -> None:
-    """Writes it at once or not at all; raises OSError."""
-    handle, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=folder)
+    """Writes it at once or not at all, for whoever may read what lies beside it; raises OSError."""
+    beside = folder / f".{FILE}-{uuid.uuid4().hex}"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(said), indent=1) + b"\n")
-        os.replace(name, folder / FILE)
+        os.replace(beside, folder / FILE)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)
+            beside.unlink()
         raise
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgex_inference.engine.compiling import locks, provenance
 from edgex_inference.engine.compiling.locks import Lock
 from edgex_inference.engine.compiling.orders import Order
+from edgex_inference.engine.compiling.provenance import Provenance
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))
 _SHORT = 16
@@ -36,9 +37,14 @@ class Shelf:
         """The place, with the folders above it; raises OSError, also where others may put files there."""
         place = self.place(order)
         place.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self.folder, place.parent.parent, place.parent):
-            if folder.stat().st_mode & stat.S_IWOTH:
-                raise PermissionError(errno.EPERM, "it can be written by everybody, and artefacts are code")
+        above = self.folder.parent.stat().st_mode
+        anybody = (
+            above & stat.S_IWOTH and not above & stat.S_ISVTX
+        )  # in /tmp nobody takes away what is another's
+        if anybody or any(
+            one.stat().st_mode & stat.S_IWOTH for one in (self.folder, place.parent.parent, place.parent)
+        ):
+            raise PermissionError(errno.EPERM, "it can be written by everybody, and artefacts are code")
         return place
 
     def making(self, order: Order) -> Lock | None:
@@ -60,14 +66,15 @@ class Shelf:
         return lock
 
     def others(self, order: Order) -> list[Mapping[str, str]]:
-        """The tools of artefacts of the same that were made with others, the newest first."""
+        """The tools of artefacts of the same that were made with others, the newest first; not of other devices."""
         found = []
         with suppress(OSError):
             for folder in self.place(order).parent.iterdir():
                 if folder.name != self.place(order).name and not folder.name.startswith("."):
                     with suppress(provenance.Damaged):
                         said = provenance.read(folder)
-                        found += [(said.date, said.tools)] if said is not None else []
+                        if said is not None and _meant_for(said, order):
+                            found.append((said.date, said.tools))
         return [tools for _, tools in sorted(found, key=lambda one: one[0], reverse=True)]
 
     @contextmanager
@@ -95,7 +102,11 @@ class Shelf:
         shutil.rmtree(gone, ignore_errors=True)
 
     def make_room(self) -> None:
-        """Takes away what was used longest ago, until no more than `most` is there; never what is in use."""
+        """Takes away what was used longest ago, until no more than `most` is there; never what is in use.
+
+        What makers left behind that were ended half-way goes as well.
+        """
+        self._sweep()
         entries = []
         for path in self.folder.glob("*/*/*.using"):
             place = path.with_suffix("")
@@ -107,6 +118,15 @@ class Shelf:
                 return
             with suppress(OSError):
                 total -= size if self._evicted(place) else 0
+
+    def _sweep(self) -> None:
+        for left in self.folder.glob("*/*/.*-*"):
+            place = left.with_name(left.name[1:].rpartition("-")[0])
+            with suppress(OSError):
+                making = locks.take(_beside(place, "making"), alone=True)
+                if making is not None:
+                    shutil.rmtree(left, ignore_errors=True)
+                    making.close(remove=not place.exists())
 
     def _evicted(self, place: Path) -> bool:
         using = locks.take(_beside(place, "using"), alone=True)
@@ -138,6 +158,13 @@ def without_room(error: BaseException, work: Path) -> bool:
     with suppress(OSError):
         return shutil.disk_usage(work).free < _LITTLE
     return False
+
+
+def _meant_for(said: Provenance, order: Order) -> bool:
+    """Whether an artefact is for the device of an order, or was to be: another machine calls its own by its kind."""
+    device, usual = (order.request.device or "").upper(), order.accelerator.default_device.upper()
+    same = said.tools.get("device") == order.made_with.get("device")
+    return same and (said.device.upper() == device or device == usual)
 
 
 def _beside(place: Path, what: str) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgex_inference.contracts.accelerator import Accelerator
 from edgex_inference.contracts.bindings import AcceleratorChoice
 from edgex_inference.contracts.models import ModelCard
 from edgex_inference.engine import machine
@@ -87,7 +88,7 @@ class Records:
             cores=machine.cores(),
             hardware=tuple(hardware),
             candidates=tuple(map(str, candidates)),
-            runtimes={name: plugin.version() for name, plugin in plugins.items()},
+            runtimes={**{name: plugin.version() for name, plugin in plugins.items()}, **_parts(plugins)},
             plugins={one.accelerator.name: one.plugin for one in candidates},
             model=self._model(card),
             precision=choice.precision or card.precision or "f32",
@@ -165,6 +166,16 @@ class Records:
                     self._digests[key] = digest(build.path, build.format)
             found.update(self._digests.get(key, "").encode())
         return found.hexdigest()
+
+
+def _parts(plugins: Mapping[str, Accelerator]) -> Mapping[str, str]:
+    """Versions of what brings further devices, such as a provider of ONNX Runtime."""
+    return {
+        f"{name}: {part}": number
+        for name, plugin in plugins.items()
+        if plugin.parts is not None
+        for part, number in plugin.parts().items()
+    }
 
 
 def _written(path: Path) -> float:
