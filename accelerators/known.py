@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgex_inference.contracts.accelerator import Batch
 from edgex_inference.contracts.probing import Probed
@@ -55,15 +56,19 @@ def read(path: Path) -> Known | None:
             for one in said["outputs"]
         )
         return Known(
-            metadata=said["metadata"],
+            metadata=_texts(said["metadata"]),
             probed=Probed(batch=Batch(**said["batch"]), outputs=outputs),
             precision=str(said["precision"]),
-            placement=said["placement"],
-            holds_for=said["holdsFor"],
+            placement={str(device): int(nodes) for device, nodes in said["placement"].items()},
+            holds_for=_texts(said["holdsFor"]),
             quick=bool(said["quick"]),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def _texts(said: Any) -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in said.items()}
 
 
 def _beside(path: Path) -> Path:

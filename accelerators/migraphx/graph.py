@@ -1,19 +1,13 @@
-"""What MIGraphX's C library does not tell of an ONNX file: its tensors' names, and whether it is quantized.
-
-Read without the package onnx.
-"""
+"""What MIGraphX's C library does not tell of an ONNX file: its tensors' names, and whether it is quantized."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from edgex_inference.contracts.protobuf import Damaged, fields
+from edgex_inference.contracts import onnx_file
+from edgex_inference.contracts.errors import ModelRejected
 
-_GRAPH = 7
-_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
-_OPERATOR = 4
-_QUANTIZED = ("QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
-_NAME, _TYPE, _TENSOR, _SHAPE, _DIM = 1, 2, 1, 2, 1
-_INITIALIZER_NAME = 8
+_QUANTIZED = frozenset({"QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,53 +22,14 @@ class Names:
     quantized: bool = False
 
 
-def names(data: bytes) -> Names:
-    """Raises Damaged."""
-    graph = next(
-        (
-            value
-            for field, value in fields(memoryview(data))
-            if field == _GRAPH and isinstance(value, memoryview)
-        ),
-        None,
-    )
-    if graph is None:
-        raise Damaged("it has no graph")
-    inputs: dict[str, tuple[int | None, ...]] = {}
-    outputs: list[str] = []
-    constants: set[str] = set()
-    quantized = False
-    for field, value in fields(graph):
-        if not isinstance(value, memoryview):
-            continue
-        if field == _INPUT:
-            inputs[_text(value, _NAME)] = _extents(value)
-        elif field == _OUTPUT:
-            outputs.append(_text(value, _NAME))
-        elif field == _INITIALIZER:
-            constants.add(_text(value, _INITIALIZER_NAME))
-        elif field == _NODE and not quantized:
-            quantized = _text(value, _OPERATOR) in _QUANTIZED
-    if not outputs:
-        raise Damaged("its graph has no outputs")
-    fed = {name: extents for name, extents in inputs.items() if name not in constants}
-    return Names(fed, outputs, quantized)
-
-
-def _extents(info: memoryview) -> tuple[int | None, ...]:
-    shape = _inside(_inside(_inside(info, _TYPE), _TENSOR), _SHAPE)
-    found = []
-    for field, dim in fields(shape):
-        if field == _DIM and isinstance(dim, memoryview):
-            fixed = next((value for kind, value in fields(dim) if kind == 1 and isinstance(value, int)), None)
-            found.append(fixed)
-    return tuple(found)
-
-
-def _inside(data: memoryview, number: int) -> memoryview:
-    found = (value for field, value in fields(data) if field == number and isinstance(value, memoryview))
-    return next(found, memoryview(b""))
-
-
-def _text(data: memoryview, number: int) -> str:
-    return str(_inside(data, number), "utf-8", "replace")
+def names(path: Path) -> Names:
+    """Raises ModelRejected for what is no ONNX model, OSError when it cannot be read."""
+    said = onnx_file.read(path)
+    if not said.outputs:
+        raise ModelRejected(path, "its graph has no outputs")
+    inputs = {
+        one.name: tuple(extent if isinstance(extent, int) else None for extent in one.shape or ())
+        for one in said.inputs
+    }
+    outputs = [one.name for one in said.outputs]
+    return Names(inputs, outputs, not _QUANTIZED.isdisjoint(said.operators))

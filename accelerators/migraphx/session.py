@@ -28,8 +28,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe
-from edgex_inference.contracts.protobuf import Damaged
-from edgex_inference.contracts.tensors import Datatype, Tensors, TensorSpec, holds_nan, misfit
+from edgex_inference.contracts.tensors import Datatype, Tensors, TensorSpec, misfit, nan_for_a_chip
 
 NAME = "migraphx"
 TARGETS = {"GPU": "gpu", "REF": "ref"}
@@ -153,7 +152,7 @@ class _MigraphxSession:
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs once on the next free program; `timeout` bounds the wait for it."""
-        unfit = misfit(self.inputs, tensors) or _guarded(self.inputs, tensors)
+        unfit = misfit(self.inputs, tensors) or nan_for_a_chip(self.inputs, tensors)
         if unfit:
             raise SignatureMismatch(self._model, unfit)
         program = self._pool.take(timeout)
@@ -193,13 +192,6 @@ class _MigraphxSession:
         return TensorSpec(name=name, datatype=datatype, shape=self._library.extents(shape))
 
 
-def _guarded(inputs: Sequence[TensorSpec], tensors: Tensors) -> str:
-    """What must not be given to it, though it fits; empty where there is nothing."""
-    floats = (one.name for one in inputs if one.datatype.numpy.kind == "f")
-    name = next((name for name in floats if holds_nan(tensors[name])), "")
-    return f"{name} holds NaN, of which MIGraphX may make a plausible number" if name else ""
-
-
 def _options(request: LoadRequest) -> Options:
     return request.options if isinstance(request.options, Options) else Options()
 
@@ -225,16 +217,13 @@ def _names(request: LoadRequest) -> Names:
     """From the ONNX file, or from what lies beside a program; raises ModelRejected."""
     try:
         if request.format == ONNX:
-            return names(request.path.read_bytes())
+            return names(request.path)
         side = request.path.with_name(request.path.name + _SIDE)
         said = json.loads(side.read_text())
         inputs = {name: tuple(extents) for name, extents in said["inputs"].items()}
         return Names(inputs, list(said["outputs"]), bool(said.get("quantized")))
     except OSError as error:
         raise ModelRejected(request.path, f"{error.filename}: {error.strerror}") from error
-    except Damaged as error:
-        reason = f"is no ONNX model, or only a part of one ({error}): copy or export it again"
-        raise ModelRejected(request.path, reason) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelRejected(request.path, f"the names beside it cannot be read: {error}") from error
 

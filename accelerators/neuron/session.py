@@ -2,7 +2,6 @@
 
 import json
 import os
-import queue
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from accelerators.neuron.options import Options, shape
+from accelerators.pool import Pool
 from edgex_inference.contracts.accelerator import (
     NEURON,
-    Batch,
     InferenceDevice,
     LoadRequest,
     Session,
@@ -29,7 +28,8 @@ from edgex_inference.contracts.errors import (
     ModelRejected,
     SignatureMismatch,
 )
-from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec, misfit
+from edgex_inference.contracts.probing import declared_batch
+from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec, misfit, nan_for_a_chip
 from edgex_inference.contracts.vendor import load_vendor
 
 NAME, ANY = "neuron", "NEURON"
@@ -137,23 +137,18 @@ class _NeuronSession:
         self._model, self._where, self._torch, self._module = request.path.name, where, torch, module
         self.inputs, self.outputs = specs
         self.parallel = options.cores
-        rows = {spec.shape[0] for spec in (*self.inputs, *self.outputs) if spec.shape}
-        most = rows.pop() if len(rows) == 1 else None
-        batch = Batch(kind="fixed", most=most) if most is not None and most > 1 else Batch()
+        batch = declared_batch(self.inputs, self.outputs)
         self.traits = Traits(batch=batch, precision="f32", placement={ANY: 1})
         self.metadata: Mapping[str, str] = {}
-        self._turns: queue.LifoQueue[int] = queue.LifoQueue()
-        for core in range(self.parallel):
-            self._turns.put(core)
+        self._pool = Pool(self._model, range(self.parallel), "core")
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
-        """Runs once; `timeout` is the caller's to keep."""
-        unfit = misfit(self.inputs, tensors)
+        """Runs once; `timeout` bounds the wait for a free core."""
+        unfit = misfit(self.inputs, tensors) or nan_for_a_chip(self.inputs, tensors)
         if unfit:
             raise SignatureMismatch(self._model, unfit)
-        turn = self._turns.get()
+        core, module = self._pool.take(timeout), self._module
         try:
-            module = self._module
             if module is None:
                 raise InferenceFailed(f"model {self._model!r}: the session is closed")
             given = [self._torch.from_numpy(_own(tensors[spec.name])) for spec in self.inputs]
@@ -165,10 +160,11 @@ class _NeuronSession:
         except Exception as error:
             raise self._failure(error) from error
         finally:
-            self._turns.put(turn)
+            self._pool.give(core)
 
     def close(self) -> None:
         """The runtime unloads the module with its last run."""
+        self._pool.close()
         self._module = None
 
     def _answers(self, found: Any) -> Tensors:

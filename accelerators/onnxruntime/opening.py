@@ -15,6 +15,7 @@ import numpy as np
 from accelerators.onnxruntime.options import Options
 from accelerators.onnxruntime.providers import CPU, known
 from accelerators.onnxruntime.targets import NAME, Target
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import LoadRequest
 from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected
 
@@ -191,26 +192,19 @@ def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
     static = known(job.place.short).static
     if not request.shapes and not static:
         return {}
-    said = job.ort.SessionOptions()
-    said.log_severity_level = SILENT
-    said.graph_optimization_level = job.ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if job.weights:
-        contents = list(job.weights.values())
-        sizes = [len(one) for one in contents]
-        said.add_external_initializers_from_files_in_memory(list(job.weights), contents, sizes)
-    native = job.ort.InferenceSession(os.fspath(request.path), said, providers=[CPU])
     fixed, rows = dict[str, int](), request.batch or 1
     loose = set[str]()
-    for arg in native.get_inputs():
-        wanted: Sequence[int | None] = request.shapes.get(arg.name, ())
-        for axis, symbol in enumerate(arg.shape):
+    for declared in onnx_file.read(request.path).inputs:
+        wanted: Sequence[int | None] = request.shapes.get(declared.name, ())
+        for axis, extent in enumerate(declared.shape or ()):
             asked = wanted[axis] if axis < len(wanted) else None
-            if isinstance(symbol, int):
+            if isinstance(extent, int):
                 continue
+            symbol = "" if extent == onnx_file.NAMELESS else extent
             if asked is None and static:
-                asked = fixed.get(symbol or "") or (rows if axis == 0 else None)
+                asked = fixed.get(symbol) or (rows if axis == 0 else None)
                 if asked is None or not symbol:
-                    raise _open_extent(job, request, arg.name, axis, symbol)
+                    raise _open_extent(job, request, declared.name, axis, symbol)
             if (symbol and asked is None) or fixed.get(symbol, asked) != asked:
                 if static:
                     raise _shared(job, request, symbol)
@@ -228,7 +222,7 @@ def _shared(job: Job, request: LoadRequest, symbol: str) -> ModelRejected:
     )
 
 
-def _open_extent(job: Job, request: LoadRequest, name: str, axis: int, symbol: str | None) -> ModelRejected:
+def _open_extent(job: Job, request: LoadRequest, name: str, axis: int, symbol: str) -> ModelRejected:
     where = f"{NAME}:{job.place.id}"
     called = f" ({symbol})" if symbol else ""
     return ModelRejected(

@@ -45,12 +45,11 @@ def packages() -> Sequence[Package]:
             if module:
                 found[name] = _package(name, distribution.version, module)
             elif _is_empty(distribution):
-                provider, trouble = (
-                    name.removeprefix(PREFIXES[0]),
-                    "it is an empty placeholder: uninstall it",
-                )
                 found[name] = Package(
-                    distribution=name, version=distribution.version, provider=provider, trouble=trouble
+                    distribution=name,
+                    version=distribution.version,
+                    provider=name.removeprefix(PREFIXES[0]),
+                    trouble="it is an empty placeholder: uninstall it",
                 )
     return [found[name] for name in sorted(found)]
 
@@ -91,8 +90,9 @@ def _module(distribution: Distribution) -> str:
 
 
 def _is_empty(distribution: Distribution) -> bool:
-    """Whether there is nothing in it but what it says of itself."""
-    return all(file.parts[0].endswith(".dist-info") for file in distribution.files or ())
+    """Whether there is nothing in it but what it says of itself; of one that does not list its files nobody knows."""
+    files = distribution.files
+    return files is not None and all(file.parts[0].endswith(".dist-info") for file in files)
 
 
 def _package(name: str, version: str, module: str) -> Package:

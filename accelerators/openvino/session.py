@@ -17,7 +17,8 @@ from accelerators.known import Known
 from accelerators.known import read as read_known
 from accelerators.openvino.cache import Cache
 from accelerators.openvino.devices import NAME, Target, described, made_with, property_, target
-from accelerators.openvino.files import FRONTENDS, metadata, misread, missing
+from accelerators.openvino.files import FRONTENDS, metadata, missing
+from accelerators.openvino.misreading import misread
 from accelerators.openvino.options import MOST_PARALLEL, Options, Properties, on_cpu, properties
 from accelerators.openvino.ports import called, extents, most_rows, name_of, specs_of
 from accelerators.openvino.report import EXACTNESS, HALVES, effective, granted, nodes, placement

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from accelerators.reference.recurrent import ragged
 from edgex_inference.contracts.tensors import Array
 
 _TRAINED_BEFORE = 14
@@ -14,9 +15,10 @@ _ALONG_ONE_AXIS_SINCE = 13
 _RESIZED_BEFORE = 11
 
 
-def operators(base: type, resize: type, *, opset: int, training: bool) -> list[type]:
-    """The evaluator's further operators; `base` and `resize` are its own classes OpRun and Resize."""
-    found = [_zip_map(base), _global_max_pool(base)]
+def operators(base: type, own: Mapping[str, type], *, opset: int, training: bool) -> list[type]:
+    """The evaluator's further operators; `base` is its class OpRun, `own` has those of operators."""
+    found = [_zip_map(base), _global_max_pool(base), _lp_normalization(base), _loop(own["Loop"])]
+    found += [ragged(own[name], name) for name in ("LSTM", "GRU", "RNN")]
     if opset < _TRAINED_BEFORE and not training:
         found.append(_batch_normalization(base))
     if opset < _DEQUANTIZED_SINCE:
@@ -24,7 +26,7 @@ def operators(base: type, resize: type, *, opset: int, training: bool) -> list[t
     if opset < _ALONG_ONE_AXIS_SINCE:
         found += [_flattened(base, name) for name in ("Softmax", "LogSoftmax", "Hardmax")]
     if opset < _RESIZED_BEFORE:
-        found += [_scaled(resize, name) for name in ("Upsample", "Resize")]
+        found += [_scaled(own["Resize"], name) for name in ("Upsample", "Resize")]
     return found
 
 
@@ -73,6 +75,45 @@ def _global_max_pool(base: type) -> type:
     return GlobalMaxPool
 
 
+def _lp_normalization(base: type) -> type:
+    class LpNormalization(base):  # type: ignore[misc]
+        """The evaluator adds up numbers instead of their sizes where p is 1."""
+
+        op_domain = ""
+
+        def _run(self, x: Array, axis: int | None = None, p: int | None = None, **said: Any) -> tuple[Array]:
+            along = -1 if axis is None else axis
+            norm = np.linalg.norm(x, ord=p or 2, axis=along, keepdims=True)
+            return (np.where(norm == 0, 0, x / np.where(norm == 0, 1, norm)).astype(x.dtype),)
+
+    return LpNormalization
+
+
+def _loop(loop: type) -> type:
+    class Loop(loop):  # type: ignore[misc]
+        """Without a condition the evaluator takes no round, and it puts what rounds give on one another's axis 0."""
+
+        op_domain = ""
+
+        def _run(self, most: Array | None, going: Array | None, *states: Any, **said: Any) -> tuple[Any, ...]:
+            around = said.get("context") or {}
+            further = {name: said[name] for name in ("attributes", "bindings") if name in said}
+            going = np.array(True) if going is None else going
+            rows: list[list[Any]] = [[] for _ in range(self.K)]
+            count = 0
+            while going and (most is None or count < most):
+                given = (np.array(count, np.int64), going, *states)
+                feed = {**around, **dict(zip(self.body.input_names, given, strict=True))}
+                going, *found = self._run_body(feed, **further)
+                states = tuple(found[: self.N])
+                for row, one in zip(rows, found[self.N :], strict=True):
+                    row.append(one)
+                count += 1
+            return (*states, *(np.stack(row) if row else np.empty(0, np.float32) for row in rows))
+
+    return Loop
+
+
 def _dequantize_linear(base: type) -> type:
     class DequantizeLinear(base):  # type: ignore[misc]
         """The evaluator has it from operator set 19 on only; quantized files say 10 or 13."""
@@ -110,10 +151,16 @@ def _log_softmax(rows: Array) -> Array:
     return np.asarray(below - np.log(np.exp(below).sum(axis=1, keepdims=True)))
 
 
+def _hardmax(rows: Array) -> Array:
+    found = np.zeros_like(rows)
+    found[np.arange(len(rows)), rows.argmax(axis=1)] = 1
+    return found
+
+
 _OF_ROWS: Mapping[str, Callable[[Array], Array]] = {
     "Softmax": lambda rows: np.exp(_log_softmax(rows)),
     "LogSoftmax": _log_softmax,
-    "Hardmax": lambda rows: np.eye(rows.shape[1], dtype=rows.dtype)[rows.argmax(axis=1)],
+    "Hardmax": _hardmax,
 }
 
 

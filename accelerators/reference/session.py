@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from accelerators.reference.mended import operators
+from accelerators.reference.recurrent import overlooked
 from edgex_inference.contracts.accelerator import ONNX, InferenceDevice, LoadRequest, Session, Traits
 from edgex_inference.contracts.errors import (
     AcceleratorUnavailable,
@@ -56,6 +57,9 @@ def load(request: LoadRequest) -> Session:
         onnx.checker.check_model(model)
         if not model.graph.output:
             raise ModelRejected(request.path, "the file holds no model: it has no outputs")
+        passed_over = overlooked(model.graph)
+        if passed_over:
+            raise ModelRejected(request.path, f"{NAME} does not compute {passed_over}: name onnxruntime")
         return _ReferenceSession(onnx, model, request)
     except EdgexInferenceError:
         raise
@@ -113,11 +117,16 @@ def _vendor() -> ModuleType:
 
 def _evaluator(onnx: ModuleType, model: Any) -> Any:
     from onnx.reference.op_run import OpRun
+    from onnx.reference.ops.op_gru import GRU
+    from onnx.reference.ops.op_loop import Loop
+    from onnx.reference.ops.op_lstm import LSTM
     from onnx.reference.ops.op_resize import Resize
+    from onnx.reference.ops.op_rnn import RNN_14
 
+    own = {"Loop": Loop, "LSTM": LSTM, "GRU": GRU, "RNN": RNN_14, "Resize": Resize}
     opset = max((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), default=1)
     training = any(node.op_type == "BatchNormalization" and len(node.output) > 1 for node in model.graph.node)
-    mended = operators(OpRun, Resize, opset=opset, training=training)
+    mended = operators(OpRun, own, opset=opset, training=training)
     return onnx.reference.ReferenceEvaluator(model, new_ops=mended)
 
 

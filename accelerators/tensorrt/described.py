@@ -10,9 +10,6 @@ from typing import Any
 
 from edgex_inference.contracts.accelerator import LoadRequest
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.protobuf import as_message, as_text, fields
-
-_METADATA_PROPS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +79,3 @@ def whole(path: Path, content: bytes | memoryview) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def onnx_metadata(path: Path) -> Mapping[str, str]:
-    """The words that an exporter left in an ONNX file, names of classes and such, which no engine keeps."""
-    found: dict[str, str] = {}
-    try:
-        for number, value in fields(memoryview(path.read_bytes())):
-            if number == _METADATA_PROPS:
-                pair = dict(fields(as_message(value)))
-                found[as_text(pair.get(1))] = as_text(pair.get(2))
-    except (OSError, ValueError):
-        return {}
-    return found

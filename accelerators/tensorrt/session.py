@@ -19,6 +19,7 @@ from accelerators.tensorrt.options import Options
 from accelerators.tensorrt.places import GPU, NAME, Place, named, place
 from accelerators.tensorrt.slot import Engine, Refused, Slot, Unfit
 from accelerators.tensorrt.words import Listener, logger, sentence
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import (
     ONNX,
     Artefact,
@@ -104,7 +105,7 @@ def compile(request: LoadRequest) -> Artefact:
             made_with=made_with(library, number, compute, options),
             precision=made.precision,
             layers=made.layers,
-            metadata=described.onnx_metadata(request.path),
+            metadata=onnx_file.metadata(request.path),
         )
         engine, told = described.keep(request, request.cache, memoryview(made.plan), known)
     except OSError as error:

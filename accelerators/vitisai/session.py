@@ -14,7 +14,6 @@ from accelerators.vitisai.options import Options
 from accelerators.vitisai.xmodel import MOST_BYTES, Part, Xmodel, read
 from edgex_inference.contracts.accelerator import (
     XMODEL,
-    Batch,
     InferenceDevice,
     LoadRequest,
     Session,
@@ -28,8 +27,17 @@ from edgex_inference.contracts.errors import (
     ModelRejected,
     SignatureMismatch,
 )
+from edgex_inference.contracts.probing import declared_batch
 from edgex_inference.contracts.protobuf import Damaged
-from edgex_inference.contracts.tensors import Array, Datatype, Quantization, Tensors, TensorSpec, misfit
+from edgex_inference.contracts.tensors import (
+    Array,
+    Datatype,
+    Quantization,
+    Tensors,
+    TensorSpec,
+    misfit,
+    nan_for_a_chip,
+)
 from edgex_inference.contracts.vendor import load_vendor
 
 NAME, DPU = "vitisai", "DPU"
@@ -126,22 +134,21 @@ class _VartSession:
         self.inputs: Sequence[TensorSpec] = tuple(_spec(request, t) for t in first.get_input_tensors())
         self.outputs: Sequence[TensorSpec] = tuple(_spec(request, t) for t in first.get_output_tensors())
         self.parallel = len(runners)
-        rows = {spec.shape[0] for spec in (*self.inputs, *self.outputs) if spec.shape}
-        most = rows.pop() if len(rows) == 1 else None
-        batch = Batch(kind="fixed", most=most) if most is not None and most > 1 else Batch()
         floats = all(spec.datatype is Datatype.FP32 for spec in self.inputs)
         precision = "f32" if floats else "int8"
         if request.precision not in ("f32", "native", precision):
             reason = f"it was compiled in {precision}, not in {request.precision}: say native"
             raise ModelRejected(request.path, reason)
-        self.traits = Traits(batch=batch, precision=precision, placement=graph.placement)
+        self.traits = Traits(
+            batch=declared_batch(self.inputs, self.outputs), precision=precision, placement=graph.placement
+        )
         part = next(one for one in graph.parts if one.device == DPU)
         self.metadata: Mapping[str, str] = {"dpu": part.dpu, "fingerprint": f"{part.fingerprint:#x}"}
         self._pool = Pool(self._model, runners, "runner")
 
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs once on the next free runner; `timeout` bounds the wait for it."""
-        unfit = misfit(self.inputs, tensors)
+        unfit = misfit(self.inputs, tensors) or nan_for_a_chip(self.inputs, tensors)
         if unfit:
             raise SignatureMismatch(self._model, unfit)
         given = [np.ascontiguousarray(tensors[spec.name]) for spec in self.inputs]

@@ -62,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgexInferenceError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # of a file or a folder that nobody expected to be so
+        logging.getLogger(__name__).debug("a command failed", exc_info=True)
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"{PROGRAM}: {where}{error.strerror or str(error) or type(error).__name__}", file=sys.stderr)
+        return 1
     return code
 
 

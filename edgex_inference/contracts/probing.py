@@ -54,6 +54,13 @@ def probe(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], run: Run)
     return Probed(batch=batch, outputs=_seen(declared, answer, settled=settled))
 
 
+def declared_batch(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Batch:
+    """The batch of a model of fixed shapes that is not tried out: the rows that all its tensors have."""
+    rows = {spec.shape[0] for spec in (*inputs, *outputs) if spec.shape}
+    most = rows.pop() if len(rows) == 1 else None
+    return Batch(kind="fixed", most=most) if most is not None and most > 1 else Batch()
+
+
 def sample(inputs: Sequence[TensorSpec], rng: np.random.Generator) -> dict[str, Array]:
     """One sample of random finite numbers that fits the specs; open extents get a small size."""
     return {spec.name: _random(spec.datatype, _extents(spec, 1), rng) for spec in inputs}

@@ -122,3 +122,10 @@ def holds_nan(array: Array) -> bool:
     # The sum of squares is NaN for a NaN only, and the quicker of the two while BLAS takes one thread for it.
     told = np.vdot(array, array) if array.size <= _FEW else array.min()
     return bool(told != told)
+
+
+def nan_for_a_chip(specs: Sequence[TensorSpec], tensors: Tensors) -> str:
+    """What must not be given to a chip though it fits, in words; empty where there is nothing."""
+    floats = (spec.name for spec in specs if spec.datatype.numpy.kind == "f")
+    name = next((name for name in floats if holds_nan(tensors[name])), "")
+    return f"{name} holds NaN, of which a chip may make a plausible number" if name else ""

@@ -106,7 +106,8 @@ def join(items: Sequence[Item], batch: Batch) -> Tensors:
 def unsound(specs: Sequence[TensorSpec], outputs: object, batch: Batch) -> str:
     """What an answer has that a session has not declared, as a sentence; empty where it keeps its word.
 
-    The length of axis 0 is left alone where it may be a batch: `split` sees to it.
+    The length of axis 0 is left alone where it may be a batch: `split` sees to it. A shape without a single known
+    extent promises nothing, not even how many: so files are declared that leave the number of axes open.
     """
     if not isinstance(outputs, Mapping):
         return f"it gave a {type(outputs).__name__} instead of arrays by name"
@@ -117,10 +118,18 @@ def unsound(specs: Sequence[TensorSpec], outputs: object, batch: Batch) -> str:
             what = f"a {type(array).__name__} instead of an array" if spec.name in outputs else "no output"
             return f"it gave {what} {spec.name}"
         have, want = array.shape[first:], spec.shape[first:]
-        fits = array.dtype == spec.datatype.numpy and array.ndim == len(spec.shape)
-        if not fits or (have != want and any(b not in (None, a) for a, b in zip(have, want, strict=True))):
+        alike = have == want and array.ndim == len(spec.shape)
+        if array.dtype != spec.datatype.numpy or not (alike or _keeps(array.shape, spec.shape, first)):
             return f"it gave {spec.name} as {array.dtype.name}{list(array.shape)}, and has declared {spec}"
     return ""
+
+
+def _keeps(have: Sequence[int], want: Sequence[int | None], first: int) -> bool:
+    if not any(extent is not None for extent in want):
+        return True
+    return len(have) == len(want) and all(
+        b in (None, a) for a, b in zip(have[first:], want[first:], strict=True)
+    )
 
 
 def split(outputs: Tensors, items: Sequence[Item], batch: Batch) -> list[Tensors]:

@@ -2,19 +2,16 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Hashable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import ONNX, OPENVINO_IR, PADDLE, Format
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.engine import onnx_file
+from edgex_inference.contracts.unchanged import while_unchanged
 
 _WEIGHTS: Mapping[Format, str] = {OPENVINO_IR: ".bin", PADDLE: ".pdiparams"}
 _CHUNK = 1 << 20
-_SETTLED = 2.0
-"""Seconds: clocks of file systems are coarse."""
 
 
 def parts(path: Path, format_: Format) -> Sequence[Path]:
@@ -72,28 +69,8 @@ def mark(path: Path) -> Hashable:
     return tuple(sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files))
 
 
-def state(stat: os.stat_result) -> tuple[int, ...]:
-    """What tells a file from what it was: another one, written, or with other rights."""
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
+@while_unchanged(256)
 def _sha256(path: Path) -> str:
-    """Of a file's content, read once for as long as the file is what it was: a start asks several times.
-
-    One that was written just now may be written again within the same tick of the clock: it is read each time.
-    """
-    stat = path.stat()
-    if time.time() - max(stat.st_mtime, stat.st_ctime) < _SETTLED:
-        return _content(path)
-    return _kept(path, state(stat))
-
-
-@lru_cache(maxsize=256)
-def _kept(path: Path, _state: tuple[int, ...]) -> str:
-    return _content(path)
-
-
-def _content(path: Path) -> str:
     found = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -1,15 +1,17 @@
 """The model store: `<folder>/<name>/<version>/model.yaml`, in one folder after another."""
 
 import contextlib
+import os
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 from edgex_inference.config.places import listed, suggest
 from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, Problem, ProfileError
 from edgex_inference.contracts.models import Build, ModelCard
+from edgex_inference.contracts.unchanged import state
 from edgex_inference.engine.cards.card import CARD, read_card
-from edgex_inference.engine.files import digest, parts, state
+from edgex_inference.engine.files import digest, parts
 from edgex_inference.engine.formats.mishaps import mishap
 
 _PART = re.compile(r"\d+|\D+")
@@ -25,25 +27,26 @@ class Store:
         self.folders = tuple(folders)
 
     def names(self) -> Sequence[str]:
-        """The names of all models that have a card, broken ones included."""
-        return sorted(
-            {model.name for folder in self.folders for model in _subfolders(folder) if _versions(model)}
-        )
+        """The names of all models that have a card, broken ones included; of what must not be looked into, none."""
+        found = set()
+        for model in (model for folder in self.folders for model in _seen(_subfolders, folder)):
+            if _seen(_versions, model):
+                found.add(model.name)
+        return sorted(found)
 
     def versions(self, name: str) -> Sequence[str]:
-        """The versions of a model, the newest first; empty when there is no such model."""
-        model = self._model(name)
-        return [version.name for version in _versions(model)] if model is not None else []
+        """The versions of a model, the newest first; empty when there is no such model. Raises ModelNotFound."""
+        return [version.name for version in self._versions(name)]
 
     def find(self, name: str, version: str | None = None) -> ModelCard:
         """The card of this version, or of the newest that is ready.
 
         Raises ModelNotFound, and ProfileError when the card that would be taken has mistakes.
         """
-        model = self._model(name)
-        if model is None:
+        versions = self._versions(name)
+        if not versions:
             raise ModelNotFound(name, self._absent(name))
-        versions = _versions(model)
+        model = versions[0].parent
         if version is not None:
             for folder in versions:
                 if folder.name == version:
@@ -63,11 +66,13 @@ class Store:
     def _absent(self, name: str) -> str:
         """Why there is no such model: no folder at all, or one without a card."""
         for folder in self.folders if Path(name).name == name else ():
-            if (folder / name).is_dir():
+            if os.path.isdir(folder / name):
                 inside = ", ".join(sorted(one.name for one in _subfolders(folder / name)))
                 versions = f"its version folders ({inside})" if inside else "a version folder in it"
                 return f"{folder / name} is there, but {versions} must have a {CARD}"
-        searched = [f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in self.folders]
+        searched = [
+            f"{folder}{'' if os.path.isdir(folder) else ' (no such folder)'}" for folder in self.folders
+        ]
         return f"not in {', '.join(searched) or 'no folder'}{suggest(name, self.names())}"
 
     def mark(self, name: str) -> Hashable:
@@ -86,13 +91,19 @@ class Store:
         return [problem for problems in broken for problem in problems]
 
     def _folders(self) -> Sequence[Path]:
-        models = [model for name in self.names() if (model := self._model(name)) is not None]
-        return [version for model in models for version in _versions(model)]
+        return [version for name in self.names() for version in self._versions(name)]
 
-    def _model(self, name: str) -> Path | None:
+    def _versions(self, name: str) -> Sequence[Path]:
+        """The version folders in the first folder that has the model.
+
+        Raises ModelNotFound where that cannot be told: another folder's model of the same name is not meant.
+        """
         if not name or name in (".", "..") or Path(name).name != name:
-            return None
-        return next((folder / name for folder in self.folders if _versions(folder / name)), None)
+            return ()
+        try:
+            return next(filter(None, (_versions(folder / name) for folder in self.folders)), ())
+        except OSError as error:
+            raise ModelNotFound(name, f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def verify(card: ModelCard, build: Build) -> None:
@@ -120,7 +131,7 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def _versions(model: Path) -> Sequence[Path]:
-    """The version folders with a card, the newest first."""
+    """The version folders with a card, the newest first; raises OSError."""
     found = [folder for folder in _subfolders(model) if (folder / CARD).is_file()]
     return sorted(found, key=lambda folder: natural(folder.name), reverse=True)
 
@@ -128,7 +139,7 @@ def _versions(model: Path) -> Sequence[Path]:
 def _stamps(folder: Path) -> Hashable:
     """The states of all files below; version folders may be links, as they are in a mounted volume."""
     found = set()
-    for home in (folder, *(one for one in _subfolders(folder) if one.is_symlink())):
+    for home in (folder, *(one for one in _seen(_subfolders, folder) if one.is_symlink())):
         for path in home.rglob("*"):
             with contextlib.suppress(OSError):  # gone meanwhile
                 found.add((str(path), *state(path.stat())))
@@ -136,8 +147,17 @@ def _stamps(folder: Path) -> Hashable:
 
 
 def _subfolders(folder: Path) -> Sequence[Path]:
+    """What is in a folder, nothing where there is no such folder; raises OSError."""
     try:
         return [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _seen(look: Callable[[Path], Sequence[Path]], folder: Path) -> Sequence[Path]:
+    """What is seen in a folder; nothing where it must not be looked into, which `find` says of a model."""
+    try:
+        return look(folder)
     except OSError:
         return []
 

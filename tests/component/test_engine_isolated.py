@@ -1,6 +1,8 @@
 """Lanes over worker processes that crash, hang, are killed and never come up: what is answered, and what is said."""
 
 import asyncio
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -25,6 +27,7 @@ from edgex_inference.contracts.errors import (
     WorkerDied,
 )
 from edgex_inference.contracts.tensors import Tensors
+from edgex_inference.engine.isolated import lifeline
 from edgex_inference.engine.isolated import session as isolated
 from edgex_inference.engine.isolated.memory import Glass, Memory
 from edgex_inference.engine.lane import Lane
@@ -215,6 +218,16 @@ async def test_what_a_worker_says_while_it_loads(rig: Callable[..., Rig], tmp_pa
         )
         (await asyncio.to_thread(made.load)).close()
     assert said == [(0.25, "building"), (None, "building")]
+
+
+def test_a_kernel_that_cannot_tie_processes_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    life = lifeline.Lifeline()
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    lifeline.tie(life.theirs.fileno())
+    life.close()
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ async def test_close_before_open_is_legal(tmp_path: Path) -> None:
     assert lane.state == "closed"
 
 
+async def test_before_it_is_open_it_says_so(tmp_path: Path) -> None:
+    lane = Lane("early", lambda: load(LoadRequest(path=tmp_path / "none", format=FAKE)))
+    with pytest.raises(DeviceLost, match=r"^early: not open$"):
+        await lane.infer(X)
+
+
 async def test_a_model_that_cannot_load_says_why(tmp_path: Path) -> None:
     lane = Lane("bad", lambda: load(LoadRequest(path=tmp_path / "none", format=FAKE)))
     with pytest.raises(ModelRejected):

@@ -18,6 +18,7 @@ from edgex_inference.contracts.errors import (
     DeviceLost,
     InferenceFailed,
     ModelRejected,
+    SignatureMismatch,
 )
 from edgex_inference.engine.options import decode, option_problems
 
@@ -132,7 +133,11 @@ def test_runs_and_files_that_fail(machine: Path, traced: Callable[..., Path]) ->
         session.infer({"x": np.full((1, 4), 2000, np.float32)})
     with pytest.raises(InferenceFailed, match="expected another shape"):
         session.infer({"x": np.full((1, 4), 3000, np.float32)})
+    with pytest.raises(SignatureMismatch, match="x holds NaN, of which a chip may make a plausible number"):
+        session.infer({"x": np.array([[1, np.nan, 2, 3]], np.float32)})
     session.close()
+    with pytest.raises(InferenceFailed, match="the session is closed"):
+        session.infer({"x": np.zeros((1, 4), np.float32)})
     with pytest.raises(ModelRejected, match="traced for another Neuron stack or chip"):
         opened(traced(chip="another"))
 

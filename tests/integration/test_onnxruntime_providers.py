@@ -162,11 +162,14 @@ def test_a_package_that_cannot_be_imported_harms_nobody(
     (tmp_path / "site" / "onnxruntime_ep_migraphx-7.1.dist-info" / "RECORD").write_text(
         "onnxruntime_ep_migraphx-7.1.dist-info/METADATA,,\n"
     )
+    install(tmp_path / "site", "onnxruntime-ep-unlisted", "acme_ep_unlisted", "")
+    (tmp_path / "site" / "onnxruntime_ep_unlisted-7.1.dist-info" / "RECORD").unlink()
     monkeypatch.syspath_prepend(tmp_path / "site")
     found = {package.distribution: package.trouble for package in plugins.packages()}
     assert found["onnxruntime-ep-acme"] == "it cannot be imported: No module named 'no_such_module'"
     assert found["onnxruntime-ep-empty"] == "it does not tell its provider"
     assert found["onnxruntime-ep-migraphx"] == "it is an empty placeholder: uninstall it"
+    assert "onnxruntime-ep-unlisted" not in found, "nobody knows whether it is empty"
     with pytest.raises(
         AcceleratorUnavailable, match=r"onnxruntime-ep-migraphx 7\.1 is installed, but it is an empty"
     ):

@@ -17,6 +17,7 @@ from edgex_inference.contracts.errors import (
     DeviceLost,
     InferenceFailed,
     ModelRejected,
+    SignatureMismatch,
 )
 from edgex_inference.contracts.protobuf import Damaged
 from edgex_inference.contracts.tensors import Datatype, Quantization
@@ -117,7 +118,11 @@ def test_runs_that_fail(tmp_path: Path, vart: None) -> None:
         session.infer({"x": np.full((1, 4), 2000, np.float32)})
     with pytest.raises(InferenceFailed, match="the run ended with status 7"):
         session.infer({"x": np.full((1, 4), 3000, np.float32)})
+    with pytest.raises(SignatureMismatch, match="x holds NaN, of which a chip may make a plausible number"):
+        session.infer({"x": np.array([[1, np.nan, 2, 3]], np.float32)})
     session.close()
+    with pytest.raises(InferenceFailed, match="the session is closed"):
+        session.infer({"x": np.zeros((1, 4), np.float32)})
 
 
 def test_options_are_checked() -> None:

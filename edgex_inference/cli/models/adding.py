@@ -12,10 +12,10 @@ from edgex_inference.bindings.parts import FOLDER_NAME
 from edgex_inference.cli.models import first_card
 from edgex_inference.cli.models.loading import build_of, configured, engine_of, open_anywhere
 from edgex_inference.config.load import Loaded
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.contracts.errors import ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ModelCard, Task
-from edgex_inference.engine import onnx_file
 from edgex_inference.engine.cards.card import CARD, read_card
 from edgex_inference.engine.files import companions, digest, is_inside
 from edgex_inference.engine.formats.screen import closed

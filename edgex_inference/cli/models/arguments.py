@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from edgex_inference.engine.formats.converting import Wish
 
 TOLERANCE = 1e-4
+"""The difference of numbers that is accepted unless one is said: absolute up to 1, relative above."""
+
 _GIB = 1 << 30
 
 

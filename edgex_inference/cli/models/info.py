@@ -7,10 +7,10 @@ from typing import Any
 
 from edgex_inference.cli.models.loading import build_of, configured, engine_of, open_anywhere
 from edgex_inference.config.load import Loaded
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import ONNX, REMOTE
 from edgex_inference.contracts.errors import ModelNotFound, ModelRejected, SetupError
 from edgex_inference.contracts.models import Build, ModelCard, Task
-from edgex_inference.engine import onnx_file
 from edgex_inference.engine.cards.card import BY_SUFFIX, format_of
 from edgex_inference.engine.files import digest, parts
 from edgex_inference.engine.formats.looks import look

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import ONNX
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.models import Build, ImageInput, InputCard
-from edgex_inference.engine import onnx_file
-from edgex_inference.engine.onnx_file import Declared
+from edgex_inference.contracts.onnx_file import Declared
 
 Extents = tuple[int | None, ...]
 _CHANNELS = (1, 3)

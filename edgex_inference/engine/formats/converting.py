@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgex_inference.contracts import appended
+from edgex_inference.contracts import appended, onnx_file
 from edgex_inference.contracts.accelerator import ONNX, TFLITE, Format
 from edgex_inference.contracts.errors import ModelRejected, SetupError
 from edgex_inference.contracts.tensors import Tensors
-from edgex_inference.engine import onnx_file
 from edgex_inference.engine.formats.child import Job, Limits, Reply, run
 from edgex_inference.engine.formats.kinds import ABOUT, Kind
 from edgex_inference.engine.formats.mishaps import is_there, mishap, text

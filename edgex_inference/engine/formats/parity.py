@@ -12,9 +12,6 @@ from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.tensors import Array, Tensors, TensorSpec
 from edgex_inference.engine.formats.archives import names_in
 
-FLOATS = 1e-4
-"""The difference of numbers that is accepted unless one is said: absolute up to 1, relative above."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:

@@ -3,6 +3,7 @@
 A worker's own threads cannot see to it while a vendor's library holds Python's lock.
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -14,10 +15,14 @@ _F_SETSIG = 10
 
 
 def tie(descriptor: int) -> None:
-    """Ties this process to the other end: it is killed as soon as nobody has that open any more."""
-    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
+    """Ties this process to the other end: it is killed as soon as nobody has that open any more.
+
+    Sandboxes have kernels that cannot do that: there the worker's own threads see to it alone.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
     poll = select.poll()
     poll.register(descriptor, select.POLLHUP)
     if poll.poll(0):  # it went before that

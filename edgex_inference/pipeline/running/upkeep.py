@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgex_inference.bindings.files import is_read
-from edgex_inference.engine.files import state
+from edgex_inference.contracts.unchanged import state
 from edgex_inference.engine.store import Store
 
 

@@ -1,5 +1,6 @@
 """The command line's entry: commands by name, lazily imported, and every ending as an exit code."""
 
+import errno
 import subprocess
 import sys
 import types
@@ -46,6 +47,13 @@ def test_nothing_at_all_means_run(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (KeyboardInterrupt(), 130, ""),
         (ModelNotFound("m", "not in the store"), 1, "edgex-inference: model 'm': not in the store\n"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/models/m"),
+            1,
+            "edgex-inference: /models/m: Permission denied\n",
+        ),
+        (OSError("no such device"), 1, "edgex-inference: no such device\n"),
+        (TimeoutError(), 1, "edgex-inference: TimeoutError\n"),
         (SystemExit(5), 5, ""),
         (SystemExit("sorry"), 1, ""),
         (SystemExit(None), 0, ""),

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgex_inference.contracts.accelerator import Batch
-from edgex_inference.contracts.tensors import Array, Tensors
-from edgex_inference.engine.batching import Hopper, Item, RowsLost, join, signature, split
+from edgex_inference.contracts.tensors import Array, Datatype, Tensors, TensorSpec
+from edgex_inference.engine.batching import Hopper, Item, RowsLost, join, signature, split, unsound
 
 ANY = Batch(kind="any")
 batches = st.one_of(
@@ -79,6 +79,19 @@ def test_outputs_without_the_rows_are_noticed(
     items = [item(loop, {"x": np.zeros((1, 2), np.float32)}) for _ in range(2)]
     with pytest.raises(RowsLost):
         split({"y": np.zeros(shape)}, items, ANY)
+
+
+@pytest.mark.parametrize("batch", [Batch(), ANY])
+@pytest.mark.parametrize("open_", [(), (None,)])
+def test_a_shape_without_a_known_extent_promises_nothing(open_: tuple[int | None, ...], batch: Batch) -> None:
+    def told(shape: tuple[int | None, ...], *have: int) -> str:
+        spec = TensorSpec(name="y", datatype=Datatype.FP32, shape=shape)
+        return unsound([spec], {"y": np.zeros(have, np.float32)}, batch)
+
+    assert [told(open_, *have) for have in ((), (3,), (2, 3))] == [""] * 3
+    assert told((None, 3), 3).startswith("it gave y as float32[3], and has declared")
+    assert told((3,)).startswith("it gave y as float32[], and has declared")
+    assert told((None, 3), 2, 4).startswith("it gave y as float32[2, 4], and has declared")
 
 
 def test_what_cannot_be_stacked_has_no_key() -> None:

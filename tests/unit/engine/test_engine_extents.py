@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
+from edgex_inference.contracts import onnx_file, unchanged
 from edgex_inference.contracts.accelerator import ONNX, TFLITE
 from edgex_inference.contracts.models import Build, ImageInput, InputCard, NumbersInput
-from edgex_inference.engine import onnx_file
 from edgex_inference.engine.cards.extents import Extents, extents_of
 from edgex_inference.testing.onnx_models import save
 
@@ -82,7 +82,7 @@ def test_a_file_is_read_again_when_it_was_replaced(tmp_path: Path, monkeypatch: 
     assert onnx_file.read(first) is not onnx_file.read(first), (
         "it may be written again within a tick of the clock"
     )
-    monkeypatch.setattr(onnx_file, "_SETTLED", 0.0)
+    monkeypatch.setattr(unchanged, "_SETTLED", 0.0)
     assert onnx_file.read(first) is onnx_file.read(first)
     written(tmp_path / "other", ("N", "M")).replace(first)
     (declared,) = onnx_file.read(first).inputs

@@ -1,6 +1,8 @@
 """The model store: which card is taken, and what is said when there is none."""
 
+import errno
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,30 @@ def test_the_first_folder_with_the_name_wins(tmp_path: Path) -> None:
     assert store.find("b").folder == packaged / "b" / "1"
     assert store.names() == ["a", "b"]
     assert [(card.name, card.version) for card in store.all()] == [("a", "1"), ("b", "1")]
+
+
+def test_what_must_not_be_looked_into_is_said_and_not_taken_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, packaged = tmp_path / "mine", tmp_path / "packaged"
+    for folder in (mine, packaged):
+        model(folder, "a", "1")
+        model(folder, "b", "1")
+    look = Path.iterdir
+
+    def refusing(folder: Path) -> Iterator[Path]:
+        if folder == mine / "a":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return look(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    store = Store([mine, packaged])
+    for ask in (store.find, store.versions):
+        with pytest.raises(ModelNotFound, match=r"'a': .*mine/a cannot be read: Permission denied"):
+            ask("a")
+    assert store.find("b").folder == mine / "b" / "1"
+    with pytest.raises(ModelNotFound, match="cannot be read: File name too long"):
+        store.find("x" * 300)
 
 
 def test_what_is_not_there_is_told_with_a_hint(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.engine import onnx_file
 from edgex_inference.testing import onnx_models
 from edgex_inference.testing.kinds import Kind
 

@@ -1,26 +1,25 @@
 """What an ONNX file says of itself, read without a runtime: a protobuf's fields, the weights skipped."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.contracts.protobuf import as_message, as_number, as_text, contents, fields
+from edgex_inference.contracts.unchanged import while_unchanged
 
 _ELEMENTS = {
     1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "BYTES", 9: "BOOL",
     10: "FP16", 11: "FP64", 12: "UINT32", 13: "UINT64", 16: "BF16",
 }  # fmt: skip
-_SETTLED = 2.0
-"""Seconds: clocks of file systems are coarse."""
+NAMELESS = "?"
+"""An open extent that the file gives no name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """A tensor as the file declares it; an open extent is its symbol, `?` without one."""
+    """A tensor as the file declares it; an open extent is its symbol, or `NAMELESS`."""
 
     name: str
     element: str
@@ -45,24 +44,9 @@ class OnnxFile:
     external: tuple[str, ...]
 
 
+@while_unchanged(32)
 def read(path: Path) -> OnnxFile:
-    """Raises ModelRejected for a file that is no ONNX model, OSError when it cannot be read.
-
-    A start asks for the same file again and again: what was read is kept for as long as the file is what it was. One
-    that was written just now may be written again within the same tick of the clock: it is read each time.
-    """
-    found = path.stat()
-    if time.time() - max(found.st_mtime, found.st_ctime) < _SETTLED:
-        return _read(path)
-    return _kept(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-
-
-@lru_cache(maxsize=32)
-def _kept(path: Path, _state: tuple[int, ...]) -> OnnxFile:
-    return _read(path)
-
-
-def _read(path: Path) -> OnnxFile:
+    """Raises ModelRejected for a file that is no ONNX model, OSError when it cannot be read."""
     if not path.stat().st_size:
         raise ModelRejected(path, "the file is empty")
     whole = contents(path)
@@ -70,6 +54,14 @@ def _read(path: Path) -> OnnxFile:
         return _model(whole)
     except (ValueError, IndexError, RecursionError):
         raise ModelRejected(path, "is no ONNX model, or a truncated one: copy or download it again") from None
+
+
+def metadata(path: Path) -> Mapping[str, str]:
+    """The words that an exporter left in a file, names of classes and such; empty where it cannot be read."""
+    try:
+        return read(path).metadata
+    except (OSError, ModelRejected):
+        return {}
 
 
 def _model(data: memoryview) -> OnnxFile:
@@ -164,4 +156,4 @@ def _declared(data: memoryview) -> Declared:
 
 def _extent(data: memoryview) -> int | str:
     found = dict(fields(data))
-    return as_number(found[1]) if 1 in found else as_text(found.get(2)) or "?"
+    return as_number(found[1]) if 1 in found else as_text(found.get(2)) or NAMELESS
