@@ -11,7 +11,7 @@ from accelerators.litert.session import NAME
 from accelerators.tflite import sentence, specs
 from edgex_inference.contracts.accelerator import TFLITE, QuantizeRequest
 from edgex_inference.contracts.appended import append, metadata
-from edgex_inference.contracts.errors import ModelRejected
+from edgex_inference.contracts.errors import EdgexInferenceError, ModelRejected
 from edgex_inference.contracts.vendor import load_vendor
 
 _EXTRA = "quantize-litert"
@@ -42,6 +42,8 @@ def quantize(request: QuantizeRequest) -> None:
             samples = [dict(one) for one in request.samples]
             found = maker.quantize(maker.calibrate({_KEY: samples}, num_threads=1))
         request.into.write_bytes(append(bytes(found.quantized_model), metadata(request.path)))
+    except EdgexInferenceError:
+        raise
     except Exception as error:
         raise ModelRejected(request.path, f"cannot be quantized: {sentence(error)}") from error
     finally:

@@ -41,10 +41,7 @@ class Lane:
     ) -> None:
         self.name = name
         self.state: State = "opening"
-        self.reason, self.stalled = (
-            "not open",
-            False,
-        )  # stalled: another session takes longer than an item may wait
+        self.reason, self.stalled = "not open", False  # stalled: a run takes longer than an item may wait
         self.metrics = LaneMetrics()
         self.settings = settings or LaneSettings()
         self.watchers: set[Callable[[Lane], None]] = set()  # called when `state` changes, or why it is lost

@@ -1,8 +1,6 @@
 """The catalogue: who is admitted, who is refused and why, and how a third party joins."""
 
-import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -369,35 +367,3 @@ def test_a_third_party_joins_without_touching_ours(site: Path) -> None:
     assert str(candidate) == "acme:ONE"
     candidate.check()
     assert catalog.get("onnxruntime") is ONNXRUNTIME
-
-
-def test_the_command_lists_every_plugin() -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", _COMMAND, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=True,
-    )
-    listed = json.loads(done.stdout)
-    assert {"onnxruntime", "openvino", "reference"} <= {one["name"] for one in listed}
-    assert all(
-        set(one) == {"name", "level", "shown", "version", "formats", "devices", "reason"} for one in listed
-    )
-    table = subprocess.run(
-        [sys.executable, "-P", "-c", _COMMAND], capture_output=True, text=True, timeout=250, check=True
-    ).stdout
-    assert table.splitlines()[0].split() == ["NAME", "LEVEL", "VERSION", "FORMATS", "DEVICES"]
-    assert [line.split()[:2] for line in table.splitlines() if line.startswith(("open", "refer"))] == [
-        ["openvino", "tuned"],
-        ["reference", "proven"],
-    ]
-
-
-_COMMAND = """
-import argparse, sys
-from edgex_inference.cli import accelerators
-parser = argparse.ArgumentParser()
-accelerators.add_arguments(parser)
-sys.exit(accelerators.run(parser.parse_args()))
-"""

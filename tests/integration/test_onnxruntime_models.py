@@ -1,4 +1,4 @@
-"""ONNX Runtime on the models that bite: lying shapes, maps, texts, external data, real networks."""
+"""ONNX Runtime on the models that bite: lying shapes, maps, texts, external data."""
 
 import shutil
 import threading
@@ -383,34 +383,3 @@ def test_strict_placement_is_asked_of_the_real_runtime(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=opening.STRICT):
         opening.opened(job, str(path))
     assert opening.left(job, path) == "2 of 2 nodes (Add, Mul)"
-
-
-@pytest.mark.parametrize(
-    ("file", "name", "shape", "outputs"),
-    [
-        (
-            "face-rfb320/version-RFB-320.onnx",
-            "input",
-            (1, 3, 240, 320),
-            {"scores": (1, 4420, 2), "boxes": (1, 4420, 4)},
-        ),
-        ("fastestdet/FastestDet.onnx", "input.1", (1, 3, 352, 352), {"758": (1, 85, 22, 22)}),
-    ],
-)
-def test_real_networks(
-    testdata: Path, capfd: pytest.CaptureFixture[str], file: str, name: str, shape: tuple[int, ...],
-    outputs: Mapping[str, tuple[int, ...]],
-) -> None:  # fmt: skip
-    loaded = opened(testdata / "models" / file)
-    answer = loaded.infer({name: np.zeros(shape, np.float32)})
-    assert {key: array.shape for key, array in answer.items()} == outputs
-    assert loaded.traits.placement["CPU"] > 100
-    assert capfd.readouterr() == ("", ""), "the runtime's hundreds of warnings are nobody's business"
-
-
-@pytest.mark.parametrize("file", ["coral/split_concat.tflite", "vitis/tf2.xmodel", "mlperf-tiny/ad01.h5"])
-def test_foreign_files_called_onnx_are_rejected(testdata: Path, tmp_path: Path, file: str) -> None:
-    path = tmp_path / "model.onnx"
-    shutil.copyfile(testdata / "models" / file, path)
-    with pytest.raises(ModelRejected):
-        opened(path)
