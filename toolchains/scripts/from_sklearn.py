@@ -22,6 +22,8 @@ def work(job):
     onnx_model, tool = {"xgboost": of_xgboost, "lightgbm": of_lightgbm}.get(kind, of_sklearn)(
         job, model, columns
     )
+    apart(onnx_model.graph)
+    anywhere(onnx_model.graph)
     with open(job.path("model.onnx"), "wb") as file:
         file.write(onnx_model.SerializeToString())
     inputs = [one.name for one in onnx_model.graph.input]
@@ -133,6 +135,30 @@ def by_skl2onnx(model, columns, opset):
         raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
 
 
+def apart(graph):
+    """Shares of several answers, which skl2onnx packs into a sequence, become an output each."""
+    made = {one.output[0]: one for one in graph.node if one.op_type == "SequenceConstruct"}
+    outputs = list(graph.output)
+    del graph.output[:]
+    for output in outputs:
+        node = made.get(output.name)
+        if node is None:
+            graph.output.append(output)
+            continue
+        kind = output.type.sequence_type.elem_type
+        for name in node.input:
+            graph.output.add(name=name).type.CopyFrom(kind)
+        if not any(output.name in one.input for one in graph.node):
+            graph.node.remove(node)
+
+
+def anywhere(graph):
+    """Texts are lowered by a locale that every machine has; of itself ONNX Runtime takes that of the USA."""
+    for node in graph.node:
+        if node.op_type == "StringNormalizer" and not any(one.name == "locale" for one in node.attribute):
+            node.attribute.add(name="locale", type=3, s=b"C.UTF-8")
+
+
 def with_boosters():
     """Boosters inside pipelines of scikit-learn, and its own that skl2onnx converts wrongly."""
     from lightgbm import LGBMClassifier, LGBMRegressor
@@ -207,7 +233,9 @@ def ask(model, rows, outputs):
     if type(model).__name__ == "Booster":
         return of_booster(package, model, rows, outputs)
     if hasattr(model, "predict_proba") and "label" in outputs[0]:
-        return [model.predict(rows), model.predict_proba(rows)]
+        shares = model.predict_proba(rows)  # a list where several are answered at once
+        whole = not isinstance(shares, list) or len(outputs) == 2
+        return [model.predict(rows), *([np.asarray(shares)] if whole else shares)]
     if hasattr(model, "decision_function") and len(outputs) == 2:
         scores = model.decision_function(rows)
         return [
