@@ -5,7 +5,7 @@ import pickle
 import warnings
 
 import numpy as np
-from columns import Columns, is_of_lines
+from columns import Columns, is_of_lines, vectorizers
 from exchange import Refused, main
 from histograms import with_histograms
 
@@ -121,12 +121,12 @@ def by_skl2onnx(model, columns, opset):
     import skl2onnx
     from skl2onnx.common import data_types
 
-    options = {"zipmap": False} if hasattr(model, "classes_") else None
+    options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else {}
     try:
         return skl2onnx.convert_sklearn(
             model,
             initial_types=columns.types(data_types),
-            options=options and {id(model): options},
+            options={**options, **words(model)} or None,
             target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
         )
     except Refused:
@@ -157,6 +157,15 @@ def anywhere(graph):
     for node in graph.node:
         if node.op_type == "StringNormalizer" and not any(one.name == "locale" for one in node.attribute):
             node.attribute.add(name="locale", type=3, s=b"C.UTF-8")
+
+
+def words(model):
+    """What skl2onnx is told of vectorizers that part words as they do by default: it would know ASCII only."""
+    return {
+        id(one): {"tokenexp": r"[\p{L}\p{N}_]{2,}"}
+        for one in vectorizers(model)
+        if one.analyzer == "word" and one.token_pattern == r"(?u)\b\w\w+\b"
+    }
 
 
 def with_boosters():
