@@ -1,14 +1,18 @@
 """scikit-learn, XGBoost and LightGBM to ONNX; answers come from the estimator itself."""
 
 import json
+import lzma
 import pickle
+import struct
 import warnings
+import zlib
 
 import numpy as np
 from columns import Columns, is_of_lines, vectorizers
 from exchange import Refused, main
 from histograms import with_histograms
 
+BROKEN = (EOFError, ValueError, KeyError, IndexError, OSError, struct.error, zlib.error, lzma.LZMAError)
 OPSET, ML_OPSET = 15, 3
 NEWER = 18
 """For the few estimators that need it."""
@@ -54,8 +58,8 @@ def load(job):
         model = joblib.load(job.source)
     except (ModuleNotFoundError, AttributeError) as error:
         raise Refused("the pickle needs something that this toolchain lacks: %s" % error)
-    except (EOFError, ValueError, KeyError, IndexError, pickle.UnpicklingError) as error:
-        raise Refused("is a pickle that is broken or cut short (%s)" % error)
+    except (*BROKEN, pickle.UnpicklingError) as error:
+        raise Refused("is a pickle that is broken or cut short (%s)" % first(error))
     package = type(model).__module__.partition(".")[0]
     if package not in ("sklearn", "xgboost", "lightgbm"):
         raise Refused("is a pickled %s of %s, no estimator" % (type(model).__name__, package))
