@@ -179,7 +179,7 @@ def works(binaries: Path, folder: Path) -> None:
     assert checked(command, "--version", cwd=folder) == f"edgex-inference {version}\n"
     listed = {one["name"]: one for one in json.loads(checked(command, "accelerators", "--json", cwd=folder))}
     assert (listed["onnxruntime"]["reason"], listed["onnxruntime"]["devices"][0]) == ("", "CPU")
-    assert listed["openvino"]["level"] == "proven"
+    assert listed["openvino"]["level"] == "tuned"
     ask = "from importlib.resources import files; print(files('edgex_inference') / '_data' / 'profiles')"
     profiles = Path(checked(binaries / "python", "-c", ask, cwd=folder).strip())
     found = sorted(profiles.glob("*.yaml"))

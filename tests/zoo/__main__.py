@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgex_inference.engine.formats.parity import FLOATS
+from edgex_inference.cli.models.arguments import TOLERANCE
 from tests import dated
 from tests.foreign.debian import Unavailable
 from tests.zoo.fetching import HOME, archive, place
@@ -211,7 +211,7 @@ def _conversion(row: dict[str, Any]) -> str:
     found = row["converted"]
     if isinstance(found, str):
         return "refused"
-    allowed = "" if found["tolerance"] == FLOATS else f", {found['tolerance']:g} allowed"
+    allowed = "" if found["tolerance"] == TOLERANCE else f", {found['tolerance']:g} allowed"
     return f"{found['difference']:.0e}{allowed}"
 
 
