@@ -72,10 +72,10 @@ class ProfileError(_Problems):
 
 
 class AcceleratorUnavailable(SetupError):
-    """The named accelerator or inference device cannot be used on this machine."""
+    """The named accelerator or inference device cannot be used on this machine; `late`: it did not load in time."""
 
-    def __init__(self, accelerator: str, reason: str) -> None:
-        self.accelerator, self.reason = accelerator, reason
+    def __init__(self, accelerator: str, reason: str, *, late: bool = False) -> None:
+        self.accelerator, self.reason, self.late = accelerator, reason, late
         super().__init__(f"accelerator {accelerator!r}: {reason}")
 
 

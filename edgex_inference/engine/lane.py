@@ -94,7 +94,7 @@ class Lane:
         except TimeoutError:
             self._abandon("it did not load in time")
             reason = f"loading did not end within {self.settings.load_timeout:g} s"
-            raise AcceleratorUnavailable(self.name, reason) from None
+            raise AcceleratorUnavailable(self.name, reason, late=True) from None
         except asyncio.CancelledError:
             self._abandon("loading was given up")
             raise

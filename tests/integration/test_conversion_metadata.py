@@ -1,5 +1,7 @@
 """What a file says of itself besides its tensors, such as names of classes, reaches what it is converted to."""
 
+import importlib.util
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -52,6 +54,29 @@ def test_those_of_tflite_too(tmp_path: Path, capsys: Capture) -> None:
         capsys.readouterr()
         assert main(["model", "info", str(path)]) == 0
         assert 'names: ["a", "b"]' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["onnx", "tflite"])
+def test_a_quantized_file_still_names_its_classes(form: str, tmp_path: Path, capsys: Capture) -> None:
+    if form == "tflite" and importlib.util.find_spec("ai_edge_quantizer") is None:
+        pytest.skip(
+            "ai-edge-quantizer is missing, and `make test` has it not: pip install '.[quantize-litert]'"
+        )
+    source = tmp_path / f"m.{form}"
+    if form == "onnx":
+        labelled(source)
+    else:
+        tflite_models.write_affine(source, shape=(1, 4))
+        source.write_bytes(append(source.read_bytes(), {"names": "{0: 'good', 1: 'worn', 2: 'broken'}"}))
+    samples, store = tmp_path / "samples", ["--models", str(tmp_path / "models")]
+    samples.mkdir()
+    for n in range(8):
+        (samples / f"{n}.json").write_text(json.dumps({"x": [[n / 8, -n / 9, n / 10, 0.3]]}))
+    assert main(["model", "add", str(source), "--task", "raw", *store]) == 0
+    assert main(["compile", "m", "--quantize", "int8", "--samples", str(samples), *store]) == 0
+    capsys.readouterr()
+    assert main(["model", "info", str(tmp_path / "models" / "m" / "1" / f"m-int8.{form}")]) == 0
+    assert "names: {0: 'good', 1: 'worn', 2: 'broken'}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("what", ["link", "pipe"])

@@ -162,11 +162,11 @@ def _shown(row: Row) -> Row:
 
 def _table(rows: Sequence[Row], installs: dict[str, float], whence: str, took: float) -> str:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    long = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in installs.items() if seconds > 3)
     lines = [
         f"Run on {today} {whence}, {took / 60:.0f} minutes in all on {len(os.sched_getaffinity(0))} cores, "
-        f"{_worked() / 60:.0f} minutes of processor time; beside the conversions, installing took "
-        + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in installs.items() if seconds > 3)
-        + ".",
+        f"{_worked() / 60:.0f} minutes of processor time"
+        + (f"; beside the conversions, installing took {long}." if long else "."),
         "",
         "| Source | To | Largest difference | Answered by | On |",
         "|---|---|---|---|---|",

@@ -32,6 +32,7 @@ class Case:
 
 
 TRUST, TFLITE, OPENVINO = ("--trust",), ("--to", "tflite"), ("--to", "openvino")
+SHAPE = ("--shape", "1,3,32,32")
 
 THIRD = ("--frame-subsampling-factor", "3")
 _BY_THIRDS = ("chain", "LSTM both ways", "two distances", "counted frames", "statistics in periods")
@@ -100,6 +101,9 @@ CASES: Sequence[Case] = (
         *TRUST,
         refused="splits by category",
     ),
+    _sklearn("severalpipe.joblib", "scikit-learn MultiOutputClassifier, of three and two classes", *TRUST),
+    _sklearn("severaltrees.joblib", "scikit-learn RandomForestClassifier, two answers", *TRUST),
+    _sklearn("texts.joblib", "scikit-learn TfidfVectorizer, German words", *TRUST),
     _sklearn("xgbpipe.joblib", "XGBoost in a scikit-learn pipeline", *TRUST),
     _sklearn("lgbpipe.joblib", "LightGBM in a scikit-learn pipeline", *TRUST),
     _sklearn("xgb.json", "XGBoost, JSON, regression"),
@@ -126,10 +130,21 @@ CASES: Sequence[Case] = (
     _torch("net.pt2", "torch.export"),
     _torch("net.pt2", "torch.export", *OPENVINO),
     _torch("net.pt2", "torch.export", *TFLITE),
-    _torch("script.pt", "TorchScript", "--shape", "1,3,32,32"),
-    _torch("script.pt", "TorchScript", *TFLITE, "--shape", "1,3,32,32"),
-    _torch("state.pt", "weights and a factory", "--factory", "nets:small", "--shape", "1,3,32,32"),
-    _torch("nets:small", "a factory alone", "--shape", "1,3,32,32"),
+    _torch("script.pt", "TorchScript", *SHAPE),
+    _torch("script.pt", "TorchScript", *TFLITE, *SHAPE),
+    _torch("state.pt", "weights and a factory", "--factory", "nets:small", *SHAPE),
+    _torch("nets:small", "a factory alone", *SHAPE),
+    _torch(
+        "parallel.pt", "weights of a parallel training, in a checkpoint", "--factory", "nets:small", *SHAPE
+    ),
+    _torch("state.npz", "weights in numpy's .npz", "--factory", "nets:small", *SHAPE),
+    _torch(
+        "state.pt", "weights of another module", "--factory", "nets:other", *SHAPE, refused='"extra.weight"'
+    ),
+    _torch(
+        "listed.pt", "TorchScript that takes a list", "--shape", "1,4", refused="takes xs as List[Tensor]"
+    ),
+    _torch("derived.pt2", "torch.export, sizes worked out of others", refused="worked out of others"),
     _torch("whole.pt", "a pickled module", refused="not weights alone"),
     _torch("trap.pt2", "torch.export with a program for weights", refused="say --trust"),
     Case(

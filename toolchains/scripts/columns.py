@@ -79,8 +79,8 @@ class Columns:
 
 def is_of_lines(model):
     """Whether a sample is one line of text."""
-    while hasattr(model, "steps"):
-        model = model.steps[0][1]
+    while hasattr(model, "steps") or hasattr(model, "transformer_list"):
+        model = (getattr(model, "steps", None) or model.transformer_list)[0][1]
     return hasattr(model, "vocabulary_")
 
 
@@ -102,9 +102,29 @@ def _walk(model, places, known):
     elif hasattr(model, "categories_"):
         known.update(zip(places, map(list, model.categories_)))
     elif hasattr(model, "vocabulary_"):
-        known.update({at: [" ".join(sorted(model.vocabulary_)[:4])] for at in places})
+        known.update({at: _lines(model) for at in places})
     elif np.asarray(getattr(model, "statistics_", ())).dtype.kind == "O":
         known.update({at: [one] for at, one in zip(places, model.statistics_) if isinstance(one, str)})
+
+
+def _lines(model):
+    """Texts of words that a vectorizer knows, others than ASCII's and capitals too, with a word that it leaves out."""
+    words = sorted(model.vocabulary_)
+    words = list(dict.fromkeys(words[:4] + [one for one in words if not one.isascii()][:2]))
+    left_out = sorted((model.get_stop_words() if hasattr(model, "get_stop_words") else None) or ())[:1]
+    text = " ".join([" ".join([one, *left_out]) for one in words])
+    return [text, text.upper()]
+
+
+def vectorizers(model):
+    """What makes numbers of texts in it."""
+    if hasattr(model, "vocabulary_") and hasattr(model, "token_pattern"):
+        yield model
+    parts = [one for _, one in getattr(model, "steps", ())]
+    parts += [one for _, one, _ in getattr(model, "transformers_", ())]
+    parts += [one for _, one in getattr(model, "transformer_list", ())]
+    for one in parts:
+        yield from vectorizers(one)
 
 
 def _by_name(model):

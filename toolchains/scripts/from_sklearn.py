@@ -1,14 +1,18 @@
 """scikit-learn, XGBoost and LightGBM to ONNX; answers come from the estimator itself."""
 
 import json
+import lzma
 import pickle
+import struct
 import warnings
+import zlib
 
 import numpy as np
-from columns import Columns, is_of_lines
+from columns import Columns, is_of_lines, vectorizers
 from exchange import Refused, main
 from histograms import with_histograms
 
+BROKEN = (EOFError, ValueError, KeyError, IndexError, OSError, struct.error, zlib.error, lzma.LZMAError)
 OPSET, ML_OPSET = 15, 3
 NEWER = 18
 """For the few estimators that need it."""
@@ -22,6 +26,8 @@ def work(job):
     onnx_model, tool = {"xgboost": of_xgboost, "lightgbm": of_lightgbm}.get(kind, of_sklearn)(
         job, model, columns
     )
+    apart(onnx_model.graph)
+    anywhere(onnx_model.graph)
     with open(job.path("model.onnx"), "wb") as file:
         file.write(onnx_model.SerializeToString())
     inputs = [one.name for one in onnx_model.graph.input]
@@ -52,8 +58,8 @@ def load(job):
         model = joblib.load(job.source)
     except (ModuleNotFoundError, AttributeError) as error:
         raise Refused("the pickle needs something that this toolchain lacks: %s" % error)
-    except (EOFError, ValueError, KeyError, IndexError, pickle.UnpicklingError) as error:
-        raise Refused("is a pickle that is broken or cut short (%s)" % error)
+    except (*BROKEN, pickle.UnpicklingError) as error:
+        raise Refused("is a pickle that is broken or cut short (%s)" % first(error))
     package = type(model).__module__.partition(".")[0]
     if package not in ("sklearn", "xgboost", "lightgbm"):
         raise Refused("is a pickled %s of %s, no estimator" % (type(model).__name__, package))
@@ -119,18 +125,51 @@ def by_skl2onnx(model, columns, opset):
     import skl2onnx
     from skl2onnx.common import data_types
 
-    options = {"zipmap": False} if hasattr(model, "classes_") else None
+    options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else {}
     try:
         return skl2onnx.convert_sklearn(
             model,
             initial_types=columns.types(data_types),
-            options=options and {id(model): options},
+            options={**options, **words(model)} or None,
             target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
         )
     except Refused:
         raise
     except Exception as error:  # its own errors are many and public ones are not promised
         raise Refused("skl2onnx cannot convert %s (%s)" % (type(model).__name__, first(error)))
+
+
+def apart(graph):
+    """Shares of several answers, which skl2onnx packs into a sequence, become an output each."""
+    made = {one.output[0]: one for one in graph.node if one.op_type == "SequenceConstruct"}
+    outputs = list(graph.output)
+    del graph.output[:]
+    for output in outputs:
+        node = made.get(output.name)
+        if node is None:
+            graph.output.append(output)
+            continue
+        kind = output.type.sequence_type.elem_type
+        for name in node.input:
+            graph.output.add(name=name).type.CopyFrom(kind)
+        if not any(output.name in one.input for one in graph.node):
+            graph.node.remove(node)
+
+
+def anywhere(graph):
+    """Texts are lowered by a locale that every machine has; of itself ONNX Runtime takes that of the USA."""
+    for node in graph.node:
+        if node.op_type == "StringNormalizer" and not any(one.name == "locale" for one in node.attribute):
+            node.attribute.add(name="locale", type=3, s=b"C.UTF-8")
+
+
+def words(model):
+    """What skl2onnx is told of vectorizers that part words as they do by default: it would know ASCII only."""
+    return {
+        id(one): {"tokenexp": r"[\p{L}\p{N}_]{2,}"}
+        for one in vectorizers(model)
+        if one.analyzer == "word" and one.token_pattern == r"(?u)\b\w\w+\b"
+    }
 
 
 def with_boosters():
@@ -207,7 +246,9 @@ def ask(model, rows, outputs):
     if type(model).__name__ == "Booster":
         return of_booster(package, model, rows, outputs)
     if hasattr(model, "predict_proba") and "label" in outputs[0]:
-        return [model.predict(rows), model.predict_proba(rows)]
+        shares = model.predict_proba(rows)  # a list where several are answered at once
+        whole = not isinstance(shares, list) or len(outputs) == 2
+        return [model.predict(rows), *([np.asarray(shares)] if whole else shares)]
     if hasattr(model, "decision_function") and len(outputs) == 2:
         scores = model.decision_function(rows)
         return [

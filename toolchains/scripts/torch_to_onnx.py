@@ -44,6 +44,11 @@ def work(job):
                 "torch.onnx takes no TorchScript whose forward has arguments that are not fed (it feeds %s): save a "
                 "module whose forward takes these alone, or export it with torch.export" % ", ".join(names)
             ) from error
+        if "expected sympy.Symbol" in str(error):
+            raise Refused(
+                "has sizes that are worked out of others (such as 8*Dim('h')), which torch.onnx does not bring over: "
+                "export it with a Dim of its own for each open size, or with fixed sizes"
+            ) from error
         raise Refused("torch.onnx cannot convert it: %s" % first(error)) from error
     job.reply(
         "model.onnx",
@@ -102,7 +107,15 @@ def scripted(job):
         module = torch.jit.load(job.source, map_location="cpu").eval()
     except Exception as error:  # as above
         raise Refused("TorchScript cannot load it: %s" % first(error)) from error
-    names = [one.name for one in module.forward.schema.arguments[1:]]
+    arguments = module.forward.schema.arguments[1:]
+    names = [one.name for one in arguments]
+    for one in arguments:
+        needed = one.name in job.shapes or not one.has_default_value()
+        if needed and str(one.type) not in ("Tensor", "Optional[Tensor]"):
+            raise Refused(
+                "its forward takes %s as %s, and inputs are tensors: save a module around it whose forward takes "
+                "tensors one by one and makes that of them" % (one.name, one.type)
+            )
     return module, module, typed(job, module, shaped(job, names)), False
 
 

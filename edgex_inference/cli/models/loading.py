@@ -93,7 +93,8 @@ async def open_anywhere(engine: Engine, card: ModelCard, *, never: str = "") -> 
     """Loads the model on the first accelerator that takes it; raises the SetupError of the first that does not.
 
     Whoever reads it will do, to look at it or to compare, also one that `auto` is kept from.
-    `never` is an accelerator that is passed over.
+    `never` is an accelerator that is passed over. What a processor does not load in time no other one is asked for:
+    raises ModelRejected.
     """
     choice = AcceleratorChoice(name=AUTO)
     refused: SetupError | None = None
@@ -106,12 +107,24 @@ async def open_anywhere(engine: Engine, card: ModelCard, *, never: str = "") -> 
             continue
         try:
             lane, build = await engine.fleet.acquire(candidate, choice, card)
+        except AcceleratorUnavailable as error:
+            if error.late and candidate.device.upper() == "CPU":
+                raise _endless(card, candidate, error) from error
+            refused = refused or error
         except SetupError as error:
             refused = refused or error
         else:
             return Opened(candidate=candidate, lane=lane, build=build)
     assert refused is not None
     raise refused
+
+
+def _endless(card: ModelCard, candidate: Candidate, error: AcceleratorUnavailable) -> ModelRejected:
+    return ModelRejected(
+        card.name,
+        f"{error.reason} on {candidate}, a first run included: look for a loop of too many turns, or for functions "
+        "that call each other too often",
+    )
 
 
 def pascal(text: str) -> str:

@@ -51,7 +51,7 @@ def unpacked(head: bytes, most: int = 1024) -> bytes:
             return zlib.decompressobj(wbits=31).decompress(head, most)
         if head.startswith(b"BZh"):
             return bz2.BZ2Decompressor().decompress(head, most)
-        if head.startswith(b"\xfd7zXZ\0"):
+        if head.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
             return lzma.LZMADecompressor(memlimit=_MOST_XZ).decompress(head, most)
         return zlib.decompressobj().decompress(head, most) if head[:1] == b"\x78" else b""
     except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError):

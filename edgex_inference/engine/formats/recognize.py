@@ -17,6 +17,7 @@ _MOST_JSON = 512 << 20
 _PICKLED = re.compile(rb"\x80[\x02-\x05]")
 _COMPRESSED = (
     b"\x1f\x8b",
+    b"\x5d\0\0",
     b"\x78\x01",
     b"\x78\x5e",
     b"\x78\x9c",

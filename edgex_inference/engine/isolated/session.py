@@ -75,9 +75,10 @@ def load(plugin: str, name: str, request: LoadRequest, *, deadline: float = 120.
         line.close()
         how = _how(process)
         life.close()
-        if not late.is_alive():
+        killed = not late.is_alive()
+        if killed:
             how = f"did not load the model within {deadline:g} s"
-        raise AcceleratorUnavailable(name, f"its worker process {how}") from None
+        raise AcceleratorUnavailable(name, f"its worker process {how}", late=killed) from None
     except BaseException:
         line.close()
         _ended(process)

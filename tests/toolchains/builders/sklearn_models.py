@@ -16,7 +16,9 @@ from sklearn.ensemble import (
     IsolationForest,
     RandomForestClassifier,
 )
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
@@ -30,6 +32,7 @@ gaps = np.where(
     np.random.default_rng(1).random(x.shape) < 0.1, np.nan, x
 )  # missing values have a way of their own
 kinds = np.concatenate([x[:, :4], three[:, None]], axis=1)
+said = ["Pumpe LÄUFT heiß", "Lager ist ölig", "alles gut", "Öl am Boden", "LÄRM im Lager", "wie neu"]
 models = {
     "logistic": make_pipeline(StandardScaler(), LogisticRegression()).fit(x, two),
     "forest": RandomForestClassifier(20).fit(x, np.array(["a", "b", "c"])[three]),
@@ -39,6 +42,11 @@ models = {
     "ridge": Ridge().fit(x, x[:, :2]),
     "kmeans": KMeans(3, n_init=1).fit(x),
     "pca": PCA(2).fit(x),
+    "severalpipe": make_pipeline(StandardScaler(), MultiOutputClassifier(LogisticRegression())).fit(
+        x, np.stack([three, two], axis=1)
+    ),
+    "severaltrees": RandomForestClassifier(5, random_state=0).fit(x, np.stack([three, 2 - three], axis=1)),
+    "texts": make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(said, [0, 1, 2, 1, 0, 2]),
     "xgbpipe": make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=10)).fit(x, two),
     "lgbpipe": make_pipeline(StandardScaler(), lightgbm.LGBMClassifier(n_estimators=10, verbose=-1)).fit(
         x, two

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 folder = sys.argv[1]
@@ -14,6 +15,7 @@ Path(folder, "nets.py").write_text(
     "import torch\nfrom torch import nn\n\ndef small():\n    torch.manual_seed(0)\n"
     "    return nn.Sequential(nn.Conv2d(3, 8, 3), "
     "nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5), nn.Softmax(1))\n"
+    "\ndef other():\n    net = small()\n    net.extra = nn.Linear(1, 1)\n    return net\n"
 )
 sys.path.insert(0, folder)
 import nets  # noqa: E402
@@ -24,6 +26,20 @@ torch.export.save(torch.export.export(net, (x,), dynamic_shapes=shapes), f"{fold
 torch.jit.trace(net, x).save(f"{folder}/script.pt")
 torch.save(net.state_dict(), f"{folder}/state.pt")
 torch.save(net, f"{folder}/whole.pt")
+parallel = {f"module.{name}": one for name, one in net.state_dict().items()}
+torch.save({"epoch": 3, "state_dict": parallel}, f"{folder}/parallel.pt")
+np.savez(f"{folder}/state.npz", **{name: one.numpy() for name, one in net.state_dict().items()})
+height = torch.export.Dim("height", min=3, max=64)
+sizes = ({2: 8 * height, 3: 8 * height},)
+torch.export.save(torch.export.export(net, (x,), dynamic_shapes=sizes), f"{folder}/derived.pt2")
+
+
+class Listed(torch.nn.Module):
+    def forward(self, xs: list[torch.Tensor]) -> torch.Tensor:
+        return xs[0] * 2
+
+
+torch.jit.script(Listed()).save(f"{folder}/listed.pt")
 
 
 class Trap:

@@ -1,13 +1,18 @@
 """Model files are told apart by what is in them, whatever they are called."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import mmap
 import os
 import pickle
 import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,6 +100,25 @@ def test_a_kind_is_told_by_its_content(
 def test_onnx_with_any_name(tmp_path: Path) -> None:
     made = onnx_models.write_affine(tmp_path / "m.onnx")
     assert recognize(made.rename(tmp_path / "model")) is Kind.ONNX
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [
+        gzip.compress,
+        bz2.compress,
+        lzma.compress,
+        partial(lzma.compress, format=lzma.FORMAT_ALONE),
+        zlib.compress,
+    ],
+    ids=["gzip", "bzip2", "xz", "lzma", "zlib"],
+)
+def test_pickles_in_each_compression_that_joblib_knows(
+    compress: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "m.joblib"
+    path.write_bytes(compress(pickle.dumps([*range(1000)])))
+    assert recognize(path) is Kind.PICKLE
 
 
 def test_a_folder_of_tensorflow(tmp_path: Path) -> None:
