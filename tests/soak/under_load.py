@@ -129,7 +129,7 @@ def _soaked(
     seen = _settled(process, meter, (every, newest), folder, aside.edits)
     taken_up = _taken_up(folder)
     latest, dropped = seen[NEWEST], sum(seen[NEWEST]["dropped"].values())
-    explained = latest["published"] + latest["suppressed"] + dropped + sum(latest["failed"].values())
+    explained = _explained(latest)
     missing = every.sent - meter.came[EVERY]
     silent = abs(latest["published"] - meter.came[NEWEST])
     edits = f"{aside.edits} edits of a profile under load"
@@ -169,11 +169,18 @@ def _settled(
         meter.listen(_SETTLE)
         found = _counters(process)
         whole = all(
-            found[name]["received"] == one.sent for name, one in zip((EVERY, NEWEST), streams, strict=True)
+            found[name]["received"] == one.sent == _explained(found[name])
+            for name, one in zip((EVERY, NEWEST), streams, strict=True)
         )
         out = all(found[name]["published"] <= meter.came[name] for name in (EVERY, NEWEST))
         if (whole and out and _taken_up(folder) >= edits) or time.monotonic() > deadline:
             return found
+
+
+def _explained(counters: Mapping[str, Any]) -> int:
+    """Events that have come to their end; what waits in a queue has not."""
+    ended: int = counters["published"] + counters["suppressed"]
+    return ended + sum(counters["dropped"].values()) + sum(counters["failed"].values())
 
 
 def _counters(process: Process) -> Mapping[str, Mapping[str, Any]]:
