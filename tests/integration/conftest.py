@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,14 @@ from edgex_inference.config.flags import Flags
 from edgex_inference.config.load import load
 from edgex_inference.opening import open_bus
 from edgex_inference.testing import onnx_models
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The demo's models in a store of their own, below the working folder."""
+    monkeypatch.chdir(tmp_path)
+    demo = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
+    return Path(shutil.copytree(demo, tmp_path / "models"))
 
 
 @pytest.fixture(params=("native 3.1.1", "native 5", "paho 3.1.1"))

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,22 +25,7 @@ from edgex_inference.engine.catalog import Catalog
 from edgex_inference.engine.fleet import Fleet
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.testing import tflite_models
-
-DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
-
-
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(DEMO, tmp_path / "models")
-    return tmp_path / "models"
-
-
-def said(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    code = main(["compile", *map(str, words)])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+from tests.compiled import said
 
 
 def figures(capsys: pytest.CaptureFixture[str], *words: object) -> Any:

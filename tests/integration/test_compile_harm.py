@@ -21,23 +21,9 @@ from edgex_inference.cli.compiling.making import Outcome
 from edgex_inference.cli.compiling.progress import Progress
 from edgex_inference.cli.main import main
 from edgex_inference.engine.compiling import locks
+from tests.compiled import said
 
-DEMO = Path(__file__).parents[2] / "edgex_inference" / "demo" / "models"
 LACKING = json.dumps({"accel": [[math.nan] * 512] * 3, "temperature": [40.0]})
-
-
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(DEMO, tmp_path / "models")
-    return tmp_path / "models"
-
-
-def said(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    code = main(["compile", *map(str, words)])
-    told = capsys.readouterr()
-    return code, told.out, told.err
 
 
 def test_a_place_where_nothing_can_be_kept_is_said_before_anything_is_compiled(

@@ -194,13 +194,18 @@ def nnet3(path: Path) -> Path:
     return KaldiNet("nnet3", [part], lines).write(path, binary=True)
 
 
+def utterances(path: Path, *, frames: int) -> Path:
+    """Four of them for `nnet3`."""
+    np.savez(path, input=np.random.default_rng(2).normal(size=(4, frames, 2)).astype(np.float32))
+    return path
+
+
 def test_kaldi_itself_is_asked_for_nnet3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """Random utterances and the samples of a user, with both kinds of edges."""
     stands_in(tmp_path, monkeypatch, "kaldi_library.py", KALDI)
-    source, samples = nnet3(tmp_path / "final.raw"), tmp_path / "s.npz"
-    np.savez(samples, input=np.random.default_rng(2).normal(size=(4, 9, 2)).astype(np.float32))
+    source, samples = nnet3(tmp_path / "final.raw"), utterances(tmp_path / "s.npz", frames=9)
     for name, more in (("held", ()), ("cut", ("--edges", "cut")), ("given", ("--samples", samples))):
         convert(source, *more, "--name", name, "--models", tmp_path / "models")
         found = parity(tmp_path / "models" / name / "1")
@@ -217,8 +222,7 @@ def test_a_model_folder_says_how_many_frames_come_out(
 ) -> None:
     """Recipes keep the factor beside the model; a user's own word counts more."""
     stands_in(tmp_path, monkeypatch, "kaldi_library.py", KALDI)
-    source, samples = nnet3(tmp_path / "final.raw"), tmp_path / "s.npz"
-    np.savez(samples, input=np.random.default_rng(2).normal(size=(4, 8, 2)).astype(np.float32))
+    source, samples = nnet3(tmp_path / "final.raw"), utterances(tmp_path / "s.npz", frames=8)
     said = ("--samples", samples, "--models", tmp_path / "models")
     beside = tmp_path / "frame_subsampling_factor"
     beside.write_text("3\n")
