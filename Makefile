@@ -68,7 +68,7 @@ soak: setup-test
 	@$(PYTHON) -m tests.soak
 
 # Isolated environments below build/toolchains, kept between runs; DOCS=1 writes the table of docs/reference/formats.md.
-toolchains: setup-test
+toolchains: $(VENV)/.installed-test
 	@$(PYTHON) -m tests.toolchains $(TOOLCHAINS)
 # Installs some 700 MB once, into build/remotes; exit code 1 when a server cannot be had or a promise is not kept.
 remotes: $(VENV)/.installed-test

@@ -192,26 +192,46 @@ def extents(job: Job, request: LoadRequest) -> Mapping[str, int]:
     static = known(job.place.short).static
     if not request.shapes and not static:
         return {}
-    fixed, rows = dict[str, int](), request.batch or 1
-    loose = set[str]()
-    for declared in onnx_file.read(request.path).inputs:
-        wanted: Sequence[int | None] = request.shapes.get(declared.name, ())
-        for axis, extent in enumerate(declared.shape or ()):
-            asked = wanted[axis] if axis < len(wanted) else None
+    declared = onnx_file.read(request.path).inputs
+    said, loose = _said(declared, request)
+    if not static:
+        return {symbol: extent for symbol, extent in said.items() if symbol not in loose}
+    fixed = dict(said)
+    for one in declared:
+        wanted: Sequence[int | None] = request.shapes.get(one.name, ())
+        for axis, extent in enumerate(one.shape or ()):
             if isinstance(extent, int):
                 continue
-            symbol = "" if extent == onnx_file.NAMELESS else extent
-            if asked is None and static:
-                asked = fixed.get(symbol) or (rows if axis == 0 else None)
+            symbol, asked = _symbol(extent), wanted[axis] if axis < len(wanted) else None
+            if asked is None:
+                asked = fixed.get(symbol) or ((request.batch or 1) if axis == 0 else None)
                 if asked is None or not symbol:
-                    raise _open_extent(job, request, declared.name, axis, symbol)
-            if (symbol and asked is None) or fixed.get(symbol, asked) != asked:
-                if static:
-                    raise _shared(job, request, symbol)
-                loose.add(symbol)  # one name for axes of different extents: it fixes nothing
-            elif asked is not None and symbol:
+                    raise _open_extent(job, request, one.name, axis, symbol)
+            if fixed.get(symbol, asked) != asked:
+                raise _shared(job, request, symbol)
+            if symbol:
                 fixed[symbol] = asked
-    return {symbol: extent for symbol, extent in fixed.items() if symbol not in loose}
+    return fixed
+
+
+def _said(declared: Sequence[onnx_file.Declared], request: LoadRequest) -> tuple[dict[str, int], set[str]]:
+    """Extents by symbol as the request says them, and the symbols of axes that it says otherwise or leaves open.
+
+    An input that it does not mention says nothing.
+    """
+    said, loose = dict[str, int](), set[str]()
+    for one in declared:
+        wanted = request.shapes.get(one.name)
+        for axis, extent in enumerate(one.shape or () if wanted is not None else ()):
+            symbol = "" if isinstance(extent, int) else _symbol(extent)
+            asked = wanted[axis] if wanted is not None and axis < len(wanted) else None
+            if symbol and (asked is None or said.setdefault(symbol, asked) != asked):
+                loose.add(symbol)  # one name for axes of different extents: it fixes nothing
+    return said, loose
+
+
+def _symbol(extent: str) -> str:
+    return "" if extent == onnx_file.NAMELESS else extent
 
 
 def _shared(job: Job, request: LoadRequest, symbol: str) -> ModelRejected:

@@ -7,7 +7,7 @@ from typing import Any
 from edgex_inference.contracts import onnx_file
 from edgex_inference.contracts.accelerator import ONNX, LoadRequest
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.contracts.protobuf import as_message, as_text, fields
+from edgex_inference.contracts.protobuf import as_message, as_text, contents, fields
 
 _SOFTMAX_ALONE = range(11, 13)
 """Up to operator set 12 Softmax runs over its axis and all that follow it; OpenVINO keeps to that up to set 10."""
@@ -38,18 +38,14 @@ def misread(request: LoadRequest, model: Any) -> str:
     try:
         said = onnx_file.read(request.path)
         opset = said.opsets.get("ai.onnx", 0)
-        told = _passed_over(request.path, opset) if _doubtful(said.operators) else ""
+        told = _passed_over(request.path, opset) if _PASSED_OVER.keys() & said.operators.keys() else ""
     except (OSError, ModelRejected, ValueError):
         return ""  # OpenVINO has read it
     return told or (_softmax(model) if opset in _SOFTMAX_ALONE else "")
 
 
-def _doubtful(operators: Mapping[str, int]) -> bool:
-    return not {*_PASSED_OVER, "If", "Loop", "Scan"}.isdisjoint(operators)
-
-
 def _passed_over(path: Path, opset: int) -> str:
-    graph = next(value for number, value in fields(memoryview(path.read_bytes())) if number == _GRAPH)
+    graph = next(value for number, value in fields(contents(path)) if number == _GRAPH)
     for operator, attributes in _written(as_message(graph)):
         for name in _PASSED_OVER.get(operator, ()):
             said = attributes.get(name, {})

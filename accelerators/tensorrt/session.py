@@ -39,7 +39,7 @@ from edgex_inference.contracts.errors import (
     SignatureMismatch,
 )
 from edgex_inference.contracts.probing import probe, sample
-from edgex_inference.contracts.tensors import Tensors, TensorSpec, holds_nan, misfit
+from edgex_inference.contracts.tensors import Tensors, TensorSpec, misfit, nan_for_a_chip
 from edgex_inference.contracts.vendor import load_vendor
 
 
@@ -169,7 +169,6 @@ class _TrtSession:
         inputs, declared = ports(trt, path, native)
         most = most_rows(path, native, inputs)
         self.inputs: Sequence[TensorSpec] = inputs
-        self._floats = tuple(spec.name for spec in inputs if spec.datatype.numpy.kind == "f")
         self.parallel = _options(opening.request).contexts
         self._closed = False
         self._pool: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
@@ -195,13 +194,9 @@ class _TrtSession:
     def infer(self, tensors: Tensors, *, timeout: float | None = None) -> Tensors:
         """Runs the model; `timeout` bounds the wait for a free slot: a run itself cannot be broken off."""
         unfit = misfit(self.inputs, tensors) if isinstance(tensors, Mapping) else "the inputs are no mapping"
+        unfit = unfit or nan_for_a_chip(self.inputs, tensors)
         if unfit:
             raise SignatureMismatch(self._model, unfit)
-        for name in self._floats:
-            if holds_nan(tensors[name]):
-                raise SignatureMismatch(
-                    self._model, f"{name} holds NaN, of which a GPU may make a plausible number"
-                )
         slot = self._take(timeout)
         with self._listener.listening() as said:
             try:

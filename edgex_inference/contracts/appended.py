@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import lzma
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ def metadata(path: Path) -> Mapping[str, str]:
                 return {}
             with archive.open(name) as file:
                 text = file.read(_LONGEST).decode("utf-8")
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError):
         return {}  # a model that says nothing of itself is a good model
     return {key: _text(value) for key, value in _parsed(text).items() if isinstance(key, str)}
 

@@ -1,7 +1,7 @@
 """What an ONNX file says of itself, read without a runtime: a protobuf's fields, the weights skipped."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +47,9 @@ class OnnxFile:
 @while_unchanged(32)
 def read(path: Path) -> OnnxFile:
     """Raises ModelRejected for a file that is no ONNX model, OSError when it cannot be read."""
-    if not path.stat().st_size:
-        raise ModelRejected(path, "the file is empty")
     whole = contents(path)
+    if not whole:
+        raise ModelRejected(path, "the file is empty")
     try:
         return _model(whole)
     except (ValueError, IndexError, RecursionError):
@@ -69,9 +69,12 @@ def _model(data: memoryview) -> OnnxFile:
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
     graph: memoryview | None = None
+    within = Counter[str]()
     for number, value in fields(data):
         if number == 7:
             graph = as_message(value)
+        elif number == 25:
+            within += _graph(as_message(value), node=7)[2]
         elif number == 8:
             found = dict(fields(as_message(value)))
             opsets[as_text(found.get(1)) or "ai.onnx"] = as_number(found.get(2, 0))
@@ -83,29 +86,35 @@ def _model(data: memoryview) -> OnnxFile:
     if graph is None or not opsets:
         raise ValueError("no graph")
     inputs, outputs, operators, external = _graph(graph)
+    operators += within
     return OnnxFile(
         ir_version=as_number(plain.get(1, 0)),
         opsets=opsets,
         producer=f"{plain.get(2, '')} {plain.get(3, '')}".strip(),
         inputs=inputs,
         outputs=outputs,
-        operators=operators,
+        operators=dict(operators.most_common()),
         metadata=metadata,
         external=external,
     )
 
 
 def _graph(
-    data: memoryview,
-) -> tuple[tuple[Declared, ...], tuple[Declared, ...], Mapping[str, int], tuple[str, ...]]:
+    data: memoryview, node: int = 1
+) -> tuple[tuple[Declared, ...], tuple[Declared, ...], Counter[str], tuple[str, ...]]:
+    """Of a graph, or of a function, whose nodes have another number and which has no more of this."""
     inputs, outputs = list[Declared](), list[Declared]()
     operators = Counter[str]()
     constants, external = set[str](), dict[str, None]()
     for number, value in fields(data):
-        if number == 1:
-            node = as_message(value)
-            operators[as_text(dict(fields(node)).get(4))] += 1
-            external.update(dict.fromkeys(_inside_node(node)))
+        if number == node:
+            inside = as_message(value)
+            operators[as_text(dict(fields(inside)).get(4))] += 1
+            places, further = _inside_node(inside)
+            operators += further
+            external.update(dict.fromkeys(places))
+        elif node != 1:
+            continue
         elif number == 5:
             name, places = _constant(as_message(value))
             constants.add(name)
@@ -113,7 +122,7 @@ def _graph(
         elif number in (11, 12):
             (inputs if number == 11 else outputs).append(_declared(as_message(value)))
     fed = tuple(one for one in inputs if one.name not in constants)
-    return fed, tuple(outputs), dict(operators.most_common()), tuple(external)
+    return fed, tuple(outputs), operators, tuple(external)
 
 
 def _constant(data: memoryview) -> tuple[str, list[str]]:
@@ -129,16 +138,18 @@ def _constant(data: memoryview) -> tuple[str, list[str]]:
     return name, places
 
 
-def _inside_node(data: memoryview) -> Iterator[str]:
-    """The files that hold weights in a node's attributes, or in the graphs of its branches and loops."""
+def _inside_node(data: memoryview) -> tuple[list[str], Counter[str]]:
+    """Files of weights in a node's attributes and in the graphs of its branches and loops, and their operators."""
+    places, operators = list[str](), Counter[str]()
     for number, value in fields(data):
-        if number != 5:
-            continue
-        for kind, part in fields(as_message(value)):
+        for kind, part in fields(as_message(value)) if number == 5 else ():
             if kind in (5, 10):
-                yield from _constant(as_message(part))[1]
+                places += _constant(as_message(part))[1]
             elif kind in (6, 11):
-                yield from _graph(as_message(part))[3]
+                _, _, further, more = _graph(as_message(part))
+                places += more
+                operators += further
+    return places, operators
 
 
 def _declared(data: memoryview) -> Declared:
@@ -156,4 +167,6 @@ def _declared(data: memoryview) -> Declared:
 
 def _extent(data: memoryview) -> int | str:
     found = dict(fields(data))
-    return as_number(found[1]) if 1 in found else as_text(found.get(2)) or NAMELESS
+    number = as_number(found.get(1, 0))
+    # exporters write -1, or 0, for what is open
+    return number if 0 < number < 1 << 63 else as_text(found.get(2)) or NAMELESS

@@ -16,7 +16,7 @@ _MOST_READ = 256 << 20
 
 
 def contents(path: Path) -> memoryview:
-    """The bytes of a file; raises ValueError for an empty one, OSError when it cannot be read.
+    """The bytes of a file; raises OSError when it cannot be read.
 
     A mapping goes with the last view into it. One of a file that somebody cuts short ends the process.
     """

@@ -250,7 +250,7 @@ class Catalog:
         if _has(found, device):
             return
         ids = [one.id for one in found.devices]
-        alone = f"its {base} has no number: say {base}" if base in _bases(found) else ""
+        alone = f"its {base} has no number: say {base}" if base in (one.upper() for one in ids) else ""
         reason = (
             alone
             or accelerator.retired.get(base)
@@ -309,8 +309,8 @@ def _has(found: Found, device: str) -> bool:
     """Whether a device is among those found; of the second of a kind only loading tells, but a CPU has no second."""
     base = _base(device)
     same = [one for one in found.devices if _base(one.id) == base]
-    alone = all(one.kind == "cpu" for one in same) and device.upper() not in [one.id.upper() for one in same]
-    return bool(same) and not alone
+    known = device.upper() in (one.id.upper() for one in same)
+    return known or any(one.kind != "cpu" for one in same)
 
 
 def _base(device: str) -> str:

@@ -91,7 +91,12 @@ class Store:
         return [problem for problems in broken for problem in problems]
 
     def _folders(self) -> Sequence[Path]:
-        return [version for name in self.names() for version in self._versions(name)]
+        """Of every model that can be looked into."""
+        found: list[Path] = []
+        for name in self.names():
+            with contextlib.suppress(ModelNotFound):
+                found += self._versions(name)
+        return found
 
     def _versions(self, name: str) -> Sequence[Path]:
         """The version folders in the first folder that has the model.

@@ -147,7 +147,7 @@ def test_a_cache_in_a_folder_of_everybody_is_not_trusted(
     held: Held = Artefacts(cache).get(ordered(source))
     assert not held.artefact.path.is_relative_to(cache)
     held.close()
-    assert "it can be written by everybody, and artefacts are code" in caplog.text
+    assert f"not kept: {cache}: it can be written by everybody, and artefacts are code" in caplog.text
 
 
 def test_what_a_killed_compiler_left_goes_with_the_next_that_is_made(tmp_path: Path, source: Path) -> None:

@@ -50,6 +50,7 @@ def test_a_model_that_is_being_added_leaves_nothing(tmp_path: Path) -> None:
         while not list(store.glob("m/.*/m.onnx")) and time.monotonic() < until:
             assert child.poll() is None
             time.sleep(0.05)
+        assert list(store.glob("m/.*/m.onnx")), "the model that is being added"
         child.send_signal(signal.SIGTERM)
         assert child.wait(_PATIENCE) == 128 + signal.SIGTERM
     assert not list(store.rglob("*"))

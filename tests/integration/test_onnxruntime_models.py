@@ -104,6 +104,17 @@ def test_one_name_for_axes_of_different_extents_fixes_nothing(
     assert loaded.infer({"x": np.ones((2, 3, 48, 64), np.float32)})["y"].shape == (2, 3, 48, 64)
 
 
+def test_an_input_that_the_card_does_not_mention_leaves_no_name_open(tmp_path: Path) -> None:
+    import onnxruntime
+
+    spec = (FLOAT, ("b", "words"))
+    nodes = [helper.make_node("Mul", ["ids", "mask"], ["y"])]
+    path = onnx_models.save(tmp_path / "two.onnx", nodes, {"ids": spec, "mask": spec}, {"y": spec})
+    job = opening.Job(ort=onnxruntime, place=targets.target(onnxruntime, "CPU", ""))
+    request = LoadRequest(path=path, format=ONNX, shapes={"ids": (None, 8)})
+    assert opening.extents(job, request) == {"words": 8}
+
+
 def test_rows_that_depend_on_earlier_rows_are_no_batch(tmp_path: Path) -> None:
     spec = (FLOAT, ("N", 4))
     axis = numpy_helper.from_array(np.array(0, np.int64), "axis")

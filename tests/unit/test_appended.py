@@ -63,3 +63,14 @@ def _with(folder: Path, name: str, content: bytes) -> Path:
     path = folder / "m.tflite"
     path.write_bytes(out.getvalue())
     return path
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_appendix_says_nothing(method: int, tmp_path: Path) -> None:
+    path, out = tmp_path / "m.tflite", io.BytesIO(MODEL)
+    with zipfile.ZipFile(out, "a", method) as archive:
+        archive.writestr("metadata.json", json.dumps({"names": [str(one) for one in range(300)]}))
+    content = bytearray(out.getvalue())
+    for at in range(len(MODEL) + 44, len(content) - 120, 7):
+        path.write_bytes(content[:at] + b"\xff" * 12 + content[at + 12 :])
+        assert isinstance(metadata(path), dict)

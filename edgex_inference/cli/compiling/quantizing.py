@@ -15,10 +15,16 @@ from edgex_inference.cli.compiling.writing import entered
 from edgex_inference.config.places import listed
 from edgex_inference.contracts.accelerator import Accelerator, Format, QuantizeRequest, Session
 from edgex_inference.contracts.bindings import AcceleratorChoice
-from edgex_inference.contracts.errors import AcceleratorUnavailable, ModelRejected, SetupError
+from edgex_inference.contracts.errors import (
+    AcceleratorUnavailable,
+    EdgexInferenceError,
+    ModelRejected,
+    SetupError,
+)
 from edgex_inference.contracts.models import Build, ImageInput, ModelCard
 from edgex_inference.contracts.tensors import Tensors
 from edgex_inference.engine.compiling.forge import Forge
+from edgex_inference.engine.compiling.shelf import without_room
 from edgex_inference.engine.files import companions, digest, is_inside, parts
 from edgex_inference.pipeline.planning import golden
 from edgex_inference.pipeline.planning.choosing.difference import from_golden
@@ -84,7 +90,12 @@ async def quantize(engine: Engine, card: ModelCard, samples: Path) -> Quantized:
     tensors, before = await _prepared(engine, card, build, accelerator, files)
     try:
         with tempfile.TemporaryDirectory(prefix=".int8-", dir=card.folder) as folder:
-            made = await _made(accelerator, build, tensors, Path(folder) / target.name)
+            try:
+                made = await _made(accelerator, build, tensors, Path(folder) / target.name)
+            except EdgexInferenceError as error:  # a runtime's own words for a full disk blame the model
+                if without_room(error, Path(folder)):
+                    raise SetupError(f"{card.folder}: no room to quantize in: make room there") from error
+                raise
             after = await _judged(engine, card, made, accelerator)
             sizes = _size(build.path, build.format), _size(made.path, made.format)
             entry = {

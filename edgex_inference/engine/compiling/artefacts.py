@@ -4,6 +4,7 @@ An artefact is made once, however many ask; it appears whole or not at all; its 
 what nobody uses makes room. Where nothing can be kept, models are compiled for this process alone.
 """
 
+import errno
 import logging
 import shutil
 import tempfile
@@ -115,7 +116,9 @@ class Artefacts:
         try:
             return self._kept(self._shelf, order, progress, again=again)
         except OSError as error:
-            reason = f"{self._shelf.folder}: {error.strerror or error}"
+            # a folder that is open to everybody is named itself: it may be the one above
+            place = error.filename if error.errno == errno.EPERM else self._shelf.folder
+            reason = f"{place or self._shelf.folder}: {error.strerror or error}"
             if self._strict:
                 raise SetupError(f"nothing can be kept in {reason}") from error
             self._complain(f"compiled models are not kept: {reason}")

@@ -37,14 +37,13 @@ class Shelf:
         """The place, with the folders above it; raises OSError, also where others may put files there."""
         place = self.place(order)
         place.parent.mkdir(parents=True, exist_ok=True)
-        above = self.folder.parent.stat().st_mode
-        anybody = (
-            above & stat.S_IWOTH and not above & stat.S_ISVTX
-        )  # in /tmp nobody takes away what is another's
-        if anybody or any(
-            one.stat().st_mode & stat.S_IWOTH for one in (self.folder, place.parent.parent, place.parent)
-        ):
-            raise PermissionError(errno.EPERM, "it can be written by everybody, and artefacts are code")
+        above = self.folder.parent
+        for folder in (above, self.folder, place.parent.parent, place.parent):
+            mode = folder.stat().st_mode
+            sticky = folder == above and mode & stat.S_ISVTX  # in /tmp nobody takes away what is another's
+            if mode & stat.S_IWOTH and not sticky:
+                reason = "it can be written by everybody, and artefacts are code"
+                raise PermissionError(errno.EPERM, reason, os.fspath(folder))
         return place
 
     def making(self, order: Order) -> Lock | None:
@@ -137,8 +136,6 @@ class Shelf:
             making = locks.take(_beside(place, "making"), alone=True)
             if making is None:
                 return False
-            for left in place.parent.glob(f".{place.name}-*"):
-                shutil.rmtree(left, ignore_errors=True)
             self.remove(place)
             return True
         finally:

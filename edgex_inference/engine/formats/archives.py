@@ -12,6 +12,7 @@ from typing import IO
 
 from edgex_inference.contracts.errors import ModelRejected
 
+WORD = "say --trust if you know who made it"
 MOST_FILES = 100_000
 MOST_UNPACKED = 16 << 30
 MOST_RATIO = 200
@@ -58,12 +59,18 @@ def unpacked(head: bytes, most: int = 1024) -> bytes:
         return b""
 
 
+_BROKEN = (
+    zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What reading a damaged entry raises; NotImplementedError, for a compression that is unknown, is a RuntimeError."""
+
+
 def names_in(path: Path) -> Set[str]:
     """The names in an archive; raises ModelRejected for what is no archive or must not be unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except _BROKEN as error:
         raise ModelRejected(path, f"is an archive that is broken or cut short ({error})") from None
     if len(entries) > MOST_FILES:
         raise ModelRejected(path, f"is an archive of {len(entries)} files, more than a model has")
@@ -85,9 +92,15 @@ def read_text(path: Path, name: str, *, most: int = 64 << 20) -> str:
     """A text in an archive that `names_in` has passed; raises ModelRejected."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-            return file.read(most).decode("utf-8")
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
+            data = file.read(most + 1)
+            text = data.decode("utf-8") if len(data) <= most else None
+    except _BROKEN as error:
         raise ModelRejected(path, f"{name} in it cannot be read ({error})") from None
+    if text is None:  # the rest would not have been looked at
+        raise ModelRejected(
+            path, f"{name} in it is longer than the {most >> 20} MiB that such a text may have"
+        )
+    return text
 
 
 def imports_of_archive(path: Path) -> Set[str]:
@@ -103,25 +116,22 @@ def imports_of_archive(path: Path) -> Set[str]:
 
 def imports_of(path: Path, file: IO[bytes]) -> Set[str]:
     """What a pickle would import, without running it; raises ModelRejected for what is none."""
-    try:
-        return set(_imports(file))
-    except Exception:  # noqa: BLE001 - the disassembler raises whatever broken bytes make it raise
-        raise ModelRejected(path, "is a pickle that is broken or cut short") from None
+    return imports_seen(path, file, until="")[0]
 
 
 _ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
 """Behind one of these joblib writes an array's bytes as they are, where no disassembler finds its way."""
 
 
-def imports_seen(path: Path, file: IO[bytes]) -> tuple[Set[str], bool]:
-    """What a pickle would import, as far as that can be followed, and whether that is all; raises as `imports_of`."""
+def imports_seen(path: Path, file: IO[bytes], *, until: str = _ARRAY) -> tuple[Set[str], bool]:
+    """What a pickle would import, up to the one named `until`, and whether that is all; raises as `imports_of`."""
     found: set[str] = set()
     try:
         for name in _imports(file):
-            if name == _ARRAY:
+            if name == until:
                 return found, False
             found.add(name)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - the disassembler raises whatever broken bytes make it raise
         raise ModelRejected(path, "is a pickle that is broken or cut short") from None
     return found, True
 

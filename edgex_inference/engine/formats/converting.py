@@ -202,7 +202,7 @@ def _job(wish: Wish, source: Path, kind: Kind, folder: Path, *, first: bool) -> 
 def _metadata(source: Path, kind: Kind) -> Mapping[str, str]:
     """What a file says of itself that its tensors do not, such as names of classes: each conversion hands it on."""
     if kind is Kind.ONNX:
-        return dict(onnx_file.read(source).metadata)
+        return dict(onnx_file.metadata(source))
     return dict(appended.metadata(source)) if kind is Kind.TFLITE else {}
 
 

@@ -44,11 +44,9 @@ def recognize(path: Path) -> Kind:
     """The kind of a file or folder; raises ModelRejected with what is known instead, OSError."""
     if path.is_dir():
         found = _folder(path)
-    elif path.name in _SAVED:
+    elif path.name in _SAVED and path.is_file():
         raise ModelRejected(path, f"is a part of a SavedModel: name its folder, {path.parent}")
-    elif (
-        path.exists() and not path.is_file()
-    ):  # a pipe would keep whoever opens it waiting, a device has no end
+    elif path.exists() and not path.is_file():  # a pipe keeps who opens it waiting, a device has no end
         raise ModelRejected(path, "is no file")
     else:
         with path.open("rb") as file:

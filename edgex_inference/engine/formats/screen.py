@@ -16,6 +16,7 @@ from edgex_inference.contracts.protobuf import as_message, contents, fields, var
 from edgex_inference.engine.files import companions, is_inside
 from edgex_inference.engine.formats.archives import (
     HARMLESS,
+    WORD,
     imports_of,
     imports_of_archive,
     names_in,
@@ -24,7 +25,6 @@ from edgex_inference.engine.formats.archives import (
 from edgex_inference.engine.formats.kinds import Kind
 from edgex_inference.engine.formats.torch_archives import screen_program, screen_script
 
-_WORD = "say --trust if you know who made it"
 _REACHING = (
     *("WriteFile", "ReadFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "MatchingFiles", "ImmutableConst"),
     *("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "CreateSummaryFileWriter", "LMDBReader"),
@@ -98,7 +98,7 @@ def _pickle(path: Path, trust: bool) -> None:
     if not trust:
         raise ModelRejected(
             path,
-            f"is a pickle, which runs whatever its author put into it when it is opened: {_WORD}, "
+            f"is a pickle, which runs whatever its author put into it when it is opened: {WORD}, "
             "or save it as ONNX in the program that trained it",
         )
 
@@ -137,7 +137,7 @@ def _lambda(path: Path, text: str, trust: bool) -> None:
         lambda found: chr(int(found[1], 16)), text
     )  # JSON may spell any letter as its number
     if not trust and re.search(r'"class_name"\s*:\s*"(?:Lambda|__lambda__)"', plain):
-        raise ModelRejected(path, f"has a Lambda layer, which is a program of its author: {_WORD}")
+        raise ModelRejected(path, f"has a Lambda layer, which is a program of its author: {WORD}")
 
 
 def _tensorflow(path: Path, trust: bool) -> None:
@@ -148,14 +148,14 @@ def _tensorflow(path: Path, trust: bool) -> None:
         data = graph.read_bytes()
         for name in _REACHING:
             if bytes([0x12, len(name)]) + name.encode() in data or f'op: "{name}"'.encode() in data:
-                raise ModelRejected(path, f"has the operator {name}, which reaches out of the model: {_WORD}")
+                raise ModelRejected(path, f"has the operator {name}, which reaches out of the model: {WORD}")
         if b"PrintV2" in data and b"file://" in data:
-            raise ModelRejected(path, f"prints into a file: {_WORD}")
+            raise ModelRejected(path, f"prints into a file: {WORD}")
 
 
 def _paddle(path: Path, trust: bool) -> None:
     if not trust and re.search(rb"\x07py_func|\"py_func\"", path.read_bytes()):
-        raise ModelRejected(path, f"has the operator py_func, which runs Python of its author: {_WORD}")
+        raise ModelRejected(path, f"has the operator py_func, which runs Python of its author: {WORD}")
 
 
 _CHECKS: Mapping[Kind, Callable[[Path, bool], None]] = {

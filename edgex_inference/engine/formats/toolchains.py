@@ -58,7 +58,7 @@ class Toolchain:
         raise SetupError(
             f"the toolchain {self.name} needs Python {listed(self.python)} with its module venv, and none is on "
             f"the PATH as {listed([f'python{series}' for series in self.python])}: install one (Debian 12: apt-get "
-            f"install python3.11-venv; elsewhere pyenv or uv can)"
+            f"install python{self.python[0]}-venv; elsewhere pyenv or uv can)"
         )
 
 

@@ -2,14 +2,12 @@
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgex_inference.contracts.errors import ModelRejected
-from edgex_inference.engine.formats.archives import names_in, read_text
+from edgex_inference.engine.formats.archives import WORD, names_in, read_text
 
-_WORD = "say --trust if you know who made it"
 _MOST = 256 << 20
 """Bytes of a program's text; its weights lie apart."""
 
@@ -30,7 +28,7 @@ def screen_script(path: Path, trust: bool) -> None:
             continue
         found = _REACHES.search(read_text(path, name, most=_MOST))
         if found:
-            raise ModelRejected(path, f"has the operator {found[0]}, which reaches out of the model: {_WORD}")
+            raise ModelRejected(path, f"has the operator {found[0]}, which reaches out of the model: {WORD}")
 
 
 def screen_program(path: Path, trust: bool) -> None:
@@ -43,13 +41,13 @@ def screen_program(path: Path, trust: bool) -> None:
     )
     if compiled:
         raise ModelRejected(
-            path, f"has machine code in it, {compiled[0]}: {_WORD}, or export it without compiling"
+            path, f"has machine code in it, {compiled[0]}: {WORD}, or export it without compiling"
         )
     for name in sorted(names):
         if name.endswith(".json"):
             for text in _texts(_read(path, name), ""):
                 if not _is_formula(text):
-                    raise ModelRejected(path, f"has a size that is a program, {text[:60]!r}: {_WORD}")
+                    raise ModelRejected(path, f"has a size that is a program, {text[:60]!r}: {WORD}")
 
 
 def _read(path: Path, name: str) -> object:
@@ -57,8 +55,6 @@ def _read(path: Path, name: str) -> object:
         return json.loads(read_text(path, name, most=_MOST))
     except (ValueError, RecursionError):
         raise ModelRejected(path, f"{name} in it is no JSON, or nested too deeply") from None
-    except zipfile.BadZipFile:
-        raise ModelRejected(path, f"{name} in it is cut short") from None
 
 
 def _texts(found: object, key: str) -> Iterator[str]:

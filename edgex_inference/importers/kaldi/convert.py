@@ -77,7 +77,8 @@ def convert(path: Path, *, edges: Edges = "held", every: int = 1) -> Any:
         raise ModelRejected(path, f"component {file.components[0].name!r} {error}") from None
     if every > 1 and file.generation != "nnet3":
         raise ModelRejected(
-            path, f"is of {file.generation}, which knows no frame subsampling: its factor is 1"
+            path,
+            f"is of {file.generation}, which knows no frame subsampling: say --frame-subsampling-factor 1",
         )
     if not 0 < every <= _MOST_SKIPPED:
         raise ModelRejected(path, f"has a frame subsampling factor of {every}: 1 to {_MOST_SKIPPED} can be")
@@ -214,7 +215,7 @@ class _Importing:
         value = fed(self._graph, descriptor, (0, 0), partial(self._look, every=every))
         if self._every > 1 and value.once:
             raise Malformed(
-                f"gives one frame, of which none can be left out: its factor is 1, not {self._every}"
+                "gives one frame, of which none can be left out: say --frame-subsampling-factor 1"
             )
         return shown(self._graph, replace(value, every=every), value.span, value.span, self._every)
 

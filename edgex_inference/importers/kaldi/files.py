@@ -121,6 +121,9 @@ def read(path: Path) -> KaldiFile:
     return _nnet1(path, source)
 
 
+_SAY = "say --frame-subsampling-factor"
+
+
 def subsampling(path: Path) -> int:
     """What Kaldi's recipes keep beside a chain model: of so many frames one is computed; 1 where nothing is said.
 
@@ -129,11 +132,16 @@ def subsampling(path: Path) -> int:
     beside = path.with_name("frame_subsampling_factor")
     try:
         text = beside.read_bytes()[:80].strip()
-    except OSError:
+    except FileNotFoundError:
         return 1
+    except OSError as error:
+        reason = f"has {beside.name} beside it, which cannot be read: {error.strerror}; {_SAY}"
+        raise ModelRejected(path, reason) from error
     if not text.isdigit() or not int(text):
         said = text.decode("ascii", "replace")
-        raise ModelRejected(path, f"has {beside.name} beside it, which says {said!r} and no number from 1 on")
+        raise ModelRejected(
+            path, f"has {beside.name} beside it, which says {said!r} and no number from 1 on; {_SAY}"
+        )
     return int(text)
 
 
@@ -169,8 +177,8 @@ def _layers(source: Source, found: list[Component], outer: tuple[int, ...]) -> N
 def _nested(source: Source, outer: tuple[int, ...]) -> tuple[tuple[Component, ...], ...]:
     _expect(source, "<NestedNnetCount>")
     count = source.scalar().integer
-    if not 0 < count <= _MOST_WITHIN or len(outer) > _MOST_WITHIN:
-        raise Malformed(f"has {count} networks in a component that is {len(outer) - 1} deep in others")
+    if not 0 < count <= _MOST_WITHIN or len(outer) // 2 > _MOST_WITHIN:
+        raise Malformed(f"has {count} networks in a component that is {len(outer) // 2} deep in others")
     networks = list[tuple[Component, ...]]()
     for number in range(count):
         _expect(source, "<NestedNnet>")

@@ -102,8 +102,8 @@ def test_an_ivector_is_there_for_every_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("net", "every", "wanted"),
     [
-        (x_vector(random(4, 12), random(4)), 3, "gives one frame, of which none can be left out"),
-        (deep(), 3, "is of nnet1, which knows no frame subsampling"),
+        (x_vector(random(4, 12), random(4)), 3, "none can be left out: say --frame-subsampling-factor 1"),
+        (deep(), 3, "is of nnet1, which knows no frame subsampling: say --frame-subsampling-factor 1"),
         (pnorm(), 2, "is of nnet2, which knows no frame subsampling"),
         (chain(), 0, "a frame subsampling factor of 0"),
         (chain(), 101, "a frame subsampling factor of 101"),
@@ -127,4 +127,10 @@ def test_a_factor_that_is_none(text: str, tmp_path: Path) -> None:
     with pytest.raises(
         ModelRejected, match=r"final.mdl': has frame_subsampling_factor beside it, which says "
     ):
+        subsampling(tmp_path / "final.mdl")
+
+
+def test_a_factor_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "frame_subsampling_factor").mkdir()
+    with pytest.raises(ModelRejected, match=r"cannot be read: .*; say --frame-subsampling-factor"):
         subsampling(tmp_path / "final.mdl")

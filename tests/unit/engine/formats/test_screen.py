@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.engine.formats import archives
-from edgex_inference.engine.formats.archives import imports_of, names_in
+from edgex_inference.engine.formats.archives import imports_of, names_in, read_text
 from edgex_inference.engine.formats.kinds import Kind
 from edgex_inference.engine.formats.screen import screen
 from edgex_inference.testing import onnx_models
@@ -180,3 +180,16 @@ def test_a_tensor_larger_than_its_bytes(tmp_path: Path) -> None:
 
 def test_an_honest_model_passes(tmp_path: Path) -> None:
     screen(onnx_models.write_affine(tmp_path / "m.onnx", external=True), Kind.ONNX, trust=False)
+
+
+def test_what_is_damaged_or_too_long_in_an_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/code/a.py", "x = 1\n" * 400_000)
+    with pytest.raises(ModelRejected, match=r"a\.py in it is longer than the 1 MiB"):
+        read_text(path, "m/code/a.py", most=1 << 20)
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(ModelRejected, match=r"a\.py in it cannot be read"):
+        read_text(path, "m/code/a.py")
