@@ -10,7 +10,7 @@ from typing import Any, Literal
 from edgex_inference.contracts.errors import ModelRejected
 from edgex_inference.importers.graph import Ended, Graph
 from edgex_inference.importers.kaldi import files
-from edgex_inference.importers.kaldi.components import statistics, time
+from edgex_inference.importers.kaldi.components import statistics
 from edgex_inference.importers.kaldi.components.table import ELSE, GENERATIONS, Known
 from edgex_inference.importers.kaldi.descriptor import Descriptor, Node, Once, references
 from edgex_inference.importers.kaldi.feeding import Look, Value, columns, counted, fed, shown
@@ -221,10 +221,10 @@ class _Importing:
 
     def _offsets(self, node: Computed) -> Sequence[int] | None:
         """The frames that a node looks at, where it can do so in steps."""
-        if node.component.kind == "TdnnComponent":
-            with self._naming(node.component):
-                return time.tdnn_offsets(node.component)
         known = self._of(node)
+        if known.offsets is not None:
+            with self._naming(node.component):
+                return known.offsets(node.component)
         return None if known.whole or known.reach is not None or node.component.kind in UNFED else (0,)
 
     def _spans(self, each: Sequence[str]) -> tuple[Span, Mapping[str, Span]]:
@@ -369,4 +369,4 @@ def _by_frame(known: Known, component: Component) -> bool:
     """Whether it computes each frame from that frame alone."""
     if known.whole or known.some is not None:
         return False
-    return known.reach is None or (component.kind == "TdnnComponent" and known.reach(component) == (0, 0))
+    return known.reach is None or (known.offsets is not None and known.reach(component) == (0, 0))

@@ -1,6 +1,6 @@
 """Every component that can be brought over, for each generation, and the way around others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,6 +31,8 @@ class Known:
     """Whether it makes one frame of all."""
     whole: bool = False
     """Whether each of its frames depends on all before it, or behind it."""
+    offsets: Callable[[Component], Sequence[int]] | None = None
+    """The frames of its reach that it looks at, where it can do so in steps."""
 
 
 _SAME = Known(elements.same, "nothing outside of training")
@@ -141,7 +143,7 @@ NNET3: Mapping[str, Known] = {
         statistics.pools_all,
     ),
     "SumBlockComponent": Known(groups.blocks("ReduceSum")),
-    "TdnnComponent": Known(time.tdnn, "", time.tdnn_reach),
+    "TdnnComponent": Known(time.tdnn, "", time.tdnn_reach, offsets=time.tdnn_offsets),
     "TimeHeightConvolutionComponent": Known(
         time.time_height,
         "frames that are not required and not there are zeros",
